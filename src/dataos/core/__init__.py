@@ -1,0 +1,1 @@
+"""Floor 1: errors, settings, names, addresses, clock, ids, bell, logging. Imports nothing of ours."""

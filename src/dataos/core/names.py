@@ -1,0 +1,44 @@
+"""Name rules of Resources, jobs, workspaces and secret keys (ch01 4.1)."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+STD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+DNS = "[a-z]([-a-z0-9]*[a-z0-9])?"
+FLAT = "[a-z]([a-z0-9]*)"
+DATABASE = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+SECRET_KEY = "[-._A-Za-z0-9]+"
+
+MAX_NAME = 48
+MAX_WORKSPACE = 32
+
+
+def matches(name: str, pattern: str, limit: int = MAX_NAME) -> bool:
+    """True if `name` obeys the pattern as a whole and is at most `limit` characters long."""
+    return len(name) <= limit and re.fullmatch(pattern, name) is not None
+
+
+def rule_text(what: str, name: str, pattern: str, limit: int = MAX_NAME) -> str:
+    """The message users of the reference know (ch01 18)."""
+    return (
+        f"{what} is invalid '{name}', must be less than '{limit}' chars and conform to the following regex: {pattern}"
+    )
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Known names close to a misspelt one, best first."""
+    return difflib.get_close_matches(name, sorted(set(known)), n=count, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint sentence naming near matches, or all of a short list, or nothing."""
+    names = sorted(set(known))
+    close = nearest(name, names)
+    if close:
+        return "did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
+    if 0 < len(names) <= 12:
+        return "known: " + ", ".join(names)
+    return ""

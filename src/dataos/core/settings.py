@@ -1,0 +1,174 @@
+"""The server's settings: one typed tree, read once at start and passed down.
+
+Sources, later ones win: defaults, `<home>/settings.yaml`, environment `DATAOS_<AREA>__<KEY>`, flags of `dataos up`.
+Unknown keys fail; null and false survive merging. The reference page is generated from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dataos.core.errors import DataOSError, Problem
+
+ENV_PREFIX = "DATAOS_"
+
+
+class _Area(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenSettings(_Area):
+    """Where the server listens."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to bind. A public one without TLS is refused unless forced."
+    )
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="HTTP port; 0 picks a free one (recorded in run/server.json)."
+    )
+
+
+class StoreSettings(_Area):
+    """Where state is kept."""
+
+    url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite at <home>/store.db.")
+    readers: int = Field(default=4, ge=1, le=64, description="Threads that serve store reads.")
+
+
+class StorageSettings(_Area):
+    """Which folders manifests may name."""
+
+    allowed_paths: tuple[str, ...] = Field(
+        default=(),
+        description="Folders under which explicit storage and FILE-depot paths must lie, besides <home>/files; "
+        "`dataos up` adds the folder it ran in, `up --allow DIR` adds one.",
+    )
+
+
+class WorkloadSettings(_Area):
+    """Running jobs on this machine."""
+
+    cpus: float | None = Field(
+        default=None, gt=0, description="CPUs that jobs may hold together; default: all of the machine."
+    )
+    memory_mib: int | None = Field(
+        default=None, gt=0, description="Memory (MiB) that jobs may hold together; default: 80 % of the machine's."
+    )
+    sandbox: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="auto: bubblewrap where installed, else plain child processes for the platform's own jobs "
+        "and a refusal for user code; required: refuse to start without it; off: never (user code is then refused).",
+    )
+    trust_user_code: bool = Field(
+        default=False,
+        description="Run user code without a sandbox. Only honoured where no second principal exists.",
+    )
+    log_mib: int = Field(
+        default=64, ge=1, description="Log kept per job attempt (MiB); the middle is cut out beyond it."
+    )
+    scratch_mib: int = Field(default=20_480, ge=64, description="Scratch space per job attempt (MiB).")
+    stop_grace_s: float = Field(default=10.0, ge=0, description="Seconds between asking a job to stop and killing it.")
+    keep_attempts_h: float = Field(
+        default=168.0, ge=0, description="Hours that logs and scratch of ended attempts are kept."
+    )
+
+
+class EngineSettings(_Area):
+    """The embedded SQL engine."""
+
+    memory_mib: int = Field(default=2048, ge=256, description="Memory limit of one query engine process (MiB).")
+    threads: int | None = Field(default=None, ge=1, description="Threads per engine; default: the machine's CPUs.")
+    spill_mib: int = Field(default=20_480, ge=0, description="Disk that one engine may spill to (MiB).")
+
+
+class QuerySettings(_Area):
+    """Limits of a statement."""
+
+    timeout_s: float = Field(default=300.0, gt=0, description="Default and highest run time of a statement (seconds).")
+    max_rows: int = Field(default=1_000_000, ge=1, description="Highest number of rows one HTTP answer may carry.")
+    connect_timeout_s: float = Field(default=5.0, gt=0, description="Seconds to wait for a source system to answer.")
+
+
+class Settings(_Area):
+    """The whole tree."""
+
+    listen: ListenSettings = ListenSettings()
+    store: StoreSettings = StoreSettings()
+    storage: StorageSettings = StorageSettings()
+    workloads: WorkloadSettings = WorkloadSettings()
+    engine: EngineSettings = EngineSettings()
+    query: QuerySettings = QuerySettings()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The server's own log level."
+    )
+
+
+def home_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """`DATAOS_HOME`, else `~/.dataos/server`."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("DATAOS_HOME") or Path.home() / ".dataos" / "server").expanduser().absolute()
+
+
+def client_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """`DATAOS_CONFIG_DIRECTORY`, else `~/.dataos` (ch01 8.2)."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("DATAOS_CONFIG_DIRECTORY") or Path.home() / ".dataos").expanduser().absolute()
+
+
+def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Merge all sources into Settings. Raises DataOSError `settings.invalid` listing every fault at once."""
+    merged: dict[str, Any] = {}
+    file = home / "settings.yaml"
+    if file.exists():
+        try:
+            from_file = yaml.safe_load(file.read_text("utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise DataOSError(Problem("settings.invalid", f"cannot read {file}: {error}")) from error
+        if not isinstance(from_file, dict):
+            raise DataOSError(Problem("settings.invalid", f"{file} must hold a mapping", file=str(file)))
+        _merge(merged, from_file)
+    _merge(merged, _from_environment(environ))
+    _merge(merged, flags)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise DataOSError(
+            Problem(
+                "settings.invalid",
+                f"setting {'.'.join(str(p) for p in item['loc'])}: {item['msg']}",
+                hint=f"settings come from {file}, {ENV_PREFIX}<AREA>__<KEY> and the flags of `dataos up`",
+            )
+            for item in error.errors()
+        ) from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    areas = {name for name, info in Settings.model_fields.items() if isinstance(info.default, _Area)}
+    found: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        area, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
+        if area in areas:
+            found.setdefault(area, {})[key] = value.split(os.pathsep) if key == "allowed_paths" else value
+    if environ.get("DATAOS_LOG_LEVEL"):
+        found["log_level"] = environ["DATAOS_LOG_LEVEL"].upper()
+    return found
+
+
+def _merge(base: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        known = base.get(key)
+        if isinstance(value, Mapping) and isinstance(known, dict):
+            _merge(known, value)  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(value, Mapping):
+            base[key] = {}
+            _merge(base[key], value)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            base[key] = value

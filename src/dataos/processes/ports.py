@@ -1,0 +1,118 @@
+"""What a place to run processes offers (architecture section 2: local, container, Kubernetes).
+
+Level-triggered: a process is known by a key that the caller chose (an attempt id). After a restart of the server the
+same key finds the same process; nothing about it is kept in memory only. Starting a key twice starts it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Isolation(StrEnum):
+    """Whose code runs, hence what isolation it must have."""
+
+    PLATFORM = "platform"  # our own program: sandboxed where possible, else a plain child
+    USER = "user"  # somebody's code: sandboxed, or refused
+
+
+class Phase(StrEnum):
+    """What is known of a process."""
+
+    ABSENT = "absent"  # never started under this key, or removed
+    STARTING = "starting"  # its supervisor is up, the program not yet
+    RUNNING = "running"
+    EXITED = "exited"  # with an exit record on disk
+    LOST = "lost"  # its supervisor died without a record (killed, machine restarted)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or folder of the machine that the program may see at the same or another path."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything needed to run one program once.
+
+    `files` are written (0600) into the program's private folders before it starts; their names begin with `config/`,
+    `secret/` or `work/` and appear below `DATAOS_CONFIG_DIR`, `DATAOS_SECRET_DIR` and `RUNNABLE_ARTIFACT_DIR`. The
+    program writes its result into `DATAOS_OUT_DIR` and scratch into `DATAOS_TEMP_DIR` (also its TMPDIR and HOME).
+    `server_access` makes the server's API reachable at the unix socket `DATAOS_SERVER_SOCKET`.
+    """
+
+    argv: tuple[str, ...]
+    isolation: Isolation
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    mounts: tuple[Mount, ...] = ()
+    cpu: float = 1.0
+    memory_bytes: int = 1 << 30
+    timeout_s: float | None = None
+    log_bytes: int = 64 << 20
+    scratch_bytes: int = 20 << 30
+    server_access: bool = True
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at a process. Times are UTC microseconds."""
+
+    phase: Phase
+    pid: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    exit_code: int | None = None  # 128 + signal where a signal ended it
+    reason: str = ""  # why the platform ended it: timeout | stopped | memory | scratch, or why it could not start
+
+
+class ProcessRunner(Protocol):
+    """A place to run programs."""
+
+    async def start(self, key: str, launch: Launch) -> None:
+        """Start the program once. Returns when its supervisor is up. A second call for the same key does nothing.
+
+        Raises DataOSError `process.no_sandbox` (user code without a sandbox), `process.start` (cannot start).
+        """
+        ...
+
+    async def observe(self, key: str) -> Observation:
+        """What is known of the key now."""
+        ...
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call `listener(key)` on the event loop soon after a process ends. Only a wake-up: it may be missed."""
+        ...
+
+    async def adopt(self) -> list[str]:
+        """After a restart: find the processes of an earlier server and watch them again. Returns their keys."""
+        ...
+
+    async def stop(self, key: str, grace_s: float) -> None:
+        """Ask the program to end, kill its whole tree after the grace period. Returns at once; observe tells."""
+        ...
+
+    async def read_out(self, key: str, name: str, limit_bytes: int = 16 << 20) -> bytes | None:
+        """A file that the program left in its out folder (never through a link), or None. Raises DataOSError
+        `process.result` beyond the limit."""
+        ...
+
+    async def read_log(self, key: str, *, offset: int = 0, limit_bytes: int = 1 << 20) -> tuple[bytes, int]:
+        """Log text from a byte offset on, and the offset to go on from (equal if there is no more yet)."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Forget an ended key with its files; a running one is killed first."""
+        ...
+
+    async def keys(self) -> list[str]:
+        """All keys that have files on this machine."""
+        ...

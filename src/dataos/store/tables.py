@@ -1,0 +1,257 @@
+"""All tables, as SQLAlchemy Core. Times are integer UTC microseconds (`_at`); no database defaults, no triggers.
+
+One file, because it is a list: it grows a table at a time and is read to find where a fact is kept. Desired
+(`resources`, `generations`), observed (`resources.status`, `runs`, `jobs`, `attempts`) and history (`events`) are apart.
+JSON columns hold text that the owning room writes and reads; nothing queries inside them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# --- the installation -------------------------------------------------------------------------------------------------
+
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    comment="single facts of this installation: its id, its home path",
+)
+
+# --- governance -------------------------------------------------------------------------------------------------------
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),  # person | application
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),  # HMAC of the token; the token itself is kept nowhere
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # apikey | attempt
+    sa.Column("scope", sa.JSON, nullable=False),  # attempt tokens: {workspace, run_id, attempt_id}
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+vault = sa.Table(
+    "vault",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),  # data key, sealed by the master key
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),  # nonce + AES-GCM
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+# --- resources --------------------------------------------------------------------------------------------------------
+
+workspaces = sa.Table(
+    "workspaces",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+resources = sa.Table(
+    "resources",
+    metadata,
+    sa.Column("uid", sa.Text, primary_key=True),
+    # type/workspace/name while it lives, NULL afterwards: unique among the living on every database
+    sa.Column("live_key", sa.Text, unique=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("workspace", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("parent_uid", sa.Text),  # children made by a controller (a Lakehouse's Depot)
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("observed_generation", sa.Integer, nullable=False),
+    sa.Column("stamp", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),  # pending | active | error | deleted (ch01 5.1)
+    sa.Column("runtime", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),  # building | error
+    sa.Column("wanted", sa.Integer, nullable=False),
+    sa.Column("processed", sa.Integer, nullable=False),
+    sa.Column("info", sa.Text, nullable=False),
+    sa.Column("state", sa.JSON, nullable=False),  # what the controller observed; its own business
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("deleting_at", sa.BigInteger),  # asked to go; the controller still cleans up
+    sa.Column("deleted_at", sa.BigInteger),
+    sa.Index("ix_resources_listing", "type", "workspace", "name"),
+    sa.Index("ix_resources_parent_uid", "parent_uid"),
+)
+
+generations = sa.Table(
+    "generations",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("manifest", sa.JSON, nullable=False),  # sealed: secret values read `vault:<id>#<version>`
+    sa.Column("digest", sa.Text, nullable=False),  # keyed digest of the manifest with its secret values
+    sa.Column("applied_by", sa.Text, nullable=False),
+    sa.Column("applied_at", sa.BigInteger, nullable=False),
+)
+
+references = sa.Table(
+    "resource_references",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),  # a live_key
+    sa.Column("path", sa.Text, nullable=False),  # where in the manifest
+    sa.Index("ix_resource_references_target", "target"),
+    comment="what the newest generation of a living Resource depends on",
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("uid", sa.Text, index=True),
+    sa.Column("kind", sa.Text, nullable=False),  # created, updated, deleted, status, run.started ...
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    comment="the outbox: written in the transaction that makes the event true",
+)
+
+# --- work -------------------------------------------------------------------------------------------------------------
+
+work = sa.Table(
+    "work",
+    metadata,
+    sa.Column("unit", sa.Text, primary_key=True),  # `resource:<uid>`, `run:<id>`, `job:<run id>/<name>`
+    sa.Column("due_at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Column("fence", sa.BigInteger, nullable=False),  # +1 at each claim and each wake; a stale holder cannot write
+    sa.Column("failures", sa.Integer, nullable=False),  # in a row, for back-off
+    sa.Column("error", sa.Text, nullable=False),
+    comment="units that need a reconciler's look; a unit without work has no row",
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), nullable=False, index=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("trigger", sa.Text, nullable=False),  # `apply`, `re-run:<key>`: unique per Resource, so a retry adds none
+    sa.Column("state", sa.Text, nullable=False),  # pending | running | succeeded | failed | aborted
+    sa.Column("stopping", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.UniqueConstraint("uid", "trigger"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),  # number of the newest attempt, 0 before the first
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("not_before", sa.BigInteger),  # retry delay
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # launching | running | succeeded | failed | lost | aborted
+    sa.Column("cpu", sa.Float, nullable=False),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("result", sa.JSON),  # what the job reported: rows, lineage, assertions
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.UniqueConstraint("run_id", "job", "number"),
+)
+
+# --- lakehouse --------------------------------------------------------------------------------------------------------
+
+iceberg_namespaces = sa.Table(
+    "iceberg_namespaces",
+    metadata,
+    sa.Column("warehouse", sa.Text, primary_key=True),  # the Lakehouse's depot name
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("properties", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+iceberg_tables = sa.Table(
+    "iceberg_tables",
+    metadata,
+    sa.Column("warehouse", sa.Text, primary_key=True),
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("metadata_location", sa.Text, nullable=False),
+    sa.Column("previous_metadata_location", sa.Text),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+)
+
+iceberg_overlays = sa.Table(
+    "iceberg_overlays",
+    metadata,
+    sa.Column("attempt_id", sa.Text, primary_key=True),
+    sa.Column("warehouse", sa.Text, primary_key=True),
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, nullable=False),  # create | update | drop
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("base_metadata_location", sa.Text),  # the published pointer this overlay was built on
+    sa.Column("metadata_location", sa.Text),  # the held pointer, seen by the run only
+    sa.Column("appends_only", sa.Boolean, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    comment="commits of a job attempt, held until it is published or swept",
+)
+
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("attempt_id", sa.Text, primary_key=True),
+    sa.Column("tables", sa.JSON, nullable=False),
+    sa.Column("published_at", sa.BigInteger, nullable=False),
+    comment="attempts whose tables were published: never a second time",
+)
