@@ -1,0 +1,1 @@
+"""Floor 2: YAML to models. Loader that keeps line and column, meta section, interpolation, registry, validation."""

@@ -1,7 +1,7 @@
 """All tables, as SQLAlchemy Core. Times are integer UTC microseconds (`_at`); no database defaults, no triggers.
 
 One file, because it is a list: it grows a table at a time and is read to find where a fact is kept. Desired
-(`resources`, `generations`), observed (`resources.status`, `runs`, `jobs`, `attempts`) and history (`events`) are apart.
+(`resources`, `generations`), observed (`resources.status`, `runs`, `jobs`, `attempts`), history (`events`) are apart.
 JSON columns hold text that the owning room writes and reads; nothing queries inside them.
 """
 
@@ -204,6 +204,20 @@ attempts = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sa.UniqueConstraint("run_id", "job", "number"),
+)
+
+# --- depots -----------------------------------------------------------------------------------------------------------
+
+depots = sa.Table(
+    "depots",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("uid", sa.Text, nullable=False),  # of the Depot Resource
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("location", sa.JSON, nullable=False),  # the type's location model; no credentials
+    sa.Column("secrets", sa.JSON, nullable=False),  # {"r": [vault ids], "rw": [vault ids]}
+    sa.Column("generation", sa.Integer, nullable=False),
+    comment="what the Depot controller made of the living Depots, for the resolver",
 )
 
 # --- lakehouse --------------------------------------------------------------------------------------------------------

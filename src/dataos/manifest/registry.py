@@ -1,0 +1,254 @@
+"""Which kinds, stacks and depot types exist.
+
+Built-ins stand in static tables below; third-party ones are entry points (`dataos.kinds`, `dataos.stacks`,
+`dataos.depot_types`) and are scanned only when a name is not built in. A descriptor is frozen data: its `spec` is loaded
+on first use, everything else is a dotted string, so that the CLI can validate offline without importing a controller.
+Nothing registers itself on import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from dataos.core import names
+from dataos.core.errors import fail
+
+
+@dataclass(frozen=True)
+class KindDescriptor:
+    """One Resource type. `versions`: canonical first; `superseded` ones are migrated with a notice (ch01 2)."""
+
+    type: str
+    instance_level: bool
+    versions: tuple[str, ...]
+    spec: str  # "module:read": (document, reading) -> canonical spec
+    controller: str | None = None  # "module:Controller"; None: cannot be applied yet
+    superseded: Mapping[str, str] = field(default_factory=dict[str, str])
+    name_pattern: str = names.STD
+    name_limit: int = names.MAX_NAME
+    default_layer: str = "user"
+    sections: tuple[str, ...] = ()  # other spellings of the section key
+
+
+@dataclass(frozen=True)
+class StackDescriptor:
+    """One Stack. `aliases` are old names (also section keys instead of stackSpec); versions are advisory."""
+
+    name: str
+    spec: str  # "module:read": (stackSpec data, reading) -> canonical spec
+    planner: str  # "module:Planner"
+    aliases: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ("1.0",)
+    any_version: bool = True
+    opaque_paths: tuple[str, ...] = ()  # last path parts under stackSpec where `$X` is never interpolated
+
+
+@dataclass(frozen=True)
+class DepotTypeDescriptor:
+    """One depot type. `sections` are spellings of the typed section; abilities feed checks and docs."""
+
+    name: str
+    spec: str  # "module:read": (location data, reading) -> location model
+    adapter: str  # "module:Adapter"
+    aliases: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    needs_secret: bool = True
+    abilities: frozenset[str] = frozenset()  # read, write, list, query, stream, scan
+
+
+KINDS: dict[str, KindDescriptor] = {
+    d.type: d
+    for d in (
+        KindDescriptor(
+            "instance-secret",
+            instance_level=True,
+            versions=("v1", "v1beta", "v1alpha", "v2alpha"),
+            spec="dataos.kinds.secret.spec:read",
+            controller="dataos.kinds.secret.controller:SecretController",
+            sections=("secret",),
+        ),
+        KindDescriptor(
+            "secret",
+            instance_level=False,
+            versions=("v1", "v1beta1"),
+            superseded={"v1beta1": "v1"},
+            spec="dataos.kinds.secret.spec:read",
+            controller="dataos.kinds.secret.controller:SecretController",
+        ),
+        KindDescriptor(
+            "depot",
+            instance_level=True,
+            versions=("v2alpha", "v1", "v1beta1"),
+            superseded={"v1beta1": "v1"},
+            spec="dataos.kinds.depot.spec:read",
+            controller="dataos.kinds.depot.controller:DepotController",
+            name_pattern=names.FLAT,
+        ),
+        KindDescriptor(
+            "lakehouse",
+            instance_level=False,
+            versions=("v1alpha",),
+            spec="dataos.kinds.lakehouse.spec:read",
+            controller="dataos.kinds.lakehouse.controller:LakehouseController",
+        ),
+        KindDescriptor(
+            "workflow",
+            instance_level=False,
+            versions=("v1", "v1beta", "v1beta1"),
+            superseded={"v1beta": "v1", "v1beta1": "v1"},
+            spec="dataos.kinds.workflow.spec:read",
+            controller="dataos.kinds.workflow.controller:WorkflowController",
+        ),
+        KindDescriptor(
+            "cluster",
+            instance_level=False,
+            versions=("v1", "v1beta1"),
+            superseded={"v1beta1": "v1"},
+            spec="dataos.kinds.cluster.spec:read",
+            controller="dataos.kinds.cluster.controller:ClusterController",
+            name_pattern=names.FLAT,
+        ),
+    )
+}
+
+STACKS: dict[str, StackDescriptor] = {
+    d.name: d
+    for d in (
+        StackDescriptor(
+            "flare",
+            spec="dataos.stacks.flare.spec:read",
+            planner="dataos.stacks.flare.plan:FlarePlanner",
+            versions=("7.0", "6.0", "5.0", "4.0", "3.0", "2.0", "1.0"),
+            opaque_paths=("sql", "sqlFile", "udfs", "incremental"),
+        ),
+    )
+}
+
+DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
+    d.name: d
+    for d in (
+        DepotTypeDescriptor(
+            "FILE",
+            spec="dataos.depots.types.file.spec:read",
+            adapter="dataos.depots.types.file.adapter:FileAdapter",
+            sections=("file",),
+            needs_secret=False,
+            abilities=frozenset({"read", "list"}),
+        ),
+        DepotTypeDescriptor(
+            "POSTGRESQL",
+            spec="dataos.depots.types.postgresql.spec:read",
+            adapter="dataos.depots.types.postgresql.adapter:PostgresqlAdapter",
+            aliases=("POSTGRES",),
+            sections=("postgresql", "postgres", "jdbc"),
+            abilities=frozenset({"read", "list", "query"}),
+        ),
+        DepotTypeDescriptor(
+            "ICEBERG",
+            spec="dataos.depots.types.iceberg.spec:read",
+            adapter="dataos.depots.types.iceberg.adapter:IcebergAdapter",
+            sections=("iceberg",),
+            needs_secret=False,
+            abilities=frozenset({"read", "write", "list", "query"}),
+        ),
+    )
+}
+
+# Every other type of chapter 01 section 2: known by name, so that the answer is "not yet" and not "unknown".
+LATER_KINDS = frozenset(
+    {
+        "service",
+        "worker",
+        "database",
+        "volume",
+        "lens",
+        "monitor",
+        "pager",
+        "resource",
+        "bundle",
+        "compute",
+        "dataplane",
+        "grant",
+        "operator",
+        "policy",
+        "stack",
+    }
+)
+
+
+def canonical_type(text: str) -> str:
+    """Fold a spelling of a type (`Workflows`, ` Monitor `) to its name (ch01 2). Unknown text comes back folded."""
+    folded = text.strip().lower()
+    if folded in KINDS or folded in LATER_KINDS:
+        return folded
+    if folded.endswith("s") and (folded[:-1] in KINDS or folded[:-1] in LATER_KINDS):
+        return folded[:-1]
+    if folded == "policies":
+        return "policy"
+    return folded
+
+
+def find_kind(type_: str) -> KindDescriptor | None:
+    """The descriptor of a canonical type name, built in or third-party."""
+    return KINDS.get(type_) or _third_party("dataos.kinds", KindDescriptor).get(type_)
+
+
+def find_stack(name: str) -> StackDescriptor | None:
+    """The descriptor of a stack by name or old name."""
+    folded = name.strip().lower()
+    for table in (STACKS, _third_party("dataos.stacks", StackDescriptor)):
+        for descriptor in table.values():
+            if folded == descriptor.name or folded in descriptor.aliases:
+                return descriptor
+    return None
+
+
+def find_depot_type(name: str) -> DepotTypeDescriptor | None:
+    """The descriptor of a depot type, any letter case, by name or alias."""
+    folded = name.strip().upper()
+    for table in (DEPOT_TYPES, _third_party("dataos.depot_types", DepotTypeDescriptor)):
+        for descriptor in table.values():
+            if folded == descriptor.name or folded in descriptor.aliases:
+                return descriptor
+    return None
+
+
+def known_kinds() -> list[str]:
+    """Type names that have a spec here."""
+    return sorted({*KINDS, *_third_party("dataos.kinds", KindDescriptor)})
+
+
+def known_stacks() -> list[str]:
+    """Stack names that can be used here."""
+    return sorted({*STACKS, *_third_party("dataos.stacks", StackDescriptor)})
+
+
+def known_depot_types() -> list[str]:
+    """Depot type names that can be used here."""
+    return sorted({*DEPOT_TYPES, *_third_party("dataos.depot_types", DepotTypeDescriptor)})
+
+
+@cache
+def resolve(dotted: str) -> Callable[..., Any]:
+    """Load `module:attribute`. Raises DataOSError `plugin.broken` naming it."""
+    module, _, attribute = dotted.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise fail("plugin.broken", f"cannot load `{dotted}`: {error}") from error
+
+
+@cache
+def _third_party(group: str, wanted: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for point in entry_points(group=group):
+        descriptor = point.load()
+        if not isinstance(descriptor, wanted):
+            raise fail("plugin.broken", f"entry point {point.name} of {group} is no {wanted.__name__}")
+        found[point.name] = descriptor
+    return found

@@ -1,0 +1,100 @@
+"""What a Stack offers to the runnables (Workflow jobs today; Services and Workers later).
+
+A stack is a folder `stacks/<name>/` with `spec.py` (what a stackSpec may say; imports core and manifest only),
+`plan.py` (a `StackPlanner`: stackSpec -> Plan) and, if ours, the program that runs inside the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dataos.core.errors import Problem
+from dataos.core.ids import AttemptId, RunId, UserId
+from dataos.processes.ports import Launch
+
+if TYPE_CHECKING:
+    from dataos.depots.resolver import Depots
+    from dataos.gateway.gateway import Gateway
+    from dataos.lakehouse.catalog import Catalog
+
+RESULT_FILE = "result.json"
+"""What a job may leave in its out folder: {inputs, outputs, assertions, lineage, problems} (see `JobResult`)."""
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """One job, as the runnable's manifest declares it, with the identity it runs as."""
+
+    workspace: str
+    resource: str  # name of the Workflow
+    resource_id: str  # workflow:v1:load-orders:sales
+    job: str
+    run_as: UserId
+    stack_spec: Mapping[str, Any]  # as written, plain JSON
+    path: str  # of stackSpec in the manifest: workflow.dag[0].spec.stackSpec
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    log_level: str = "INFO"
+    cpu: float | None = None  # as asked in the manifest; None: the stack's default
+    memory_bytes: int | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class AttemptRequest:
+    """One try at a job. `token` opens the attempt's view of the catalog and the server's API."""
+
+    job: JobRequest
+    run_id: RunId
+    attempt_id: AttemptId
+    number: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run, what it touches, and what a lost attempt may do."""
+
+    launch: Launch
+    reads: tuple[str, ...] = ()  # addresses
+    writes: tuple[str, ...] = ()
+    rerunnable: bool = False  # all effects are held until publish: a lost attempt may be started again
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The lower rooms that planners may ask. Built once by the server."""
+
+    depots: Depots
+    catalog: Catalog
+    gateway: Gateway
+
+
+class StackPlanner(Protocol):
+    """stackSpec -> Plan. Stateless; one instance serves all jobs."""
+
+    async def check(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
+        """What only the server can know at apply: depots exist and can do it, nothing refused by this installation.
+        Problem paths start at `job.path`. The offline part is the stack's `spec.py`."""
+        ...
+
+    async def plan(self, attempt: AttemptRequest, rooms: Rooms) -> Plan:
+        """The launch of one attempt. Raises DataOSError if the world changed since apply."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job reported about itself in `RESULT_FILE`; every field may be absent.
+
+    inputs: [{name, address, rows?}]; outputs: [{name, address, rows, operation, columns}];
+    assertions: [{output, column?, test, value, passed}]; lineage: [{output, column, inputs: [{input, column}]}];
+    problems: [Problem JSON], where `path` is relative to stackSpec and `line`/`column` count inside that scalar's text.
+    """
+
+    inputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    outputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    assertions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    lineage: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
