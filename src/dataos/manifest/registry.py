@@ -1,8 +1,8 @@
 """Which kinds, stacks and depot types exist.
 
 Built-ins stand in static tables below; third-party ones are entry points (`dataos.kinds`, `dataos.stacks`,
-`dataos.depot_types`) and are scanned only when a name is not built in. A descriptor is frozen data: its `spec` is loaded
-on first use, everything else is a dotted string, so that the CLI can validate offline without importing a controller.
+`dataos.depot_types`) and are scanned only when a name is not built in. A descriptor is frozen data: its `spec` is
+loaded on first use, everything else is a dotted string, so that the CLI validates offline and imports no controller.
 Nothing registers itself on import.
 """
 

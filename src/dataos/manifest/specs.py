@@ -1,9 +1,9 @@
 """Reading free-form manifest data into frozen models: the one place where spelling variants die.
 
 A model derives from `Spec`; its fields carry the canonical (camelCase) spelling as alias and list other accepted
-spellings with `spelled(...)`. `read_model` renames variants with one warning each, tells unknown keys apart (close to a
-known one: error with a suggestion; else a warning, kept out of the model), then validates with Pydantic and reports every
-fault at once, each with its path. Nothing deeper knows that variants exist (architecture 1.5; spec README).
+spellings with `spelled(...)`. `read_model` renames variants with one warning each, tells unknown keys apart (close to
+a known one: error with a suggestion; else a warning, kept out of the model), then validates with Pydantic and reports
+every fault at once, each with its path. Nothing deeper knows that variants exist (architecture 1.5; spec README).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Spec(BaseModel):
 
 
 def spelled(*variants: str, default: Any = ..., lone: bool = False, alias: str | None = None, **more: Any) -> Any:
-    """A field that is also accepted under other spellings; with `lone`, a single value stands for a one-element list."""
+    """A field that is also accepted under other spellings; with `lone`, a single value is a list of one."""
     extra: dict[str, Any] = {"variants": list(variants), "lone": lone}
     if alias is not None:
         more["alias"] = alias
@@ -120,7 +120,7 @@ def read_model(model: type[M], data: Any, reading: Reading, path: Path) -> M | N
     except ValidationError as error:
         for item in error.errors():
             message, hint = _explain(item)
-            where = path + tuple(cast("tuple[str | int, ...]", item["loc"]))
+            where = path + tuple(item["loc"])
             missing = item["type"] == "missing"
             reading.error(
                 where[:-1] if missing else where,
@@ -284,3 +284,12 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
     options = list(allowed)
     close = names.nearest(word, options, 1)
     return (f"did you mean `{close[0]}`? " if close else "") + "allowed: " + ", ".join(options)
+
+
+def one_of(word: str, allowed: Iterable[str], path: Path, reading: Reading, what: str) -> str | None:
+    """The canonical spelling of an enumerated word in any letter case; records an error if it is none of them."""
+    options = list(allowed)
+    found = choose(word, options)
+    if found is None:
+        reading.error(path, f"{what} `{word}` is not allowed", hint=suggest(word, options))
+    return found

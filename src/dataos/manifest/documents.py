@@ -1,0 +1,233 @@
+"""A document as a Resource manifest: meta section, version migration, spec (ch01 3, 6.1).
+
+`read_manifest` is the whole offline validation; CLI, `plan`, `apply` and the server call this same function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from dataos.core import names
+from dataos.core.addresses import ResourceKey, resource_id
+from dataos.manifest import registry
+from dataos.manifest.registry import KindDescriptor
+from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
+
+_SERVER_FIELDS = ("generation", "uid", "created", "stamp", "status")
+_PRODUCT_KEYS = ("entity", "refs", "purpose", "collaborators")
+
+
+class Meta(Spec):
+    """The meta section (ch01 3.1), apart from the type-specific section."""
+
+    name: Text
+    version: Text
+    type: Text
+    tags: tuple[Text, ...] = spelled(default=(), lone=True)
+    description: Text = spelled("Description", default="")
+    owner: Text = ""
+    layer: Text = ""
+    workspace: Text | None = None
+    title: Text = ""
+    run_as_user: Text | None = None
+    manage_as_user: Text | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a manifest depends on: another Resource, and where it says so."""
+
+    target: ResourceKey
+    path: Path
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that passed offline validation."""
+
+    meta: Meta
+    kind: KindDescriptor
+    version: str  # canonical: superseded ones are migrated
+    workspace: str | None  # None for instance-level types
+    section: dict[str, Any]  # as written, plain JSON
+    spec: Any  # the kind's canonical model
+    references: tuple[Reference, ...] = ()
+    secret_paths: tuple[Path, ...] = ()  # below the section: values to seal
+
+    @property
+    def key(self) -> ResourceKey:
+        """Identity."""
+        return ResourceKey(self.kind.type, self.meta.name, self.workspace)
+
+    @property
+    def id(self) -> str:
+        """`TYPE:VERSION:NAME[:WORKSPACE]`."""
+        return resource_id(self.kind.type, self.version, self.meta.name, self.workspace)
+
+    @property
+    def layer(self) -> str:
+        """`user` or `system`."""
+        if not self.meta.layer:
+            return self.kind.default_layer
+        return "system" if self.meta.layer.lower() == "system" else "user"
+
+
+@dataclass(frozen=True)
+class KindReading:
+    """What a kind's `spec.py:read` returns besides problems: the canonical model and what it points at."""
+
+    spec: Any
+    references: tuple[Reference, ...] = ()
+    secret_paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a kind's reader may know besides its section."""
+
+    meta: Meta
+    version: str
+    workspace: str | None
+    section: str  # the section's key as written
+
+
+def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> Manifest | None:
+    """Validate a document offline. None if anything was wrong; all faults are in `reading`.
+
+    `workspace` is what `-w` said (None: not said, `public` for workspace-level types).
+    """
+    if not isinstance(data, dict):
+        reading.error((), "a manifest must be a mapping with name, version, type and a section named after the type")
+        return None
+    document = cast("dict[str, Any]", data)
+    if any(key in document for key in _PRODUCT_KEYS) or str(document.get("type", "")).lower() == "data":
+        reading.error((), "this is a product manifest, not a Resource", code="kind.unsupported", hint=_LATER)
+        return None
+    kind, section_key = _kind_and_section(document, reading)
+    before = len(reading.problems)
+    meta_data = {k: v for k, v in document.items() if k != section_key and k not in _SERVER_FIELDS}
+    meta = read_model(Meta, meta_data, reading, ())
+    if kind is None:
+        return None
+    if meta is None:
+        _check_name(str(document.get("name") or ""), kind, reading)
+        return None
+    _check_name(meta.name, kind, reading)
+    version = _check_version(meta, kind, reading)
+    _check_layer(meta, reading)
+    target = _workspace(meta, kind, workspace, reading)
+    if section_key is None:
+        reading.error(
+            (),
+            f"the section `{kind.type}` is missing",
+            code="manifest.missing",
+            hint=f"a manifest of type {kind.type} holds a key `{kind.type}:` with its spec",
+        )
+        return None
+    context = Context(meta, version, target, section_key)
+    result = registry.resolve(kind.spec)(document[section_key], context, reading)
+    if result is None or len(reading.problems) > before:
+        return None
+    return Manifest(
+        meta, kind, version, target, document[section_key], result.spec, result.references, result.secret_paths
+    )
+
+
+_LATER = "this comes with a later version of DataOS: see docs/roadmap.md"
+
+
+def _kind_and_section(document: dict[str, Any], reading: Reading) -> tuple[KindDescriptor | None, str | None]:
+    written = document.get("type")
+    if not isinstance(written, str) or not written.strip():
+        reading.error(
+            ("type",) if "type" in document else (), "`type` is required", code="manifest.missing", hint=_types()
+        )
+        return None, None
+    type_ = registry.canonical_type(written)
+    kind = registry.find_kind(type_)
+    if kind is None:
+        if type_ in registry.LATER_KINDS:
+            reading.error(("type",), f"type `{type_}` cannot be applied yet", code="kind.unsupported", hint=_LATER)
+        else:
+            known = [*registry.known_kinds(), *registry.LATER_KINDS]
+            reading.error(
+                ("type",),
+                f"unknown type `{written}`",
+                code="kind.unknown",
+                hint=names.did_you_mean(type_, known) or _types(),
+            )
+        return None, None
+    if written != type_:
+        reading.warn(("type",), f"type `{written}` is read as `{type_}`", code="manifest.variant")
+    for spelling in (type_, *kind.sections):
+        exact = [k for k in document if k == spelling] or [k for k in document if k.lower() == spelling]
+        if exact:
+            if exact[0] != type_:
+                reading.warn((exact[0],), f"section `{exact[0]}` is read as `{type_}`", code="manifest.variant")
+            return kind, exact[0]
+    return kind, None
+
+
+def _types() -> str:
+    return "types that can be applied: " + ", ".join(registry.known_kinds())
+
+
+def _check_name(name: str, kind: KindDescriptor, reading: Reading) -> None:
+    if name and not names.matches(name, kind.name_pattern, kind.name_limit):
+        reading.error(
+            ("name",),
+            names.rule_text("name", name, kind.name_pattern, kind.name_limit),
+            code="manifest.name",
+            hint="a depot or cluster name has no hyphen: it is a catalog in SQL"
+            if kind.name_pattern == names.FLAT
+            else "",
+        )
+
+
+def _check_version(meta: Meta, kind: KindDescriptor, reading: Reading) -> str:
+    if meta.version in kind.superseded:
+        newer = kind.superseded[meta.version]
+        reading.warn(
+            ("version",),
+            f"{meta.version} has been replaced by versions {newer} for type {kind.type}",
+            code="manifest.superseded",
+            hint=f"please update as {meta.version} will be deprecated in the next release, "
+            "and auto-migrate will be disabled",
+        )
+        return newer
+    if meta.version not in kind.versions:
+        reading.error(
+            ("version",),
+            f"version `{meta.version}` is not known for type {kind.type}",
+            code="manifest.version",
+            hint="accepted: " + ", ".join(kind.versions),
+        )
+    return meta.version
+
+
+def _check_layer(meta: Meta, reading: Reading) -> None:
+    if meta.layer.lower() not in ("", "user", "users", "system"):
+        reading.error(("layer",), f"layer `{meta.layer}` is not allowed", hint="allowed: user, system")
+    elif meta.layer.lower() == "users":
+        reading.warn(("layer",), "layer `users` is read as `user`", code="manifest.variant")
+
+
+def _workspace(meta: Meta, kind: KindDescriptor, flag: str | None, reading: Reading) -> str | None:
+    if kind.instance_level:
+        if meta.workspace:
+            reading.warn(("workspace",), f"type {kind.type} is instance-level: `workspace` has no effect")
+        return None
+    if meta.workspace and not names.matches(meta.workspace, names.DNS, names.MAX_WORKSPACE):
+        reading.error(
+            ("workspace",),
+            names.rule_text("workspace", meta.workspace, names.DNS, names.MAX_WORKSPACE),
+            code="manifest.name",
+        )
+    if meta.workspace and flag and meta.workspace != flag:
+        reading.warn(
+            ("workspace",),
+            f"the manifest's workspace `{meta.workspace}` wins over `-w {flag}`",
+            code="manifest.workspace",
+        )
+    return meta.workspace or flag or "public"
