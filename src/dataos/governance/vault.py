@@ -1,7 +1,7 @@
 """The vault: secret values, sealed by envelope encryption, kept nowhere else.
 
-Each version of a secret has its own data key (AES-256-GCM), wrapped by the master key (<home>/keys/master.key, 0600). The
-secret's id and version are bound in as associated data, so that a row moved to another id does not open. Ids are
+Each version of a secret has its own data key (AES-256-GCM), wrapped by the master key (<home>/keys/master.key, 0600).
+The secret's id and version are bound in as associated data, so that a row moved to another id does not open. Ids are
 Resource keys (`instance-secret:ordersdb-r`, `secret:token:sales`, `depot:old:r` for inline ones).
 """
 
@@ -54,7 +54,7 @@ class Vault:
         return version
 
     def reveal(self, connection: sa.Connection, secret_id: str, version: int | None = None) -> dict[str, str]:
-        """Values of a secret (newest version unless told). Raises DataOSError `secret.not_found`, `secret.unreadable`."""
+        """Values of a secret (newest version unless told). Raises `secret.not_found`, `secret.unreadable`."""
         query = sa.select(tables.vault).where(tables.vault.c.id == secret_id)
         if version is None:
             query = query.order_by(tables.vault.c.version.desc()).limit(1)

@@ -50,7 +50,7 @@ class Manifest:
     kind: KindDescriptor
     version: str  # canonical: superseded ones are migrated
     workspace: str | None  # None for instance-level types
-    section: dict[str, Any]  # as written, plain JSON
+    section_key: str  # as written
     spec: Any  # the kind's canonical model
     references: tuple[Reference, ...] = ()
     secret_paths: tuple[Path, ...] = ()  # below the section: values to seal
@@ -129,9 +129,7 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
     result = registry.resolve(kind.spec)(document[section_key], context, reading)
     if result is None or len(reading.problems) > before:
         return None
-    return Manifest(
-        meta, kind, version, target, document[section_key], result.spec, result.references, result.secret_paths
-    )
+    return Manifest(meta, kind, version, target, section_key, result.spec, result.references, result.secret_paths)
 
 
 _LATER = "this comes with a later version of DataOS: see docs/roadmap.md"

@@ -116,6 +116,7 @@ generations = sa.Table(
     sa.Column("generation", sa.Integer, primary_key=True),
     sa.Column("manifest", sa.JSON, nullable=False),  # sealed: secret values read `vault:<id>#<version>`
     sa.Column("digest", sa.Text, nullable=False),  # keyed digest of the manifest with its secret values
+    sa.Column("source", sa.JSON, nullable=False),  # {file, lines}: where SQL stood in the user's file
     sa.Column("applied_by", sa.Text, nullable=False),
     sa.Column("applied_at", sa.BigInteger, nullable=False),
 )
@@ -151,7 +152,8 @@ work = sa.Table(
     sa.Column("due_at", sa.BigInteger, nullable=False, index=True),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", sa.BigInteger),
-    sa.Column("fence", sa.BigInteger, nullable=False),  # +1 at each claim and each wake; a stale holder cannot write
+    sa.Column("fence", sa.BigInteger, nullable=False),  # +1 at each claim: a stale holder cannot write
+    sa.Column("wakes", sa.BigInteger, nullable=False),  # +1 at each wake: one that came during a look is not lost
     sa.Column("failures", sa.Integer, nullable=False),  # in a row, for back-off
     sa.Column("error", sa.Text, nullable=False),
     comment="units that need a reconciler's look; a unit without work has no row",

@@ -1,0 +1,63 @@
+"""What control asks of a kind, and what a kind may use in return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dataos.core.errors import Problem
+from dataos.core.ids import Uid, UserId
+from dataos.manifest.documents import Manifest
+from dataos.store.work import Lease
+
+
+@dataclass(frozen=True)
+class ResourceView:
+    """A living Resource as its controller sees it: what is wanted, and what it observed last time."""
+
+    uid: Uid
+    manifest: Manifest
+    generation: int
+    observed_generation: int
+    owner: UserId
+    state: dict[str, Any]
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a controller found: written by control, once per look. `again_s` None: look again only when woken."""
+
+    status: str = "active"
+    runtime: str = ""
+    stage: str = "building"
+    wanted: int = 1
+    processed: int = 1
+    info: str = "builder is finished with work for now"
+    state: dict[str, Any] = field(default_factory=dict[str, Any])
+    again_s: float | None = None
+
+
+class Controller(Protocol):
+    """Makes one kind's wishes true. Level-triggered: each call looks at what is wanted and what is, and takes the next
+    idempotent step; it survives death between any two lines."""
+
+    async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
+        """Validation that needs the server (existence, permissions, reach). Nothing is stored yet."""
+        ...
+
+    async def reconcile(self, view: ResourceView) -> Observed:
+        """The next step towards the manifest. A raised DataOSError becomes status `error` and is retried."""
+        ...
+
+    async def delete(self, view: ResourceView) -> bool:
+        """The next step of cleaning up. True when nothing is left."""
+        ...
+
+
+class UnitHandler(Protocol):
+    """Reconciles units other than Resources (runs, jobs)."""
+
+    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+        """Take the next step; seconds until the next look, or None if only a wake should bring it back."""
+        ...

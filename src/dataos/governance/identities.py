@@ -1,0 +1,148 @@
+"""Users and tokens. Tokens are random (or derived, for attempts), kept as HMAC only, and compared by lookup of that.
+
+The built-in rule of this version: operators may do everything; an attempt's token may read and write through the
+catalog, open inputs and nothing else. Roles and policies replace it in part 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.core.clock import Clock
+from dataos.core.errors import fail
+from dataos.core.ids import AttemptId, Ids, RunId, UserId
+from dataos.governance.principals import OPERATOR_TAG, AttemptScope, Principal
+from dataos.store import tables
+
+ADMINISTRATOR = UserId("admin")
+
+
+class Identities:
+    """Who exists and which tokens open what. Functions take the caller's open connection."""
+
+    def __init__(self, master_key: bytes, clock: Clock, ids: Ids) -> None:
+        self._digest_key = hmac.new(master_key, b"dataos token digest", hashlib.sha256).digest()
+        self._attempt_key = hmac.new(master_key, b"dataos attempt token", hashlib.sha256).digest()
+        self._clock = clock
+        self._ids = ids
+
+    def ensure_administrator(self, connection: sa.Connection) -> str | None:
+        """Make the first user, an operator. Returns its fresh token the first time, None afterwards."""
+        known = connection.execute(sa.select(tables.users.c.id).where(tables.users.c.id == ADMINISTRATOR)).first()
+        if known:
+            return None
+        connection.execute(
+            tables.users.insert().values(
+                id=ADMINISTRATOR,
+                name="Administrator",
+                type="person",
+                tags=["roles:id:user", OPERATOR_TAG],
+                created_at=self._clock.now_us(),
+            )
+        )
+        return self.issue(connection, ADMINISTRATOR, "first start")
+
+    def issue(self, connection: sa.Connection, user: UserId, name: str) -> str:
+        """A new API key of a user; shown once, kept as HMAC."""
+        token = "dk_" + self._ids.token()
+        self._insert(connection, token, user, name, "apikey", {})
+        return token
+
+    def attempt_token(self, connection: sa.Connection, user: UserId, scope: AttemptScope) -> str:
+        """The token of a job attempt. Derived from the attempt's id, so that a restarted server finds the same one."""
+        token = "da_" + hmac.new(self._attempt_key, scope.attempt_id.encode(), hashlib.sha256).hexdigest()
+        known = connection.execute(
+            sa.select(tables.tokens.c.id).where(tables.tokens.c.digest == self._digest(token))
+        ).first()
+        if known is None:
+            self._insert(
+                connection,
+                token,
+                user,
+                f"attempt {scope.attempt_id}",
+                "attempt",
+                {"workspace": scope.workspace, "run_id": scope.run_id, "attempt_id": scope.attempt_id},
+            )
+        return token
+
+    def revoke_attempt(self, connection: sa.Connection, attempt_id: AttemptId) -> None:
+        """End the token of an attempt. It stays revoked: a late job cannot speak any more."""
+        token = "da_" + hmac.new(self._attempt_key, attempt_id.encode(), hashlib.sha256).hexdigest()
+        connection.execute(
+            tables.tokens.update()
+            .where(tables.tokens.c.digest == self._digest(token), tables.tokens.c.revoked_at.is_(None))
+            .values(revoked_at=self._clock.now_us())
+        )
+
+    def authenticate(self, connection: sa.Connection, token: str) -> Principal:
+        """The principal of a token. Raises DataOSError `auth.invalid` or `auth.expired`."""
+        row = connection.execute(
+            sa.select(tables.tokens, tables.users.c.tags)
+            .join(tables.users, tables.users.c.id == tables.tokens.c.user_id)
+            .where(tables.tokens.c.digest == self._digest(token))
+        ).first()
+        if row is None:
+            raise fail("auth.invalid", "this token is not known here", hint=_LOST)
+        if row.revoked_at is not None:
+            raise fail("auth.expired", "this token was revoked", hint=_LOST)
+        if row.expires_at is not None and row.expires_at <= self._clock.now_us():
+            raise fail("auth.expired", "this token has expired", hint=_LOST)
+        scope: dict[str, Any] = row.scope
+        attempt = (
+            AttemptScope(scope["workspace"], RunId(scope["run_id"]), AttemptId(scope["attempt_id"]))
+            if row.kind == "attempt"
+            else None
+        )
+        return Principal(UserId(row.user_id), frozenset(row.tags), attempt)
+
+    def user_exists(self, connection: sa.Connection, user: str) -> bool:
+        """True if a user of that id is known."""
+        return connection.execute(sa.select(tables.users.c.id).where(tables.users.c.id == user)).first() is not None
+
+    def reset_token(self, connection: sa.Connection) -> str:
+        """Revoke the administrator's API keys and issue a new one (for whoever holds the machine itself)."""
+        connection.execute(
+            tables.tokens.update()
+            .where(
+                tables.tokens.c.user_id == ADMINISTRATOR,
+                tables.tokens.c.kind == "apikey",
+                tables.tokens.c.revoked_at.is_(None),
+            )
+            .values(revoked_at=self._clock.now_us())
+        )
+        return self.issue(connection, ADMINISTRATOR, "reset")
+
+    def _digest(self, token: str) -> str:
+        return hmac.new(self._digest_key, token.encode(), hashlib.sha256).hexdigest()
+
+    def _insert(
+        self, connection: sa.Connection, token: str, user: UserId, name: str, kind: str, scope: dict[str, Any]
+    ) -> None:
+        connection.execute(
+            tables.tokens.insert().values(
+                id=self._ids.uid(),
+                digest=self._digest(token),
+                user_id=user,
+                name=name,
+                kind=kind,
+                scope=scope,
+                created_at=self._clock.now_us(),
+                expires_at=None,
+                revoked_at=None,
+            )
+        )
+
+
+_LOST = "run `dataos up` on the machine itself, or `dataos admin reset-token` there"
+
+
+def require_operator(principal: Principal, action: str) -> None:
+    """The built-in rule: administration needs the operator role; job tokens never pass. Raises `auth.forbidden`."""
+    if principal.attempt is not None:
+        raise fail("auth.forbidden", f"a job's token may not {action}", hint="use a user's token")
+    if not principal.is_operator:
+        raise fail("auth.forbidden", f"user {principal.user_id} may not {action}", hint=f"needs the tag {OPERATOR_TAG}")

@@ -1,0 +1,121 @@
+"""Due rows, leases and fences: which unit needs a reconciler's look, and who is looking.
+
+A unit (`resource:<uid>`, `run:<id>`, `job:<run>/<name>`) has a row while it needs work. Waking it is part of the
+transaction that makes it need work. A claim takes a lease with a fencing token; what the holder writes checks the token
+first (`Lease.check`), so that a holder that was too slow cannot write over its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dataos.core.errors import DataOSError, fail
+from dataos.store import tables
+
+_w = tables.work
+
+
+class StaleLease(DataOSError):
+    """The lease was lost; whoever holds it now does the work."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a unit until it expires or is taken over."""
+
+    unit: str
+    owner: str
+    fence: int
+    wakes: int
+    failures: int
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise StaleLease unless this is still the newest claim. First statement of every unit of work of a holder."""
+        fence = connection.execute(sa.select(_w.c.fence).where(_w.c.unit == self.unit)).scalar()
+        if fence != self.fence:
+            raise StaleLease(fail("store.stale_lease", f"the lease on {self.unit} was taken over").problem)
+
+
+def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 0.0) -> None:
+    """Make a unit due (never later than it already is)."""
+    due = now_us + int(delay_s * 1_000_000)
+    row = connection.execute(sa.select(_w.c.due_at, _w.c.wakes).where(_w.c.unit == unit)).first()
+    if row is None:
+        connection.execute(
+            _w.insert().values(
+                unit=unit, due_at=due, lease_owner=None, lease_until=None, fence=0, wakes=1, failures=0, error=""
+            )
+        )
+    else:
+        connection.execute(
+            _w.update().where(_w.c.unit == unit).values(due_at=min(row.due_at, due), wakes=row.wakes + 1)
+        )
+
+
+def claim(
+    connection: sa.Connection, owner: str, now_us: int, lease_us: int, limit: int, kicked: Iterable[str] = ()
+) -> list[Lease]:
+    """Take up to `limit` due units (or kicked ones) that nobody holds. Oldest due first."""
+    due = sa.and_(_w.c.due_at <= now_us)
+    kicks = list(kicked)
+    wanted = sa.or_(due, _w.c.unit.in_(kicks)) if kicks else due
+    free = sa.or_(_w.c.lease_until.is_(None), _w.c.lease_until < now_us)
+    rows = connection.execute(
+        sa.select(_w.c.unit, _w.c.fence, _w.c.wakes, _w.c.failures)
+        .where(wanted, free)
+        .order_by(_w.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    leases: list[Lease] = []
+    for row in rows:
+        connection.execute(
+            _w.update()
+            .where(_w.c.unit == row.unit)
+            .values(lease_owner=owner, lease_until=now_us + lease_us, fence=row.fence + 1)
+        )
+        leases.append(Lease(row.unit, owner, row.fence + 1, row.wakes, row.failures))
+    return leases
+
+
+def renew(connection: sa.Connection, owner: str, units: Iterable[str], until_us: int) -> None:
+    """Extend the leases that `owner` still holds."""
+    connection.execute(
+        _w.update().where(_w.c.lease_owner == owner, _w.c.unit.in_(list(units))).values(lease_until=until_us)
+    )
+
+
+def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float | None, error: str = "") -> None:
+    """Give a lease back: the unit goes (`again_s` None), or is due again later. A wake in between keeps it due now."""
+    row = connection.execute(sa.select(_w.c.fence, _w.c.wakes, _w.c.due_at).where(_w.c.unit == lease.unit)).first()
+    if row is None or row.fence != lease.fence:
+        return
+    woken = row.wakes != lease.wakes
+    if again_s is None and not woken and not error:
+        connection.execute(_w.delete().where(_w.c.unit == lease.unit))
+        return
+    due = now_us if woken else now_us + int((again_s or 0.0) * 1_000_000)
+    connection.execute(
+        _w.update()
+        .where(_w.c.unit == lease.unit)
+        .values(
+            due_at=due,
+            lease_owner=None,
+            lease_until=None,
+            failures=lease.failures + 1 if error else 0,
+            error=error[:2000],
+        )
+    )
+
+
+def release_all(connection: sa.Connection, owner: str) -> None:
+    """Give back every lease of an owner that is known to be gone (a server that restarts on its own home)."""
+    connection.execute(_w.update().where(_w.c.lease_owner == owner).values(lease_owner=None, lease_until=None))
+
+
+def next_due(connection: sa.Connection) -> int | None:
+    """When the earliest free unit is due (UTC microseconds), for the loop's sleep."""
+    return connection.execute(sa.select(sa.func.min(_w.c.due_at)).where(_w.c.lease_until.is_(None))).scalar()
