@@ -1,8 +1,8 @@
 """The verbs: plan, apply, delete, read. What is accepted here is durable when the call returns.
 
 Order of an apply (architecture 3): read (the same code as the CLI's offline validation) -> existence of what it refers
-to -> the kind's own check -> one transaction that seals secret values, stores the generation, its references, its event,
-and makes the unit due. Nothing is stored after a failed check; secret values leave the manifest before it is stored.
+to -> the kind's own check -> one transaction that seals secret values, stores the generation, its references and its
+event, and makes the unit due. Nothing is stored after a failed check; secret values leave the manifest before that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -99,9 +99,7 @@ class Resources:
         if not problems:
             problems = await controller.check(manifest, request.actor)
         if problems:
-            raise DataOSError(
-                Problem(**{**p.to_json(), "type": manifest.kind.type, "name": manifest.meta.name}) for p in problems
-            )
+            raise DataOSError(replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in problems)
         return manifest, reading.warnings
 
     def _check_references(self, connection: sa.Connection, manifest: Manifest) -> list[Problem]:
@@ -310,16 +308,12 @@ class Resources:
 
     def _seal(self, connection: sa.Connection, manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
         """Move secret values into the vault; the document keeps `vault:<id>#<version>`."""
-        groups: dict[str, dict[str, Path]] = {}
-        for path in _secret_paths(manifest):
-            position = next((str(p) for p in path[1:] if isinstance(p, int)), None)
-            vault_id = str(manifest.key) + (f":{position}" if position is not None else "")
-            groups.setdefault(vault_id, {})[str(path[-1])] = path
-        for vault_id, entries in groups.items():
-            values = {key: _as_text(document, path) for key, path in entries.items()}
+        section = document[manifest.section_key]
+        for vault_id, entries in manifest.sealed_values().items():
+            values = {key: _as_text(section, path) for key, path in entries.items()}
             version = self._vault.seal(connection, vault_id, values)
             for path in entries.values():
-                _set(document, path, f"vault:{vault_id}#{version}")
+                _set(section, path, f"vault:{vault_id}#{version}")
         return document
 
     def _store_references(self, connection: sa.Connection, uid: str, manifest: Manifest) -> None:

@@ -60,6 +60,15 @@ class Manifest:
         """Identity."""
         return ResourceKey(self.kind.type, self.meta.name, self.workspace)
 
+    def sealed_values(self) -> dict[str, dict[str, Path]]:
+        """Secret values by vault id: {vault id: {key: path below the section}}. A Resource has one vault id, or one
+        for each element where its credentials stand in a list (`depot:old:0`)."""
+        groups: dict[str, dict[str, Path]] = {}
+        for path in self.secret_paths:
+            position = next((f":{p}" for p in path if isinstance(p, int)), "")
+            groups.setdefault(f"{self.key}{position}", {})[str(path[-1])] = path
+        return groups
+
     @property
     def id(self) -> str:
         """`TYPE:VERSION:NAME[:WORKSPACE]`."""

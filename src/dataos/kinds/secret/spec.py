@@ -58,5 +58,5 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     if type_ is None or acl is None or len(reading.problems) > before:
         return None
     canonical = SecretSpec.model_validate({"type": type_, "acl": acl, "data": data})
-    inner = path[1:]
-    return KindReading(canonical, secret_paths=tuple((*inner, "data", key) for key in data))
+    written = next((k for k in cast("dict[str, Any]", section) if k.lower() in ("data", "values")), "data")
+    return KindReading(canonical, secret_paths=tuple((*path[1:], written, key) for key in data))

@@ -1,4 +1,4 @@
-"""What a Workflow manifest may say (ch03 2.1). This version runs one-off DAGs; schedules and nested files come later."""
+"""What a Workflow manifest may say (ch03 2.1). One-off DAGs run here; schedules and nested files come later."""
 
 from __future__ import annotations
 

@@ -1,0 +1,151 @@
+"""Resources as reconciled units: load what is wanted, ask the kind's controller, write what it observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control import records
+from dataos.control.ports import Controller, Observed, ResourceView
+from dataos.core import logs
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import Uid, UserId
+from dataos.governance.vault import Vault
+from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.specs import Reading
+from dataos.store import tables
+from dataos.store.database import Store
+from dataos.store.work import Lease
+
+_log = logs.get(__name__)
+_r = tables.resources
+_RETRY_S = 5.0
+
+
+class Manifests:
+    """Stored generations as canonical manifests, parsed once each (a generation never changes)."""
+
+    def __init__(self, store: Store, limit: int = 4096) -> None:
+        self._store = store
+        self._limit = limit
+        self._known: dict[tuple[str, int], Manifest] = {}
+
+    async def get(self, uid: str, generation: int) -> Manifest:
+        """Raises DataOSError `resource.generation` if it is not there or cannot be read by this version."""
+        found = self._known.get((uid, generation))
+        if found is not None:
+            return found
+        row = await self._store.read(records.manifest_of, uid, generation)
+        if row is None:
+            raise fail("resource.generation", f"generation {generation} of {uid} is not in the store")
+        reading = Reading()
+        manifest = read_manifest(row.manifest, reading)
+        if manifest is None:
+            raise DataOSError(reading.problems)
+        if len(self._known) >= self._limit:
+            self._known.pop(next(iter(self._known)))
+        self._known[(uid, generation)] = manifest
+        return manifest
+
+
+class ResourceUnits:
+    """The handler of `resource:` units."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        vault: Vault,
+        manifests: Manifests,
+        controllers: Mapping[str, Controller],
+        checkpoint: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._vault = vault
+        self._manifests = manifests
+        self._controllers = controllers
+        self._checkpoint = checkpoint
+
+    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+        """One look at a Resource."""
+        self._checkpoint("control.claimed")
+        row = await self._store.read(records.by_uid, unit_id)
+        if row is None or row.deleted_at is not None:
+            return None
+        controller = self._controllers[row.type]
+        view = ResourceView(
+            uid=Uid(row.uid),
+            manifest=await self._manifests.get(row.uid, row.generation),
+            generation=row.generation,
+            observed_generation=row.observed_generation,
+            owner=UserId(row.owner),
+            state=row.state,
+            lease=lease,
+        )
+        if row.deleting_at is not None:
+            return await self._delete(controller, view)
+        try:
+            observed = await controller.reconcile(view)
+        except DataOSError as error:
+            _log.warning("resource failed", resource=view.manifest.id, code=error.problem.code, error=str(error))
+            observed = Observed(
+                status="error",
+                stage="error",
+                processed=0,
+                info=error.problem.message,
+                state=dict(row.state),
+                again_s=error.problem.retry or _RETRY_S,
+            )
+        await self._store.write(self._write, view, observed, lease)
+        return observed.again_s
+
+    async def _delete(self, controller: Controller, view: ResourceView) -> float | None:
+        self._checkpoint("control.deleting")
+        if not await controller.delete(view):
+            return 0.2
+        self._checkpoint("control.before-deleted")
+        await self._store.write(self._forget, view)
+        return None
+
+    def _forget(self, connection: sa.Connection, view: ResourceView) -> None:
+        view.lease.check(connection)
+        now = self._clock.now_us()
+        connection.execute(
+            _r.update()
+            .where(_r.c.uid == view.uid)
+            .values(live_key=None, deleted_at=now, updated_at=now, status="deleted", runtime="")
+        )
+        connection.execute(tables.references.delete().where(tables.references.c.uid == view.uid))
+        for vault_id in view.manifest.sealed_values():
+            self._vault.destroy(connection, vault_id)
+        records.add_event(connection, now, view.uid, "deleted", "control", {"id": view.manifest.id})
+
+    def _write(self, connection: sa.Connection, view: ResourceView, observed: Observed, lease: Lease) -> None:
+        lease.check(connection)
+        row = records.by_uid(connection, view.uid)
+        if row is None:
+            return
+        now = self._clock.now_us()
+        # a re-run may have been asked for while the controller looked: that counter is the verbs', not the controller's
+        state = {**observed.state, "reruns": row.state.get("reruns", 0)}
+        newer = row.generation != view.generation
+        values: dict[str, Any] = {
+            "observed_generation": view.generation,
+            "runtime": observed.runtime,
+            "stage": observed.stage,
+            "wanted": observed.wanted,
+            "processed": observed.processed,
+            "info": observed.info[:2000],
+            "state": state,
+            "updated_at": now,
+        }
+        if not newer:
+            values["status"] = observed.status
+        connection.execute(_r.update().where(_r.c.uid == view.uid).values(**values))
+        if not newer and (row.status != observed.status or row.runtime != observed.runtime):
+            data = {"status": observed.status, "runtime": observed.runtime, "info": observed.info[:500]}
+            records.add_event(connection, now, view.uid, "status", "control", data)

@@ -1,0 +1,282 @@
+"""Runs and jobs as reconciled units: `run:<id>` and `job:<run id>/<job name>`.
+
+A run applies `plan_next`; a job walks pending -> (admission) -> attempt -> settled -> retry or end. Each look takes one
+step whose effect is recorded in one transaction, so that a restart goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control.records import add_event, by_uid
+from dataos.control.units import Manifests
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError
+from dataos.core.ids import AttemptId, RunId, UserId
+from dataos.kinds.workflow import records
+from dataos.kinds.workflow.controller import job_request
+from dataos.kinds.workflow.plan import (
+    ENDED,
+    RUN_ENDED,
+    Failure,
+    JobState,
+    RunState,
+    plan_next,
+    should_retry,
+)
+from dataos.kinds.workflow.spec import Job, WorkflowSpec
+from dataos.manifest.documents import Manifest
+from dataos.processes.ports import Phase
+from dataos.store import work
+from dataos.store.database import Store
+from dataos.store.work import Lease
+from dataos.workloads import environment
+from dataos.workloads.admissions import Admissions
+from dataos.workloads.attempts import OPEN, Attempts, AttemptState, Ending, Settled
+from dataos.workloads.ports import AttemptRequest
+
+MAX_LOST = 5
+"""Attempts of one job that may be lost to killed supervisors or restarts before the job fails."""
+
+_WATCH_S = 5.0
+_STOPPING_S = 0.5
+
+
+class RunUnits:
+    """The handler of `run:` units."""
+
+    def __init__(self, store: Store, clock: Clock, manifests: Manifests) -> None:
+        self._store = store
+        self._clock = clock
+        self._manifests = manifests
+
+    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+        """Take the next step of a run."""
+        row = await self._store.read(records.run, unit_id)
+        if row is None or row.state in RUN_ENDED:
+            return None
+        manifest = await self._manifests.get(row.uid, row.generation)
+        await self._store.write(self._advance, unit_id, manifest.spec, lease)
+        return None
+
+    def _advance(self, connection: sa.Connection, run_id: str, spec: WorkflowSpec, lease: Lease) -> None:
+        lease.check(connection)
+        row = records.run(connection, run_id)
+        if row is None or row.state in RUN_ENDED:
+            return
+        now = self._clock.now_us()
+        rows = records.jobs(connection, run_id)
+        step = plan_next(spec.jobs, {r.name: JobState(r.state) for r in rows}, row.stopping)
+        for name in step.ready:
+            records.update_job(connection, run_id, name, state=JobState.PENDING)
+            work.wake(connection, f"job:{run_id}/{name}", now)
+        for name in step.skip:
+            records.update_job(connection, run_id, name, state=JobState.SKIPPED, reason="not started", finished_at=now)
+        if row.stopping:  # jobs that are under way hear of it by a look
+            for r in rows:
+                if r.state not in ENDED and r.name not in step.skip:
+                    work.wake(connection, f"job:{run_id}/{r.name}", now)
+        ended = step.state in RUN_ENDED
+        reason = step.reason
+        if step.state is RunState.FAILED:
+            failed = next(r for r in rows if r.state == JobState.FAILED)
+            reason = f"job {failed.name} failed: {failed.reason}"
+        records.update_run(
+            connection,
+            run_id,
+            state=step.state,
+            reason=reason[:2000],
+            started_at=row.started_at or now,
+            finished_at=now if ended else None,
+        )
+        if step.state != row.state:
+            add_event(connection, now, row.uid, f"run.{step.state}", "control", {"run": run_id, "reason": reason[:500]})
+            work.wake(connection, f"resource:{row.uid}", now)
+
+
+class JobUnits:
+    """The handler of `job:` units."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        manifests: Manifests,
+        attempts: Attempts,
+        admissions: Admissions,
+        checkpoint: Callable[[str], None],
+        fqdn: str,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._manifests = manifests
+        self._attempts = attempts
+        self._admissions = admissions
+        self._checkpoint = checkpoint
+        self._fqdn = fqdn
+
+    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+        """Take the next step of a job."""
+        run_id, _, name = unit_id.partition("/")
+        run, row, attempt = await self._store.read(self._load, run_id, name)
+        if run is None or row is None or row.state in ENDED or row.state == JobState.WAITING:
+            return None
+        manifest = await self._manifests.get(run.uid, run.generation)
+        job = next(j for j in manifest.spec.jobs if j.name == name)
+        if attempt is None or attempt.state not in OPEN:
+            if (
+                row.state == JobState.RUNNING
+            ):  # settled, but the job's own row was not: cannot happen in one transaction
+                return None
+            again = await self._open(run, row, job, manifest, lease)
+            if again is not None:
+                return again or None
+            run, row, attempt = await self._store.read(self._load, run_id, name)
+            if run is None or row is None or attempt is None:
+                return None
+        return await self._drive(run, row, attempt, job, manifest, lease)
+
+    @staticmethod
+    def _load(connection: sa.Connection, run_id: str, name: str) -> tuple[Any, Any, Any]:
+        row = records.job(connection, run_id, name)
+        attempt = records.attempt(connection, run_id, name, row.attempt) if row is not None else None
+        return records.run(connection, run_id), row, attempt
+
+    async def _open(self, run: Any, row: Any, job: Job, manifest: Manifest, lease: Lease) -> float | None:
+        """Begin an attempt where one may begin. None when one was opened; 0.0 when nothing is left to do."""
+        now = self._clock.now_us()
+        if run.stopping:
+            self._admissions.forget(f"{run.id}-{row.name}-{row.attempt + 1}")
+            await self._store.write(self._skip, run, row.name, lease)
+            return 0.0
+        if row.not_before is not None and row.not_before > now:
+            return (row.not_before - now) / 1e6
+        workspace = manifest.workspace or "public"
+        demand = self._attempts.demand(
+            f"{run.id}-{row.name}-{row.attempt + 1}", workspace, job.runnable, run.created_at
+        )
+        decision = await self._admissions.ask(demand, f"job:{run.id}/{row.name}")
+        if not decision.admit:
+            if decision.reason != row.reason:
+                await self._store.write(self._note, run, row.name, decision.reason, lease)
+            return 1.0
+        await self._store.write(self._begin, run, row, demand, lease)
+        self._checkpoint("workloads.attempt-stored")
+        return None
+
+    def _begin(self, connection: sa.Connection, run: Any, row: Any, demand: Any, lease: Lease) -> None:
+        lease.check(connection)
+        number = row.attempt + 1
+        self._attempts.open(connection, RunId(run.id), row.name, number, demand)
+        records.update_job(
+            connection,
+            run.id,
+            row.name,
+            state=JobState.RUNNING,
+            attempt=number,
+            reason="",
+            started_at=row.started_at or self._clock.now_us(),
+        )
+
+    def _skip(self, connection: sa.Connection, run: Any, name: str, lease: Lease) -> None:
+        lease.check(connection)
+        now = self._clock.now_us()
+        records.update_job(connection, run.id, name, state=JobState.ABORTED, reason="stopped", finished_at=now)
+        work.wake(connection, f"run:{run.id}", now)
+
+    @staticmethod
+    def _note(connection: sa.Connection, run: Any, name: str, reason: str, lease: Lease) -> None:
+        lease.check(connection)
+        records.update_job(connection, run.id, name, reason=reason)
+
+    async def _drive(
+        self, run: Any, row: Any, attempt: Any, job: Job, manifest: Manifest, lease: Lease
+    ) -> float | None:
+        """Launch, watch and settle the newest attempt."""
+        self._admissions.holds(attempt)
+        attempt_id = AttemptId(attempt.id)
+        also = self._also(run, row, attempt, job, lease)
+        if attempt.state == AttemptState.LAUNCHING:
+            if run.stopping:
+                observation = await self._attempts.observe(attempt_id)
+                if observation.phase is Phase.ABSENT:
+                    await self._finish(attempt, observation, lease, True, also)
+                    return None
+            try:
+                await self._launch(run, row, attempt_id, job, manifest, lease)
+            except DataOSError as error:
+                if error.problem.code.startswith("store."):
+                    raise
+                await self._attempts.refuse(attempt, error, lease, also)
+                self._admissions.release(attempt.id)
+                return None
+            return _WATCH_S
+        observation = await self._attempts.observe(attempt_id)
+        if observation.phase in (Phase.STARTING, Phase.RUNNING):
+            if run.stopping:
+                await self._attempts.stop(attempt_id)
+                return _STOPPING_S
+            return _WATCH_S
+        await self._finish(attempt, observation, lease, run.stopping, also)
+        return None
+
+    async def _finish(self, attempt: Any, observation: Any, lease: Lease, stopping: bool, also: Any) -> None:
+        await self._attempts.settle(attempt, observation, lease, stopping, also)
+        self._admissions.release(attempt.id)
+
+    async def _launch(
+        self, run: Any, row: Any, attempt_id: AttemptId, job: Job, manifest: Manifest, lease: Lease
+    ) -> None:
+        resource = await self._store.read(by_uid, run.uid)
+        assert resource is not None  # noqa: S101 - runs refer to their Resource by foreign key
+        run_as = UserId(job.runnable.run_as_user or resource.owner)
+        request = AttemptRequest(
+            job=job_request(manifest, job, run_as),
+            run_id=RunId(run.id),
+            attempt_id=attempt_id,
+            number=row.attempt,
+            token="",
+        )
+        env = environment.standard(
+            manifest, job.runnable, "workflow", RunId(run.id), run_as, run.uid, resource.stamp, self._fqdn
+        )
+        await self._attempts.launch(request, job.runnable, env, lease)
+
+    def _also(
+        self, run: Any, row: Any, attempt: Any, job: Job, lease: Lease
+    ) -> Callable[[sa.Connection, Settled], None]:
+        """What happens to the job in the transaction that settles its attempt."""
+
+        def write(connection: sa.Connection, settled: Settled) -> None:
+            now = self._clock.now_us()
+            state, values = self._after(connection, run, row, job, settled, now)
+            records.update_job(connection, run.id, row.name, state=state, reason=settled.reason[:2000], **values)
+            if state is JobState.PENDING:
+                work.wake(connection, f"job:{run.id}/{row.name}", now)
+            else:
+                work.wake(connection, f"run:{run.id}", now)
+
+        return write
+
+    def _after(
+        self, connection: sa.Connection, run: Any, row: Any, job: Job, settled: Settled, now: int
+    ) -> tuple[JobState, dict[str, Any]]:
+        if settled.ending is None:
+            return JobState.SUCCEEDED, {"finished_at": now}
+        if settled.ending is Ending.ABORTED or run.stopping:
+            return JobState.ABORTED, {"finished_at": now}
+        earlier = [a for a in records.attempts_of_run(connection, run.id) if a.job == row.name]
+        lost = sum(1 for a in earlier if a.state == AttemptState.LOST)
+        if settled.ending is Ending.LOST and lost <= MAX_LOST:
+            return JobState.PENDING, {"not_before": None}
+        tries = len(earlier) - lost
+        elapsed = (now - (row.started_at or now)) / 1e6
+        failure = {Ending.FAILED: Failure.FAILED, Ending.TRANSIENT: Failure.TRANSIENT}.get(
+            settled.ending, Failure.ERROR
+        )
+        if should_retry(job.retry, failure, tries, elapsed):
+            return JobState.PENDING, {"not_before": now + int(job.retry.delay_s * 1e6)}
+        return JobState.FAILED, {"finished_at": now}

@@ -1,0 +1,347 @@
+"""Attempts: one try at a job, from launch to settled, in steps that survive death between any two lines.
+
+launching -> running -> succeeded | failed | lost | aborted. The token of an attempt opens its own view of the catalog;
+when its program ended well, the tables it wrote are published in the same store transaction that makes the attempt
+succeeded. Whoever runs jobs (Workflow) decides about retries; this module only says how an attempt ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.core import logs
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import AttemptId, RunId
+from dataos.governance.identities import Identities
+from dataos.governance.principals import AttemptScope
+from dataos.governance.vault import Vault
+from dataos.lakehouse.catalog import Catalog
+from dataos.manifest import registry
+from dataos.manifest.runnables import Runnable
+from dataos.processes.admission import Demand
+from dataos.processes.ports import Observation, Phase, ProcessRunner
+from dataos.store import tables
+from dataos.store.database import Store
+from dataos.store.work import Lease
+from dataos.workloads import environment
+from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
+
+_log = logs.get(__name__)
+_a = tables.attempts
+
+DEFAULT_CPU = 1.0
+DEFAULT_MEMORY = 1 << 30
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands."""
+
+    LAUNCHING = "launching"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    ABORTED = "aborted"
+
+
+OPEN = frozenset({AttemptState.LAUNCHING, AttemptState.RUNNING})
+
+
+class Ending(StrEnum):
+    """How an attempt that did not succeed ended, for the retry rule of whoever runs it."""
+
+    FAILED = "failed"  # its program said so
+    ERROR = "error"  # the platform could not start, keep or publish it
+    TRANSIENT = "transient"  # a conflict or an unreachable source: may pass
+    LOST = "lost"  # its supervisor died, and all its effects were held back: start it again
+    ABORTED = "aborted"  # somebody stopped it
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The end of an attempt. `ending` None means success."""
+
+    ending: Ending | None
+    reason: str
+    problems: tuple[Problem, ...] = ()
+
+
+Also = Callable[[sa.Connection, Settled], None]
+"""What the owner writes in the transaction that settles an attempt."""
+
+
+class Attempts:
+    """Starts, watches and settles attempts. One per server."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        runner: ProcessRunner,
+        catalog: Catalog,
+        identities: Identities,
+        vault: Vault,
+        rooms: Rooms,
+        checkpoint: Callable[[str], None],
+        stop_grace_s: float,
+        log_bytes: int,
+        scratch_bytes: int,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._runner = runner
+        self._catalog = catalog
+        self._identities = identities
+        self._vault = vault
+        self._rooms = rooms
+        self._checkpoint = checkpoint
+        self._stop_grace_s = stop_grace_s
+        self._log_bytes = log_bytes
+        self._scratch_bytes = scratch_bytes
+        self._planners: dict[str, StackPlanner] = {}
+
+    def planner(self, stack: str) -> StackPlanner:
+        """The planner of a stack, made once."""
+        if stack not in self._planners:
+            descriptor = registry.find_stack(stack)
+            if descriptor is None:
+                raise fail("stack.unknown", f"stack `{stack}` is not installed")
+            self._planners[stack] = registry.resolve(descriptor.planner)()
+        return self._planners[stack]
+
+    async def check(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
+        """What only the server can say about a job, at apply."""
+        problems = await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
+        return problems + await self.planner(runnable.stack).check(job, self._rooms)
+
+    # --- opening ----------------------------------------------------------------------------------------------------
+
+    def demand(self, attempt_id: str, workspace: str, runnable: Runnable, since_us: int) -> Demand:
+        """What an attempt asks of this machine."""
+        return Demand(
+            key=attempt_id,
+            group=workspace,
+            cpu=runnable.cpu or DEFAULT_CPU,
+            memory_bytes=runnable.memory_bytes or DEFAULT_MEMORY,
+            since_us=since_us,
+        )
+
+    def open(self, connection: sa.Connection, run_id: RunId, job: str, number: int, demand: Demand) -> AttemptId:
+        """Record a new attempt, in the owner's transaction. From here on it will be launched, whatever dies."""
+        attempt_id = AttemptId(f"{run_id}-{job}-{number}")
+        connection.execute(
+            _a.insert().values(
+                id=attempt_id,
+                run_id=run_id,
+                job=job,
+                number=number,
+                state=AttemptState.LAUNCHING,
+                cpu=demand.cpu,
+                memory_bytes=demand.memory_bytes,
+                reason="",
+                exit_code=None,
+                result=None,
+                created_at=self._clock.now_us(),
+                started_at=None,
+                finished_at=None,
+            )
+        )
+        return attempt_id
+
+    async def launch(
+        self, request: AttemptRequest, runnable: Runnable, standard_env: dict[str, str], lease: Lease
+    ) -> None:
+        """Plan and start the program, once. Raises DataOSError if it cannot be planned or started."""
+        job = request.job
+        token, injected = await self._store.write(self._credentials, request, runnable)
+        plan = await self.planner(runnable.stack).plan(replace(request, token=token), self._rooms)
+        env = {
+            **plan.launch.env,
+            **standard_env,
+            "DATAOS_RUN_AS_APIKEY": token,
+            **injected.env,
+            **dict(runnable.envs),
+        }
+        launch = replace(
+            plan.launch,
+            env=env,
+            files={**plan.launch.files, **injected.files},
+            timeout_s=job.timeout_s if job.timeout_s is not None else plan.launch.timeout_s,
+            log_bytes=self._log_bytes,
+            scratch_bytes=self._scratch_bytes,
+        )
+        await self._runner.start(request.attempt_id, launch)
+        self._checkpoint("workloads.launched")
+        await self._store.write(self._mark_running, request.attempt_id, plan, lease)
+
+    def _credentials(
+        self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable
+    ) -> tuple[str, environment.Injected]:
+        scope = AttemptScope(request.job.workspace, request.run_id, request.attempt_id)
+        token = self._identities.attempt_token(connection, request.job.run_as, scope)
+        return token, environment.inject(connection, self._vault, runnable, request.job.workspace)
+
+    def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
+        lease.check(connection)
+        connection.execute(
+            _a.update()
+            .where(_a.c.id == attempt_id, _a.c.state == AttemptState.LAUNCHING)
+            .values(
+                state=AttemptState.RUNNING,
+                started_at=self._clock.now_us(),
+                result={
+                    "reads": list(plan.reads),
+                    "writes": list(plan.writes),
+                    "rerunnable": plan.rerunnable,
+                },
+            )
+        )
+
+    # --- watching and settling --------------------------------------------------------------------------------------
+
+    async def observe(self, attempt_id: AttemptId) -> Observation:
+        """How its process is."""
+        return await self._runner.observe(attempt_id)
+
+    async def stop(self, attempt_id: AttemptId) -> None:
+        """Ask its process to end."""
+        await self._runner.stop(attempt_id, self._stop_grace_s)
+
+    async def settle(
+        self, row: sa.Row[Any], observation: Observation, lease: Lease, stopping: bool, also: Also
+    ) -> Settled:
+        """End an attempt whose process ended or was lost; `also` joins the deciding transaction.
+
+        On success the attempt's tables are published in that same transaction; a conflict makes it a failure instead.
+        """
+        attempt_id = AttemptId(row.id)
+        result = await self._result(attempt_id)
+        settled = _judge(row, observation, result, stopping)
+        self._checkpoint("workloads.exited")
+        if settled.ending is None:
+            for _ in range(8):
+                try:
+                    await self._catalog.prepare_publish(attempt_id)
+                    self._checkpoint("workloads.before-publish")
+                    await self._store.write(self._succeed, row, observation, result, lease, settled, also)
+                    self._checkpoint("workloads.published")
+                    return settled
+                except DataOSError as error:
+                    if error.problem.code != "iceberg.conflict" or error.problem.retry is None:
+                        settled = _publish_failure(error)
+                        break
+            else:
+                settled = Settled(Ending.TRANSIENT, "its tables kept changing while it was being published")
+        await self._catalog.abandon(attempt_id)
+        await self._store.write(self._fail, row, observation, result, lease, settled, also)
+        return settled
+
+    async def refuse(self, row: sa.Row[Any], error: DataOSError, lease: Lease, also: Also) -> Settled:
+        """End an attempt that could not be launched."""
+        transient = error.problem.retry is not None
+        settled = Settled(Ending.TRANSIENT if transient else Ending.ERROR, error.problem.message, error.problems)
+        await self._catalog.abandon(AttemptId(row.id))
+        await self._store.write(self._fail, row, Observation(Phase.ABSENT), {}, lease, settled, also)
+        return settled
+
+    def _succeed(
+        self,
+        connection: sa.Connection,
+        row: sa.Row[Any],
+        observation: Observation,
+        result: dict[str, Any],
+        lease: Lease,
+        settled: Settled,
+        also: Also,
+    ) -> None:
+        lease.check(connection)
+        published = self._catalog.publish(connection, AttemptId(row.id))
+        result = {**result, "published": [str(table) for table in published]}
+        self._close(connection, row, AttemptState.SUCCEEDED, observation, result, "")
+        also(connection, settled)
+
+    def _fail(
+        self,
+        connection: sa.Connection,
+        row: sa.Row[Any],
+        observation: Observation,
+        result: dict[str, Any],
+        lease: Lease,
+        settled: Settled,
+        also: Also,
+    ) -> None:
+        lease.check(connection)
+        state = {Ending.LOST: AttemptState.LOST, Ending.ABORTED: AttemptState.ABORTED}.get(
+            settled.ending or Ending.FAILED, AttemptState.FAILED
+        )
+        problems = [p.to_json() for p in settled.problems]
+        self._close(connection, row, state, observation, {**result, "problems": problems}, settled.reason)
+        also(connection, settled)
+
+    def _close(
+        self,
+        connection: sa.Connection,
+        row: sa.Row[Any],
+        state: AttemptState,
+        observation: Observation,
+        result: dict[str, Any],
+        reason: str,
+    ) -> None:
+        self._identities.revoke_attempt(connection, AttemptId(row.id))
+        connection.execute(
+            _a.update()
+            .where(_a.c.id == row.id)
+            .values(
+                state=state,
+                reason=reason[:2000],
+                exit_code=observation.exit_code,
+                result={**(row.result or {}), **result},
+                started_at=observation.started_at or row.started_at,
+                finished_at=observation.ended_at or self._clock.now_us(),
+            )
+        )
+
+    async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:
+        """What the job left in its out folder; nonsense counts as nothing (the job is not trusted)."""
+        try:
+            raw = await self._runner.read_out(attempt_id, RESULT_FILE)
+            found = json.loads(raw) if raw else {}
+        except (DataOSError, ValueError) as error:
+            _log.warning("unreadable job result", attempt=attempt_id, error=str(error))
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], stopping: bool) -> Settled:
+    if observation.phase is Phase.EXITED and observation.exit_code == 0 and not observation.reason:
+        return Settled(None, "")
+    problems = tuple(Problem.from_json(p) for p in result.get("problems", []) if isinstance(p, dict))
+    if stopping or observation.reason == "stopped":
+        return Settled(Ending.ABORTED, "stopped", problems)
+    if observation.phase in (Phase.LOST, Phase.ABSENT):
+        rerunnable = bool((row.result or {}).get("rerunnable"))
+        reason = "its supervisor was killed or the machine restarted"
+        return Settled(Ending.LOST if rerunnable else Ending.ERROR, reason)
+    texts = {
+        "timeout": "it ran longer than its time limit",
+        "memory": "it used more memory than its limit: raise resources.limits.memory (or driver.memory)",
+        "scratch": "it wrote more scratch data than workloads.scratch_mib allows",
+    }
+    if observation.reason:
+        return Settled(Ending.FAILED, texts.get(observation.reason, observation.reason), problems)
+    if problems:
+        ending = Ending.TRANSIENT if problems[0].retry is not None else Ending.FAILED
+        return Settled(ending, problems[0].message, problems)
+    return Settled(Ending.FAILED, f"exit code {observation.exit_code}: see its log")
+
+
+def _publish_failure(error: DataOSError) -> Settled:
+    conflict = error.problem.code == "iceberg.conflict"
+    return Settled(Ending.TRANSIENT if conflict else Ending.ERROR, error.problem.message, error.problems)

@@ -1,0 +1,147 @@
+"""What every workload finds in its environment (ch01 10, ch03 1.2), and its secrets (ch03 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dataos.core.addresses import ResourceKey
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import RunId, UserId
+from dataos.governance.vault import Vault
+from dataos.manifest.documents import Manifest
+from dataos.manifest.runnables import Runnable, SecretUse
+from dataos.manifest.specs import render
+from dataos.store import tables
+
+
+@dataclass(frozen=True)
+class Injected:
+    """Variables and files that carry secrets into a workload."""
+
+    env: Mapping[str, str]
+    files: Mapping[str, bytes]  # names below `secret/`
+
+
+def standard(
+    manifest: Manifest, runnable: Runnable, kind: str, run_id: RunId, run_as: UserId, uid: str, stamp: str, fqdn: str
+) -> dict[str, str]:
+    """The `DATAOS_*` variables. Values from the manifest's `envs` are added by the caller and win."""
+    workspace = manifest.workspace or ""
+    return {
+        "DATAOS_NAME": manifest.meta.name,
+        "DATAOS_TYPE": manifest.kind.type,
+        "DATAOS_WORKSPACE": workspace,
+        "DATAOS_TAGS": ",".join(manifest.meta.tags),
+        "DATAOS_DESCRIPTION": manifest.meta.description,
+        "DATAOS_RESOURCE_ID": manifest.id,
+        "DATAOS_RUN_ID": run_id,
+        "DATAOS_UID": uid,
+        "DATAOS_STAMP": stamp,
+        "DATAOS_FQDN": fqdn,
+        "DATAOS_RUN_AS_USER": run_as,
+        "DATAOS_LOG_LEVEL": runnable.log_level,
+        "LOG_LEVEL": runnable.log_level,
+        "DATAOS_IS_DRY_RUN": "true" if runnable.dry_run else "false",
+        "RUNNABLE_TYPE": kind,
+        "CURRENT_WORKSPACE": workspace,
+    }
+
+
+def secret_key(connection: sa.Connection, use: SecretUse, workspace: str | None) -> ResourceKey | None:
+    """The living Secret a use means: of the named workspace; else the own workspace's, else the Instance-Secret."""
+    if use.workspace:
+        options = [ResourceKey("secret", use.name, use.workspace)]
+    else:
+        options = [ResourceKey("secret", use.name, workspace), ResourceKey("instance-secret", use.name)]
+    for key in options:
+        live = f"{key.type}/{key.workspace or ''}/{key.name}"
+        row = connection.execute(
+            sa.select(tables.resources.c.uid).where(
+                tables.resources.c.live_key == live, tables.resources.c.deleting_at.is_(None)
+            )
+        ).first()
+        if row is not None:
+            return key
+    return None
+
+
+def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> list[Problem]:
+    """Problems of `dataosSecrets`: missing secret, foreign workspace, missing key; each names all three (ch02 2.9)."""
+    problems: list[Problem] = []
+    for use in runnable.secrets:
+        path = render((*runnable.stack_path[:-1], "dataosSecrets"))
+        if use.workspace and use.workspace != workspace:
+            problems.append(
+                Problem(
+                    "secret.foreign_workspace",
+                    f"secret `{use.name}` of workspace `{use.workspace}` cannot be used in workspace `{workspace}`",
+                    hint="apply the Secret in this workspace, or use an Instance-Secret",
+                    path=path,
+                )
+            )
+            continue
+        key = secret_key(connection, use, workspace)
+        if key is None:
+            problems.append(
+                Problem(
+                    "secret.not_found",
+                    f"secret `{use.name}` was not found: looked for a Secret in workspace `{workspace}`, "
+                    "then for an Instance-Secret",
+                    path=path,
+                )
+            )
+            continue
+        try:
+            values = vault.reveal(connection, str(key))
+        except DataOSError as error:
+            problems.append(Problem(error.problem.code, error.problem.message, hint=error.problem.hint, path=path))
+            continue
+        for wanted in _keys(use, key.name):
+            if wanted not in values and wanted not in _blob_names(key):
+                problems.append(
+                    Problem(
+                        "secret.no_key",
+                        f"secret `{use.name}` (workspace `{key.workspace or 'none: an Instance-Secret'}`) "
+                        f"has no key `{wanted}`",
+                        hint="its keys: " + ", ".join(sorted(values)),
+                        path=path,
+                    )
+                )
+    return problems
+
+
+def inject(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> Injected:
+    """Reveal the secrets of a workload, in the forms it asked for. Raises DataOSError `secret.*`."""
+    env: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    for use in runnable.secrets:
+        key = secret_key(connection, use, workspace)
+        if key is None:
+            raise fail("secret.not_found", f"secret `{use.name}` was not found for workspace `{workspace}`")
+        values = vault.reveal(connection, str(key))
+        wanted = [k for k in _keys(use, key.name) if k in values] or list(values)
+        chosen = {k: values[k] for k in wanted}
+        blob = "".join(f"{k}={v}\n" for k, v in values.items()).encode()
+        match use.consumption_type:
+            case "propFile":
+                files[f"secret/{use.name}"] = blob
+            case "file":
+                for name, value in chosen.items():
+                    files[f"secret/{name}"] = value.encode()
+                    files[f"secret/{use.name}_{name}"] = value.encode()
+            case _:
+                env.update(chosen)
+    return Injected(env, files)
+
+
+def _keys(use: SecretUse, name: str) -> list[str]:
+    keys = [*use.keys, *([use.key] if use.key else [])]
+    return [] if use.all_keys else keys
+
+
+def _blob_names(key: ResourceKey) -> tuple[str, ...]:
+    """Names under which a whole key-value-properties secret may be asked for (ch02 2.4)."""
+    return (key.name, f"{key.workspace}_{key.name}") if key.workspace else (key.name,)
