@@ -1,0 +1,131 @@
+"""What a depot type offers, and what it is given.
+
+An adapter is stateless: each call gets the depot's entry and the credentials for the purpose at hand. It knows neither
+the store nor the vault; the resolver (`dataos.depots.resolver`) hands both over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from dataos.core.addresses import Udl
+from dataos.core.errors import fail
+
+Acl = Literal["r", "rw"]
+
+
+@dataclass(frozen=True)
+class DepotEntry:
+    """What the Depot controller registered. `location` is the JSON form of the type's model; it holds no credentials.
+
+    `secrets` maps a purpose (`r`, `rw`) to vault ids, in the order of the manifest.
+    """
+
+    name: str
+    uid: str
+    type: str
+    location: Mapping[str, Any]
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    generation: int = 1
+
+    @property
+    def read_only(self) -> bool:
+        """True if the depot needs credentials and was given none for writing."""
+        return bool(self.secrets.get("r")) and not self.secrets.get("rw")
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """One column of a dataset. `native_type` is the source's own type text."""
+
+    name: str
+    native_type: str
+    nullable: bool
+
+
+class LakehouseListing(Protocol):
+    """What the ICEBERG type needs of the lakehouse room, which stands one floor higher."""
+
+    async def list_namespaces(self, warehouse: str) -> list[str]: ...
+
+    async def list_tables(self, warehouse: str, namespace: str) -> list[str]: ...
+
+    async def describe(self, warehouse: str, namespace: str, table: str) -> list[ColumnDescription]: ...
+
+    async def location(self, warehouse: str, namespace: str | None, table: str | None) -> str: ...
+
+
+@dataclass(frozen=True)
+class AdapterContext:
+    """What adapters may use. `allowed_paths` are absolute folders under which FILE depots must lie."""
+
+    allowed_paths: tuple[Path, ...]
+    connect_timeout_s: float
+    lakehouse: LakehouseListing | None = None
+
+
+class Adapter(Protocol):
+    """One depot type. Listing methods return names in order; `describe` returns columns in the dataset's order.
+
+    All may raise DataOSError `depot.unreachable`, `depot.timeout`, `depot.credentials`, `depot.no_such_database`,
+    `depot.path` (missing or not allowed), `depot.dataset_not_found`, `depot.unsupported`.
+    """
+
+    def __init__(self, context: AdapterContext) -> None: ...
+
+    async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
+        """Connect once and do the cheapest thing that proves it works."""
+        ...
+
+    async def list_collections(self, entry: DepotEntry, credentials: Mapping[str, str]) -> list[str]: ...
+
+    async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]: ...
+
+    async def describe(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> list[ColumnDescription]: ...
+
+    async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
+        """The physical place, for messages and projections; never with credentials."""
+        ...
+
+
+class FileDepot(Protocol):
+    """The ability of depots that hold plain files."""
+
+    async def files(self, entry: DepotEntry, udl: Udl) -> list[Path]:
+        """The regular files that an address names: a file, a folder (its files, deep), or a glob. Sorted."""
+        ...
+
+
+class Attachable(Protocol):
+    """The ability of depots that the embedded SQL engine can attach."""
+
+    def connection(self, entry: DepotEntry, credentials: Mapping[str, str]) -> DatabaseConnection: ...
+
+
+@dataclass(frozen=True)
+class DatabaseConnection:
+    """How to reach a database. `options` are driver parameters such as sslmode. The password never shows in repr."""
+
+    kind: Literal["postgresql"]
+    host: str
+    port: int
+    database: str
+    user: str
+    password: str = field(repr=False)
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def required(udl: Udl) -> tuple[str, str]:
+    """Collection and dataset of an address that must name a dataset. Raises DataOSError `manifest.address`."""
+    if not udl.collection or not udl.dataset:
+        raise fail(
+            "manifest.address",
+            f"Invalid dataset found: {udl}",
+            hint="name a dataset: dataos://[depot]:[collection]/[dataset]",
+        )
+    return udl.collection, udl.dataset

@@ -1,0 +1,186 @@
+"""Depots by name: where they are, what opens them, and which adapter knows them.
+
+The `depots` table is what the Depot controller made of the living Depots; this is its only reader and writer.
+Credentials are read from the vault at each call, so that a rotated secret holds from the next use on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from dataos.core import names
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError, fail
+from dataos.depots.ports import Acl, Adapter, AdapterContext, DepotEntry, LakehouseListing
+from dataos.governance.vault import Vault
+from dataos.manifest import registry
+from dataos.store import tables
+from dataos.store.database import Store
+
+
+class Depots:
+    """The resolver. Built once by the server's composition."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        *,
+        allowed_paths: Sequence[Path],
+        connect_timeout_s: float,
+        lakehouse: LakehouseListing | None = None,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._context = AdapterContext(tuple(allowed_paths), connect_timeout_s, lakehouse)
+        self._adapters: dict[str, Adapter] = {}
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """Seconds to wait for a source to answer."""
+        return self._context.connect_timeout_s
+
+    async def get(self, name: str) -> DepotEntry:
+        """The depot of that name. Raises DataOSError `depot.not_found` with near names and all names."""
+        return await self._store.read(find, name)
+
+    async def list(self) -> list[DepotEntry]:
+        """All depots, by name."""
+        return await self._store.read(list_entries)
+
+    async def credentials(self, name: str, acl: Acl = "r") -> dict[str, str]:
+        """Key-value pairs for a purpose, newest versions; later secrets of the depot win over earlier ones.
+
+        A depot with a lone `rw` secret (v1) uses it for reading too. A depot without secrets gives an empty map.
+        Raises DataOSError `depot.not_found`, `depot.read_only`, `secret.not_found`, `secret.unreadable`.
+        """
+        return await self._store.read(self._credentials, name, acl)
+
+    def adapter(self, entry: DepotEntry) -> Adapter:
+        """The adapter of the depot's type (one instance a type). Raises DataOSError `depot.unsupported`."""
+        known = self._adapters.get(entry.type)
+        if known is None:
+            descriptor = registry.find_depot_type(entry.type)
+            if descriptor is None:
+                raise fail(
+                    "depot.unsupported",
+                    f"depot '{entry.name}' is of type {entry.type}, which is not installed here",
+                    hint="installed: " + ", ".join(registry.known_depot_types()),
+                )
+            known = cast("Adapter", registry.resolve(descriptor.adapter)(self._context))
+            self._adapters[entry.type] = known
+        return known
+
+    async def check(self, name: str, timeout_s: float | None = None) -> None:
+        """Connect to a depot with its read credentials. Raises what the adapter's `check` raises."""
+        entry = await self.get(name)
+        await self.check_entry(entry, await self.credentials(name, "r"), timeout_s)
+
+    async def check_entry(
+        self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float | None = None
+    ) -> None:
+        """As `check`, for a depot that is not registered yet."""
+        await self.adapter(entry).check(entry, credentials, timeout_s or self._context.connect_timeout_s)
+
+    async def resolve(self, udl: Udl) -> str:
+        """The physical place that an address names, without credentials. Checks that its `acl` can be served."""
+        entry = await self.get(udl.depot)
+        if udl.acl == "rw":
+            _refuse_read_only(entry)
+        return await self.adapter(entry).resolve(entry, udl)
+
+    def _credentials(self, connection: sa.Connection, name: str, acl: Acl) -> dict[str, str]:
+        entry = find(connection, name)
+        if acl == "rw":
+            _refuse_read_only(entry)
+        ids = entry.secrets.get(acl) or (entry.secrets.get("rw") if acl == "r" else None) or ()
+        merged: dict[str, str] = {}
+        for secret_id in ids:
+            merged |= pairs(self._vault.reveal(connection, secret_id))
+        return merged
+
+
+def _refuse_read_only(entry: DepotEntry) -> None:
+    if entry.read_only:
+        raise fail(
+            "depot.read_only",
+            f"could not get the secret map for the dataos address: 'dataos://{entry.name}?acl=rw' err: 403 "
+            "(the depot has no secret with acl: rw)",
+            hint="apply an Instance-Secret with acl: rw and name it below the Depot's `secrets`, or read with acl=r",
+        )
+
+
+def pairs(values: Mapping[str, str]) -> dict[str, str]:
+    """Key-value pairs of a secret. A value that is itself lines of `key=value` under a lone key is unfolded.
+
+    Source: ch02 2.4 (split lines; the first `=` separates; blank lines are ignored).
+    """
+    if len(values) != 1:
+        return dict(values)
+    ((key, text),) = values.items()
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.find("=") > 0 and " " not in line.partition("=")[0].strip() for line in lines):
+        return {k.strip(): v for k, _, v in (line.partition("=") for line in lines)}
+    return {key: text}
+
+
+def register(connection: sa.Connection, entry: DepotEntry) -> None:
+    """Unit of work: write what the Depot controller found; a second call with the same entry changes nothing."""
+    values = {
+        "uid": entry.uid,
+        "type": entry.type,
+        "location": dict(entry.location),
+        "secrets": {k: list(v) for k, v in entry.secrets.items()},
+        "generation": entry.generation,
+    }
+    table = tables.depots
+    changed = connection.execute(table.update().where(table.c.name == entry.name).values(**values))
+    if changed.rowcount == 0:
+        connection.execute(table.insert().values(name=entry.name, **values))
+
+
+def forget(connection: sa.Connection, name: str) -> None:
+    """Unit of work: the depot is gone. Forgetting an unknown one is no fault."""
+    connection.execute(tables.depots.delete().where(tables.depots.c.name == name))
+
+
+def list_entries(connection: sa.Connection) -> list[DepotEntry]:
+    """Unit of work: all depots, by name."""
+    return [_entry(row) for row in connection.execute(sa.select(tables.depots).order_by(tables.depots.c.name))]
+
+
+def find(connection: sa.Connection, name: str) -> DepotEntry:
+    """Unit of work: one depot by exact name. Raises DataOSError `depot.not_found`."""
+    row = connection.execute(sa.select(tables.depots).where(tables.depots.c.name == name)).first()
+    if row is None:
+        known = list(connection.execute(sa.select(tables.depots.c.name).order_by(tables.depots.c.name)).scalars())
+        raise not_found(name, known)
+    return _entry(row)
+
+
+def not_found(name: str, known: Sequence[str]) -> DataOSError:
+    """The error for an unknown depot: near names first, then all names."""
+    shown = ", ".join(known[:50]) + (f" and {len(known) - 50} more" if len(known) > 50 else "")
+    near = names.nearest(name, known)
+    return fail(
+        "depot.not_found",
+        f"there is no depot '{name}'",
+        hint=("did you mean " + " or ".join(f"`{n}`" for n in near) + "? " if near else "")
+        + (f"known: {shown}" if known else "no depot exists yet: apply a Depot or a Lakehouse first"),
+    )
+
+
+def _entry(row: sa.Row[Any]) -> DepotEntry:
+    secrets = cast("dict[str, list[str]]", row.secrets)
+    return DepotEntry(
+        name=row.name,
+        uid=row.uid,
+        type=row.type,
+        location=row.location,
+        secrets={k: tuple(v) for k, v in secrets.items()},
+        generation=row.generation,
+    )

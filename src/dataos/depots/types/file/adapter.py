@@ -1,0 +1,207 @@
+"""Files of this machine below a depot's base folder, and never outside it.
+
+Two fences: the base folder must lie under `storage.allowed_paths`, and whatever an address names must lie, after all
+links are followed, under the base folder. A collection is a folder below the base (`none` is the base itself).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dataos.core import names
+from dataos.core.addresses import Udl
+from dataos.core.errors import fail
+from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry, required
+
+_GLOB = frozenset("*?[")
+_MAX_FILES = 100_000
+
+
+class FileAdapter:
+    """FILE depots. Listing shows folders as collections, files and folders below them as datasets."""
+
+    def __init__(self, context: AdapterContext) -> None:
+        self._allowed = tuple(Path(os.path.realpath(p)) for p in context.allowed_paths)
+
+    async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._probe, entry), timeout_s)
+        except TimeoutError as error:
+            raise fail(
+                "depot.timeout",
+                f"depot '{entry.name}': {entry.location['path']} did not answer within {timeout_s:g} s",
+                hint="is it a share that is not mounted?",
+                retry=30.0,
+            ) from error
+
+    async def list_collections(self, entry: DepotEntry, credentials: Mapping[str, str]) -> list[str]:
+        root = self.root(entry)
+        return await asyncio.to_thread(lambda: ["none", *_folders(root)])
+
+    async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
+        folder = await asyncio.to_thread(self._place, entry, collection, None)
+        return await asyncio.to_thread(lambda: sorted(e.name for e in _visible(folder)))
+
+    async def describe(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> list[ColumnDescription]:
+        raise fail(
+            "depot.unsupported",
+            f"files of depot '{entry.name}' have no columns before a job reads them",
+            hint="load them into the lakehouse with a Flare job; files are not queried with SQL",
+        )
+
+    async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
+        return str(await asyncio.to_thread(self._place, entry, udl.collection, udl.dataset))
+
+    async def files(self, entry: DepotEntry, udl: Udl) -> list[Path]:
+        """The regular, non-hidden files that the address names, sorted; links that leave the base are refused.
+
+        Raises DataOSError `depot.path` if nothing is there, naming the physical path (ch02 1.15).
+        """
+        collection, dataset = required(udl)
+        return await asyncio.to_thread(self._files, entry, collection, dataset)
+
+    def root(self, entry: DepotEntry) -> Path:
+        """The base folder with links followed. Raises DataOSError `depot.path` if it is outside the allowed folders."""
+        written = str(entry.location["path"])
+        real = Path(os.path.realpath(written))
+        if not any(real == a or a in real.parents for a in self._allowed):
+            allowed = ", ".join(str(a) for a in self._allowed) or "none"
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': {written} is outside the folders that this server may read",
+                hint=f"allowed: {allowed}; add one with `dataos up --allow DIR` or the setting storage.allowed_paths",
+            )
+        return real
+
+    def _probe(self, entry: DepotEntry) -> None:
+        root = self.root(entry)
+        if not root.exists():
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': {entry.location['path']} does not exist",
+                hint="make the folder on the machine that runs the server, or correct `path`",
+            )
+        if not root.is_dir():
+            raise fail("depot.path", f"depot '{entry.name}': {entry.location['path']} is not a folder")
+        try:
+            os.scandir(root).close()
+        except PermissionError as error:
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': the server may not read {entry.location['path']}",
+                hint="give the server's user read and search permission",
+            ) from error
+
+    def _place(self, entry: DepotEntry, collection: str | None, dataset: str | None) -> Path:
+        root = self.root(entry)
+        relative = _relative(collection, dataset)
+        place = Path(os.path.realpath(root / relative)) if relative else root
+        _inside(entry, root, place, relative)
+        return place
+
+    def _files(self, entry: DepotEntry, collection: str, dataset: str) -> list[Path]:
+        root = self.root(entry)
+        relative = _relative(collection, dataset)
+        if _GLOB & set(relative):
+            found = sorted(_matching(root, relative))
+        else:
+            place = self._place(entry, collection, dataset)
+            if place.is_dir():
+                found = sorted(_walk(place))
+            elif place.is_file():
+                found = [place]
+            else:
+                found = []
+        for file in found:
+            _inside(entry, root, Path(os.path.realpath(file)), relative)
+        if not found:
+            raise _missing(entry, root, relative)
+        if len(found) > _MAX_FILES:
+            raise fail("depot.path", f"{root / relative} names more than {_MAX_FILES} files", hint="name a sub-folder")
+        return found
+
+
+def _relative(collection: str | None, dataset: str | None) -> str:
+    parts = [] if collection in (None, "none") else [str(collection)]
+    if dataset:
+        parts += [p for p in dataset.split("/") if p]
+    for part in parts:
+        if part in (".", "..") or "\x00" in part:
+            raise fail("depot.path", f"'{'/'.join(parts)}' may not hold `.` or `..` as a path part")
+    return "/".join(parts)
+
+
+def _inside(entry: DepotEntry, root: Path, place: Path, relative: str) -> None:
+    if place != root and root not in place.parents:
+        raise fail(
+            "depot.path",
+            f"depot '{entry.name}': '{relative}' leads out of the depot's folder",
+            hint="links may only point to places below the depot's own path",
+        )
+
+
+def _missing(entry: DepotEntry, root: Path, relative: str) -> Exception:
+    place = root / relative
+    near = ""
+    if place.parent.is_dir():
+        near = names.did_you_mean(place.name, [e.name for e in _visible(place.parent)])
+    return fail(
+        "depot.path",
+        f"depot '{entry.name}': nothing to read at {place}",
+        hint=near or f"is the path right? The depot's folder is {root}",
+    )
+
+
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for item in entries:
+            if not item.name.startswith((".", "_")):
+                yield item
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(e.name for e in _visible(root) if e.is_dir(follow_symlinks=False))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for item in _visible(folder):
+        if item.is_dir(follow_symlinks=False):
+            yield from _walk(Path(item.path))
+        elif item.is_file():
+            yield Path(item.path)
+
+
+def _matching(root: Path, pattern: str) -> Iterator[Path]:
+    """Files below `root` whose relative path matches; `*` and `?` stay within one part, `**` crosses parts."""
+    yield from _match_parts(root, pattern.split("/"))
+
+
+def _match_parts(folder: Path, parts: list[str]) -> Iterator[Path]:
+    head, rest = parts[0], parts[1:]
+    if not folder.is_dir():
+        return
+    if head == "**":
+        if rest:
+            yield from _match_parts(folder, rest)
+        for item in _visible(folder):
+            if item.is_dir(follow_symlinks=False):
+                yield from _match_parts(Path(item.path), parts)
+            elif not rest and item.is_file():
+                yield Path(item.path)
+        return
+    for item in _visible(folder):
+        if not fnmatch.fnmatchcase(item.name, head):
+            continue
+        path = Path(item.path)
+        if rest:
+            yield from _match_parts(path, rest)
+        elif item.is_dir(follow_symlinks=False):
+            yield from _walk(path)
+        elif item.is_file():
+            yield path
