@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dataos.core.errors import Problem
 from dataos.core.ids import Uid, UserId
@@ -60,4 +61,20 @@ class UnitHandler(Protocol):
 
     async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
         """Take the next step; seconds until the next look, or None if only a wake should bring it back."""
+        ...
+
+
+@runtime_checkable
+class Observable(Protocol):
+    """The ability of kinds that run: what `get runtime` and `log` show."""
+
+    async def runtime(self, uid: str, manifest: Manifest) -> dict[str, Any]:
+        """Jobs, newest run and nodes, as JSON."""
+        ...
+
+    async def log(
+        self, uid: str, manifest: Manifest, node: str | None, tail: int, after: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """{nodes: [{node, attempt, state, text, next}]}: the last `tail` lines (-1: all), or what came after the byte
+        offsets in `after` (by attempt id). Raises DataOSError `run.not_found` for an unknown node."""
         ...

@@ -210,6 +210,22 @@ class Attempts:
         """How its process is."""
         return await self._runner.observe(attempt_id)
 
+    async def log(self, attempt_id: str, *, tail: int, after: int | None) -> tuple[str, int]:
+        """Log text of an attempt and the byte offset to go on from: the last `tail` lines (-1: all of it), or all that
+        came after the offset. Empty if it has none (any more)."""
+        text = bytearray()
+        offset = after or 0
+        while True:
+            piece, offset_after = await self._runner.read_log(attempt_id, offset=offset)
+            if not piece:
+                break
+            text += piece
+            offset = offset_after
+        shown = text.decode("utf-8", "replace")
+        if after is None and tail >= 0:
+            shown = "".join(shown.splitlines(keepends=True)[-tail:]) if tail else ""
+        return shown, offset
+
     async def stop(self, attempt_id: AttemptId) -> None:
         """Ask its process to end."""
         await self._runner.stop(attempt_id, self._stop_grace_s)

@@ -5,14 +5,14 @@ Runs and jobs are units of their own (`runs.py`); this controller only makes run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataos.control.ports import Observed, ResourceView
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError, Problem
+from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
 from dataos.kinds.workflow import records
 from dataos.kinds.workflow.spec import Job, WorkflowSpec
@@ -98,6 +98,44 @@ class WorkflowController:
         run = records.newest_run(connection, view.uid)
         assert run is not None  # noqa: S101 - inserted above where there was none
         return run
+
+    async def runtime(self, uid: str, manifest: Manifest) -> dict[str, Any]:
+        """What `get runtime` shows; the first error line of a failed run carries its place in the user's file."""
+        return await self._store.read(records.describe, uid, manifest.spec)
+
+    async def log(
+        self, uid: str, manifest: Manifest, node: str | None, tail: int, after: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """Logs of the newest attempt of each job of the newest run; of all attempts of one job if `node` names it."""
+        run = await self._store.read(records.newest_run, uid)
+        if run is None:
+            return {"nodes": []}
+        rows = await self._store.read(records.attempts_of_run, run.id)
+        nodes = {f"{r.name}-execute": r.name for r in await self._store.read(records.jobs, run.id)}
+        wanted = nodes.get(node or "", node)
+        if node is not None and wanted not in nodes.values():
+            raise fail(
+                "run.not_found",
+                f"the newest run of {manifest.meta.name} has no node `{node}`",
+                hint="nodes: " + ", ".join(nodes),
+            )
+        newest = {r.job: r.number for r in rows}
+        chosen = [r for r in rows if (r.job == wanted if wanted else r.number == newest[r.job])]
+        shown: list[dict[str, Any]] = []
+        for row in chosen:
+            text, offset = await self._attempts.log(row.id, tail=tail, after=after.get(row.id))
+            shown.append(
+                {
+                    "node": f"{row.job}-execute",
+                    "attempt": row.id,
+                    "number": row.number,
+                    "state": row.state,
+                    "error": row.reason,
+                    "text": text,
+                    "next": offset,
+                }
+            )
+        return {"run": run.id, "state": run.state, "nodes": shown}
 
     async def delete(self, view: ResourceView) -> bool:
         """Stop what runs; gone when every run has ended. Run history and logs stay for their retention time."""

@@ -1,0 +1,100 @@
+"""Entry of `dataos` (alias `dataos-ctl`): find the command in the table, load its module, let Typer parse the rest."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from dataos.cli import table
+from dataos.core.errors import DataOSError, ExitCode
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(int(run(words)))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    if argv and argv[0] == "help":
+        argv = [*argv[1:], "--help"]
+    if not argv or argv in (["--help"], ["-h"]):
+        _overview()
+        return ExitCode.OK
+    if argv == ["--version"]:
+        argv = ["version"]
+    found = table.find(argv)
+    if found is None:
+        return _unknown(argv)
+    command, normalised = found
+    try:
+        module = importlib.import_module(command.module)
+        return _call(module, command, normalised)
+    except DataOSError as error:
+        from dataos.cli.output import Output, exit_for
+
+        for problem in error.problems:
+            Output().problem(problem)
+        return exit_for(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `dataos get | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the interpreter flushes it at exit
+        return ExitCode.OK
+
+
+def _call(module: object, command: table.Command, argv: list[str]) -> int:
+    import typer
+
+    # Typer carries its own copy of click and exports only the leaves of its exceptions
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+    app: typer.Typer = module.app  # pyright: ignore[reportAttributeAccessIssue]
+    program = typer.main.get_command(app)
+    path = list(command.words)
+    target = getattr(program, "commands", {}).get("-".join(path), program)
+    try:
+        result = target.main(argv[len(path) :], prog_name="dataos " + " ".join(path), standalone_mode=False)
+    except typer.Exit as error:
+        return error.exit_code
+    except typer.Abort:
+        return 130
+    except usage_error as error:
+        text = getattr(error, "format_message", lambda: str(error))()
+        print(f"dataos {' '.join(path)}: {text}\nsee: dataos {' '.join(path)} --help", file=sys.stderr)
+        return ExitCode.USAGE
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _overview() -> None:
+    print(
+        "DataOS: declare data products in YAML, apply them, ask them.\n\nUsage: dataos <command> [flags]\n\nCommands:"
+    )
+    width = max(len(" ".join(c.words)) for c in table.COMMANDS)
+    for command in table.COMMANDS:
+        print(f"  {' '.join(command.words):<{width}}  {command.summary}")
+    print("\n`dataos <command> --help` shows a command's flags. Start with `dataos up`, or `dataos demo flights`.")
+
+
+def _unknown(argv: list[str]) -> int:
+    from dataos.core import names
+
+    words = [w for w in argv if not w.startswith("-")]
+    text = " ".join(words[:2]) or " ".join(argv)
+    known = [" ".join(c.words) for c in table.COMMANDS]
+    exact = next((c for c in table.COMMANDS if words and c.words[0] in words), None)
+    if exact is not None:
+        print(f"dataos {' '.join(exact.words)}: these arguments do not fit: {' '.join(argv)}", file=sys.stderr)
+        print(f"see: dataos {' '.join(exact.words)} --help", file=sys.stderr)
+        return ExitCode.USAGE
+    print(f"dataos: there is no command `{text}`", file=sys.stderr)
+    hint = names.did_you_mean(words[0] if words else text, known)
+    print(f"{hint or 'commands: ' + ', '.join(known)}\nsee: dataos --help", file=sys.stderr)
+    return ExitCode.USAGE
+
+
+if __name__ == "__main__":
+    main()

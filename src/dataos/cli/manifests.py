@@ -1,0 +1,319 @@
+"""validate, plan, apply."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataos.cli import options
+from dataos.cli.options import Context, File, Format, NoIcons, NoInterpolation, Recursive, Url, Workspace
+from dataos.cli.output import Output
+from dataos.client.api import Client
+from dataos.core.addresses import display_id
+from dataos.core.errors import DataOSError, ExitCode, Problem, exit_code, fail
+from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.loader import Document, report, source_lines
+from dataos.manifest.specs import Reading
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+Files = Annotated[list[Path] | None, typer.Argument(help="Manifest files or folders.", show_default=False)]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat every warning as an error.")]
+
+
+def _paths(files: list[Path] | None, named: list[Path] | None) -> list[Path]:
+    paths = [*(named or []), *(files or [])]
+    if not paths:
+        raise fail("usage.file", "name a manifest file or folder", hint="dataos apply -f FILE, or -R -f FOLDER")
+    return paths
+
+
+@app.command()
+def validate(
+    files: Files = None,
+    manifest_file: File = None,
+    recursive: Recursive = False,
+    disable_interpolation: NoInterpolation = False,
+    workspace: Workspace = None,
+    output: Format = "table",
+    strict: Strict = False,
+    no_icons: NoIcons = False,
+) -> int:
+    """Check manifests offline: syntax, schema, references inside. Needs no server.
+
+    With -O json prints one object per document: {file, document, kind, name, ok, errors, warnings}.
+    """
+    out = options.output(output, no_icons)
+    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    results = [_verdict_of_file(p) for p in loaded.problems]
+    for document in loaded.documents:
+        reading = Reading()
+        manifest = read_manifest(document.data, reading, workspace)
+        errors, warnings = report(document, reading)
+        warnings += [w for w in loaded.warnings if w.file == document.file and document.index == 0]
+        results.append(_verdict(document, manifest, errors, warnings, strict))
+    if out.machine:
+        out.data(results)
+    else:
+        for result in results:
+            _show_verdict(out, result)
+    return ExitCode.OK if all(r["ok"] for r in results) else ExitCode.FAILED
+
+
+def _verdict(
+    document: Document, manifest: Manifest | None, errors: list[Problem], warnings: list[Problem], strict: bool
+) -> dict[str, Any]:
+    data = document.data if isinstance(document.data, dict) else {}
+    return {
+        "file": document.file,
+        "document": document.index,
+        "kind": manifest.kind.type if manifest else str(data.get("type") or "") or None,
+        "name": str(data.get("name") or "") or None,
+        "ok": manifest is not None and not (strict and warnings),
+        "errors": [e.to_json() for e in errors],
+        "warnings": [w.to_json() for w in warnings],
+    }
+
+
+def _verdict_of_file(problem: Problem) -> dict[str, Any]:
+    body = problem.to_json()
+    return {
+        "file": problem.file, "document": 0, "kind": None, "name": None, "ok": False, "errors": [body], "warnings": []
+    }  # fmt: skip
+
+
+def _show_verdict(out: Output, result: dict[str, Any]) -> None:
+    label = f"{result['file']}[{result['document']}] {result['name'] or ''} {result['kind'] or ''}".rstrip()
+    for warning in result["warnings"]:
+        out.problem(Problem.from_json(warning), warning=True)
+    for error in result["errors"]:
+        out.problem(Problem.from_json(error))
+    print(f"{label}...{'valid' if result['ok'] else 'invalid'}")
+
+
+@app.command()
+def plan(
+    files: Files = None,
+    manifest_file: File = None,
+    recursive: Recursive = False,
+    disable_interpolation: NoInterpolation = False,
+    workspace: Workspace = None,
+    output: Format = "table",
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """Show what apply would do, by the same code: create, update (with the changes), unchanged, invalid."""
+    out = options.output(output, no_icons)
+    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    documents = _ordered(loaded.documents)
+    answer = options.client(url, context).json(
+        "POST", "/api/v1/plan", body={"documents": [d.data for d in documents], "workspace": workspace}
+    )
+    items = answer["items"]
+    failed = bool(loaded.problems)
+    for document, item in zip(documents, items, strict=True):
+        item["file"] = document.file
+        item["errors"] = [document.located(Problem.from_json(e)).to_json() for e in item["errors"]]
+        failed = failed or item["action"] == "invalid"
+    if out.machine:
+        out.data([*items, *[{"action": "invalid", "errors": [p.to_json()]} for p in loaded.problems]])
+        return ExitCode.FAILED if failed else ExitCode.OK
+    options.report(out, loaded.problems, loaded.warnings)
+    signs = {"create": "+", "update": "~", "unchanged": "=", "invalid": "!"}
+    for document, item in zip(documents, items, strict=True):
+        print(f"{signs[item['action']]} {_label(document.data)}  {item['action']}")
+        for change in item.get("changes", []):
+            print(f"    {change['path']}: {_short(change['from'])} -> {_short(change['to'])}")
+        for error in item["errors"]:
+            out.problem(Problem.from_json(error))
+    counts = {a: sum(1 for i in items if i["action"] == a) for a in signs}
+    print(", ".join(f"{n} {a}" for a, n in counts.items() if n) or "nothing to do")
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+@app.command()
+def apply(
+    files: Files = None,
+    manifest_file: File = None,
+    recursive: Recursive = False,
+    disable_interpolation: NoInterpolation = False,
+    workspace: Workspace = None,
+    lint: Annotated[bool, typer.Option("-l", "--lint", help="Validate on the server, store nothing.")] = False,
+    re_run: Annotated[bool, typer.Option("-r", "--re-run", help="Run runnables once more.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="As --lint.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until active, and until runs ended.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest wait (seconds).")] = 600.0,
+    output: Format = "table",
+    strict: Strict = False,
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """Apply manifests: create or update Resources. Accepted ones are durable when this returns.
+
+    Documents of a folder are ordered by what they depend on. Independent documents go on after a failure; the exit code
+    is 1 if any failed, 5 if --wait ran out of time.
+    """
+    out = options.output(output, no_icons)
+    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    client = options.client(url, context)
+    out.talk("apply...", "🛠")
+    options.report(out, loaded.problems, loaded.warnings)
+    failures = list(loaded.problems) or (list(loaded.warnings) if strict else [])
+    results: list[dict[str, Any]] = []
+    for document in _ordered(loaded.documents):
+        try:
+            results.append(_apply_one(out, client, document, workspace, lint or dry_run, re_run, strict))
+        except DataOSError as error:
+            failures += error.problems
+            results.append({"action": "error", "errors": [p.to_json() for p in error.problems], "file": document.file})
+            if error.problem.code.startswith(("auth.", "server.")):
+                break
+    if wait and not (lint or dry_run):
+        failures += _wait(out, client, results, timeout)
+    if out.machine:
+        out.data(results)
+    if failures:
+        out.talk("apply...error", "🛠", "WARN")
+        out.talk("failure applying resources", level="ERRO")
+        return exit_code(failures[0].code) or ExitCode.FAILED
+    out.talk("apply...nothing" if lint or dry_run else "apply...complete", "🛠")
+    return ExitCode.OK
+
+
+def _apply_one(
+    out: Output, client: Client, document: Document, workspace: str | None, lint: bool, rerun: bool, strict: bool
+) -> dict[str, Any]:
+    reading = Reading()
+    manifest = read_manifest(document.data, reading, workspace)
+    errors, warnings = report(document, reading)
+    label = _progress_label(document, manifest, workspace)
+    out.talk(f"{label}...", "🔧")
+    if manifest is None or (strict and warnings):
+        options.report(out, errors, warnings)
+        out.talk(f"{label}...error", "🔧", "WARN")
+        raise DataOSError(errors or warnings)
+    try:
+        answer = client.apply(
+            document.data,
+            workspace=workspace,
+            dryRun=lint,
+            rerun=rerun,
+            source={"file": document.file, "lines": source_lines(document)},
+        )
+    except DataOSError as error:
+        located = [document.located(p) for p in error.problems]
+        options.report(out, located, warnings)
+        out.talk(f"{label}...error", "🔧", "WARN")
+        raise DataOSError(located) from error
+    noticed = [document.located(Problem.from_json(w)) for w in answer["warnings"]]
+    for warning in dict.fromkeys([*warnings, *noticed]):
+        out.problem(warning, warning=True)
+    out.talk(f"{label}...{answer['action']}", "🔧")
+    return {**answer, "file": document.file}
+
+
+def _progress_label(document: Document, manifest: Manifest | None, workspace: str | None) -> str:
+    if manifest is None:
+        return f"applying {_label(document.data)}"
+    where = f"({manifest.workspace})" if manifest.workspace else ""
+    return f"applying{where} {display_id(manifest.kind.type, manifest.version, manifest.meta.name)}"
+
+
+def _label(data: Any) -> str:
+    if not isinstance(data, dict):
+        return "a document"
+    return display_id(str(data.get("type", "?")), str(data.get("version", "?")), str(data.get("name", "?")))
+
+
+def _wait(out: Output, client: Client, results: list[dict[str, Any]], timeout: float) -> list[Problem]:
+    """Wait for each applied Resource: active, and its run ended. Returns what went wrong."""
+    deadline = time.monotonic() + timeout
+    failures: list[Problem] = []
+    for result in results:
+        if result["action"] == "error":
+            continue
+        resource = result["resource"]
+        failures += _wait_one(out, client, resource, deadline)
+        result["resource"] = client.resource(resource["type"], resource["name"], resource["workspace"])
+    return failures
+
+
+def _wait_one(out: Output, client: Client, resource: dict[str, Any], deadline: float) -> list[Problem]:
+    pause = 0.05
+    shown = ""
+    while True:
+        body = client.resource(resource["type"], resource["name"], resource["workspace"])
+        runs = resource["type"] == "workflow" and body["status"] == "active"
+        ended = not runs or body["runtime"] in ("succeeded", "failed", "aborted")
+        if body["status"] == "error" and body["settled"]:
+            return [_wait_problem(out, resource, body["builder"]["info"])]
+        if body["status"] == "active" and body["settled"] and ended:
+            if body["runtime"] in ("failed", "aborted"):
+                return _run_problems(out, client, resource, body)
+            return []
+        if runs:
+            shown = _show_progress(out, client, resource, shown)
+        if time.monotonic() > deadline:
+            state = body["runtime"] or body["status"]
+            problem = Problem(
+                "wait.timeout", f"{resource['name']} is still {state}", hint="it goes on: see `dataos get runtime`"
+            )
+            out.problem(problem)
+            return [problem]
+        time.sleep(pause)
+        pause = min(0.5, pause * 1.5)
+
+
+def _show_progress(out: Output, client: Client, resource: dict[str, Any], shown: str) -> str:
+    runtime = client.runtime(resource["type"], resource["name"], resource["workspace"])
+    run = runtime.get("run") or {}
+    active = ", ".join(n["job"] for n in runtime["nodes"] if n["phase"] == "running")
+    text = f"{resource['name']}: {run.get('progress', '')} {active}".rstrip()
+    if text != shown:
+        out.talk(text, "💨")
+    return text
+
+
+def _run_problems(out: Output, client: Client, resource: dict[str, Any], body: dict[str, Any]) -> list[Problem]:
+    runtime = client.runtime(resource["type"], resource["name"], resource["workspace"])
+    problems = [
+        Problem.from_json(p)
+        for node in runtime["nodes"]
+        if node["phase"] == "failed" and node["attempts"]
+        for p in (node["attempts"][-1]["result"] or {}).get("problems", [])
+    ]
+    reason = (runtime.get("run") or {}).get("reason") or body["runtime"]
+    found = problems or [
+        Problem("run.failed", f"{resource['name']}: {reason}", hint=f"dataos log -t workflow -n {resource['name']}")
+    ]
+    for problem in found:
+        out.problem(problem)
+    return found
+
+
+def _wait_problem(out: Output, resource: dict[str, Any], info: str) -> Problem:
+    problem = Problem("resource.error", f"{resource['name']}: {info}", type=resource["type"], name=resource["name"])
+    out.problem(problem)
+    return problem
+
+
+_ORDER = {"instance-secret": 0, "secret": 0, "depot": 1, "lakehouse": 2, "cluster": 3, "workflow": 4}
+
+
+def _ordered(documents: list[Document]) -> list[Document]:
+    """Files as given, each file's documents in file order; across files, what is depended on first (ch01 6.2)."""
+    files = {d.file for d in documents}
+    if len(files) <= 1:
+        return documents
+    return sorted(
+        documents, key=lambda d: _ORDER.get(str(d.data.get("type", "")).lower() if isinstance(d.data, dict) else "", 9)
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,170 @@
+"""Options that several commands share, and how they turn into connections, targets and documents."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataos.cli.output import Output
+from dataos.client.api import Client
+from dataos.client.connections import find_connection
+from dataos.core import addresses
+from dataos.core.errors import DataOSError, ExitCode, Problem, fail
+from dataos.manifest import registry
+from dataos.manifest.files import dereference
+from dataos.manifest.interpolation import interpolate
+from dataos.manifest.loader import Document, load_file
+
+Url = Annotated[str | None, typer.Option("--url", help="Address of the server.")]
+Context = Annotated[str | None, typer.Option("--context", help="Client context to use.")]
+Format = Annotated[str, typer.Option("-O", "--output", help="table, json or yaml.")]
+NoIcons = Annotated[bool, typer.Option("--no-icons", help="Plain progress lines.")]
+Type = Annotated[str | None, typer.Option("-t", "--type", help="Resource type.")]
+Name = Annotated[str | None, typer.Option("-n", "--name", help="Resource name.")]
+Workspace = Annotated[str | None, typer.Option("-w", "--workspace", help="Workspace.")]
+IdentifierText = Annotated[
+    str | None,
+    typer.Option("-i", "--identifier", help="NAME:VERSION:TYPE[:WS], TYPE:VERSION:NAME[:WS] or a row of `get`."),
+]
+Id = Annotated[str | None, typer.Option("--id", help="TYPE:VERSION:NAME[:WORKSPACE].")]
+Version = Annotated[str | None, typer.Option("-v", "--version", help="Manifest version; any if left out.")]
+File = Annotated[list[Path] | None, typer.Option("-f", "--manifestFile", help="Manifest file or folder.")]
+Recursive = Annotated[bool, typer.Option("-R", "--recursive", help="All manifests below the folder.")]
+NoInterpolation = Annotated[bool, typer.Option("--disable-interpolation", help="Leave $NAME in manifests as it is.")]
+
+
+def output(fmt: str, icons_off: bool) -> Output:
+    """The Output of a command. Raises DataOSError `usage.output` for an unknown format."""
+    if fmt not in ("table", "json", "yaml"):
+        raise fail("usage.output", f"-O {fmt} is not known here", hint="allowed: table, json, yaml")
+    return Output(fmt, not icons_off)
+
+
+def client(url: str | None, context: str | None) -> Client:
+    """The client of a command."""
+    return Client(find_connection(url=url, context=context))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Resource that flags named."""
+
+    type: str
+    name: str
+    workspace: str | None
+    version: str | None = None
+
+
+def target(
+    identifier: str | None,
+    id_: str | None,
+    type_: str | None,
+    name: str | None,
+    workspace: str | None,
+    version: str | None,
+) -> Target | None:
+    """The Resource named by `-i`, `--id` or `-t -n`; None if none was named. Raises DataOSError `usage.*`."""
+    text = id_ or identifier
+    if text:
+        found = addresses.parse_identifier(text, _types(), registry.canonical_type)
+        type_ = found.type or type_
+        name = found.name
+        workspace = found.workspace or workspace
+        version = found.version or version
+    if name is None:
+        return None
+    if type_ is None:
+        raise fail("usage.target", f"which type is `{name}`?", hint="add -t TYPE, or use -i NAME:VERSION:TYPE")
+    canonical = registry.canonical_type(type_)
+    kind = registry.find_kind(canonical)
+    if kind is None:
+        later = canonical in registry.LATER_KINDS
+        raise fail(
+            "kind.unsupported" if later else "kind.unknown",
+            f"type `{type_}` is not served by this version" if later else f"unknown type `{type_}`",
+            hint="types: " + ", ".join(registry.known_kinds()),
+        )
+    return Target(kind.type, name, None if kind.instance_level else workspace or "public", version)
+
+
+def _types() -> list[str]:
+    return [*registry.known_kinds(), *registry.LATER_KINDS]
+
+
+@dataclass
+class Loaded:
+    """What files held: documents, and problems of files or documents that could not be used."""
+
+    documents: list[Document]
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def load(files: list[Path], recursive: bool, workspace: str | None, no_interpolation: bool) -> Loaded:
+    """Read manifests: files, or folders (with -R all `*.yaml` and `*.yml` below). Broken files become problems."""
+    loaded = Loaded([], [], [])
+    for file in _expand(files, recursive, loaded.problems):
+        try:
+            documents = load_file(file)
+        except DataOSError as error:
+            loaded.problems += error.problems
+            continue
+        for document in documents:
+            _prepare(document, file, workspace, no_interpolation, loaded)
+    return loaded
+
+
+def _prepare(document: Document, file: Path, workspace: str | None, raw: bool, loaded: Loaded) -> None:
+    own: Any = document.data.get("workspace") if isinstance(document.data, dict) else None
+    found: list[Problem] = []
+    if not raw:
+        found = interpolate(document, os.environ, str(own or workspace or "public"))
+    found += dereference(document, file.parent)
+    errors = [p for p in found if p.code in ("manifest.placeholder", "manifest.file")]
+    loaded.warnings += [p for p in found if p not in errors]
+    if errors:
+        loaded.problems += errors
+    else:
+        loaded.documents.append(document)
+
+
+def _expand(files: list[Path], recursive: bool, problems: list[Problem]) -> list[Path]:
+    found: list[Path] = []
+    for file in files:
+        if file.is_dir():
+            pattern = "**/*" if recursive else "*"
+            inside = sorted(p for p in file.glob(pattern) if p.suffix in (".yaml", ".yml") and p.is_file())
+            if not inside:
+                problems.append(
+                    Problem(
+                        "manifest.unreadable", f"{file} holds no .yaml or .yml file", hint="use -R to look into folders"
+                    )
+                )
+            found += inside
+        elif file.exists():
+            found.append(file)
+        else:
+            problems.append(Problem("manifest.unreadable", f"{file} does not exist", file=str(file)))
+    return found
+
+
+def report(out: Output, problems: list[Problem], warnings: list[Problem]) -> None:
+    """Print problems and warnings for people."""
+    for warning in warnings:
+        out.problem(warning, warning=True)
+    for problem in problems:
+        out.problem(problem)
+
+
+def leave(code: int) -> None:
+    """End the command with an exit code."""
+    sys.stdout.flush()
+    raise typer.Exit(code)
+
+
+__all__ = ["ExitCode", "Loaded", "Target", "client", "leave", "load", "output", "report", "target"]

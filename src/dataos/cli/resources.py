@@ -1,0 +1,291 @@
+"""get, get runtime, log, delete."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from dataos.cli import options
+from dataos.cli.options import (
+    Context,
+    File,
+    Format,
+    Id,
+    IdentifierText,
+    Name,
+    NoIcons,
+    NoInterpolation,
+    Recursive,
+    Type,
+    Url,
+    Version,
+    Workspace,
+)
+from dataos.client.api import Client
+from dataos.core.addresses import display_id
+from dataos.core.errors import DataOSError, ExitCode, exit_code, fail
+from dataos.manifest import registry
+from dataos.manifest.documents import read_manifest
+from dataos.manifest.specs import Reading
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+Details = Annotated[bool, typer.Option("-d", "--details", help="Everything, as YAML.")]
+
+
+@app.command("get")
+def get(
+    type: Type = None,
+    name: Name = None,
+    workspace: Workspace = None,
+    identifier: IdentifierText = None,
+    id: Id = None,
+    version: Version = None,
+    all: Annotated[bool, typer.Option("-a", "--all", help="Of all owners.")] = False,
+    owner: Annotated[str | None, typer.Option("-o", "--owner", help="Of one owner.")] = None,
+    details: Details = False,
+    tags: Annotated[bool, typer.Option("--tags", help="Show tags.")] = False,
+    output: Format = "table",
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """List Resources, or show one named by -i, --id or -t -n."""
+    out = options.output(output, no_icons)
+    client = options.client(url, context)
+    out.talk("get...", "🔍")
+    named = (
+        options.target(identifier, id, type, name, workspace, version)
+        if (identifier or id or (type and name))
+        else None
+    )
+    if named is not None:
+        items = [client.resource(named.type, named.name, named.workspace)]
+    else:
+        wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner, "version": version}
+        if type:
+            wanted["type"] = registry.canonical_type(type)
+        items = [r for r in client.resources(**wanted) if not (workspace and r["workspace"] != workspace)]
+        if details:
+            items = [client.resource(r["type"], r["name"], r["workspace"]) for r in items]
+    items.sort(key=lambda r: (r["workspace"] or "", r["type"], r["name"]))
+    out.talk("get...complete", "🔍")
+    if out.machine:
+        out.data(items)
+    elif details:
+        for item in items:
+            _show_details(item)
+    else:
+        headers = ["NAME", "VERSION", "TYPE", "WORKSPACE", "STATUS", "RUNTIME", "OWNER"] + (["TAGS"] if tags else [])
+        keys = [h.lower() for h in headers]
+        out.table(headers, [[", ".join(r[k]) if k == "tags" else r[k] for k in keys] for r in items])
+    return ExitCode.OK
+
+
+def _show_details(item: dict[str, Any]) -> None:
+    print("---")
+    print(f"# {display_id(item['type'], item['version'], item['name'])}")
+    print(f"# {item['id']}")
+    manifest = dict(item.get("manifest") or {})
+    shown = {
+        **manifest,
+        "generation": item["generation"],
+        "uid": item["uid"],
+        "created": item["created"],
+        "stamp": item["stamp"],
+        "status": {
+            "aggregateStatus": item["status"],
+            "builderState": item["builder"],
+            "runtimeState": {"status": item["runtime"]},
+        },
+    }
+    yaml.safe_dump(shown, sys.stdout, sort_keys=False, allow_unicode=True)
+
+
+@app.command("get-runtime")
+def get_runtime(
+    type: Type = None,
+    name: Name = None,
+    workspace: Workspace = None,
+    identifier: IdentifierText = None,
+    id: Id = None,
+    version: Version = None,
+    details: Details = False,
+    output: Format = "table",
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """Show how a runnable runs: jobs, progress, nodes, and why what failed failed."""
+    out = options.output(output, no_icons)
+    named = _need(identifier, id, type, name, workspace, version)
+    body = options.client(url, context).runtime(named.type, named.name, named.workspace)
+    if out.machine or details:
+        out.fmt = out.fmt if out.machine else "yaml"
+        out.data(body)
+        return ExitCode.OK
+    out.talk(f"{named.type}...complete", "🔍")
+    out.table(
+        ["NAME", "VERSION", "TYPE", "WORKSPACE", "STATUS", "OWNER"],
+        [_row(body, "name version type workspace status owner")],
+    )
+    print()
+    jobs = [[j["name"], j["stack"], j["title"], ",".join(j["dependencies"])] for j in body["jobs"]]
+    out.table(["JOB NAME", "STACK", "JOB TITLE", "JOB DEPENDENCIES"], jobs)
+    run = body.get("run")
+    if run:
+        print()
+        out.table(["RUNTIME", "PROGRESS", "STARTED", "FINISHED"], [_row(run, "state progress started finished")])
+        if run["reason"]:
+            print(f"\n  {run['reason']}")
+    print()
+    nodes = [
+        [n["node"], n["job"], n["dataplane"], n["type"], len(n["attempts"]), n["phase"], n["reason"]]
+        for n in body["nodes"]
+    ]
+    out.table(["NODE NAME", "JOB NAME", "DATA PLANE", "TYPE", "ATTEMPTS", "PHASE", "REASON"], nodes)
+    return ExitCode.OK
+
+
+def _row(body: dict[str, Any], keys: str) -> list[Any]:
+    return [body[k] for k in keys.split()]
+
+
+@app.command("log")
+def log(
+    type: Type = None,
+    name: Name = None,
+    workspace: Workspace = None,
+    identifier: IdentifierText = None,
+    id: Id = None,
+    version: Version = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+    node: Annotated[str | None, typer.Option("--node", help="One node (or job), with all its attempts.")] = None,
+    tail_lines: Annotated[int, typer.Option("-l", "--tailLines", help="Last lines of each node; -1 for all.")] = 300,
+    container: Annotated[
+        str | None, typer.Option("-c", "--container", help="Container: `main` is the only one.")
+    ] = None,
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """Print the logs of the newest run of a runnable."""
+    out = options.output("table", no_icons)
+    named = _need(identifier, id, type, name, workspace, version)
+    if container not in (None, "main"):
+        raise fail("run.not_found", f"there is no container `{container}`", hint="containers: main")
+    client = options.client(url, context)
+    body = client.log(named.type, named.name, named.workspace, node=node, tail=tail_lines)
+    out.talk(f"log({named.workspace})...complete", "📃")
+    for entry in body["nodes"]:
+        print()
+        out.table(["NODE NAME", "CONTAINER NAME", "ERROR"], [[entry["node"], "main", entry["error"]]])
+        print("\n-------------------LOGS-------------------")
+        sys.stdout.write(entry["text"])
+    if not body["nodes"]:
+        print("no logs yet: no job of the newest run has started (see `dataos get runtime` for the reason)")
+    if follow:
+        _follow(client, named, node, body)
+    return ExitCode.OK
+
+
+def _follow(client: Client, named: options.Target, node: str | None, body: dict[str, Any]) -> None:
+    offsets = {e["attempt"]: e["next"] for e in body["nodes"]}
+    last = ""
+    while True:
+        body = client.log(named.type, named.name, named.workspace, node=node, tail=-1, after=json.dumps(offsets))
+        for entry in body["nodes"]:
+            if entry["text"]:
+                if entry["node"] != last:
+                    print(f"\n--- {entry['node']} (attempt {entry['number']})")
+                    last = entry["node"]
+                sys.stdout.write(entry["text"])
+                sys.stdout.flush()
+            offsets[entry["attempt"]] = entry["next"]
+        if body.get("state") in (None, "succeeded", "failed", "aborted"):
+            return
+        time.sleep(0.3)
+
+
+@app.command("delete")
+def delete(
+    type: Type = None,
+    name: Name = None,
+    workspace: Workspace = None,
+    identifier: IdentifierText = None,
+    id: Id = None,
+    version: Version = None,
+    manifest_file: File = None,
+    recursive: Recursive = False,
+    disable_interpolation: NoInterpolation = False,
+    force: Annotated[bool, typer.Option("--force", help="Also if something depends on it.")] = False,
+    url: Url = None,
+    context: Context = None,
+    no_icons: NoIcons = False,
+) -> int:
+    """Delete Resources named by -i, --id, -t -n, or all of a file in reverse order."""
+    out = options.output("table", no_icons)
+    client = options.client(url, context)
+    targets = (
+        _targets_of_files(manifest_file, recursive, workspace, disable_interpolation)
+        if manifest_file
+        else [_need(identifier, id, type, name, workspace, version)]
+    )
+    out.talk("delete...", "🗑")
+    failed: DataOSError | None = None
+    for item in targets:
+        where = f"({item.workspace})" if item.workspace else ""
+        label = f"deleting{where} {display_id(item.type, item.version or '', item.name).replace('::', ':')}"
+        out.talk(f"{label}...", "🗑")
+        try:
+            result = client.delete(item.type, item.name, item.workspace, force=force)
+        except DataOSError as error:
+            for problem in error.problems:
+                out.problem(problem)
+            out.talk(f"{label}...error", "🗑", "WARN")
+            failed = failed or error
+            continue
+        out.talk(f"{label}...{result}", "🗑")
+    if failed is not None:
+        out.talk("delete...error", "🗑", "WARN")
+        return exit_code(failed.problem.code)
+    out.talk("delete...complete", "🗑")
+    return ExitCode.OK
+
+
+def _targets_of_files(files: list[Any], recursive: bool, workspace: str | None, raw: bool) -> list[options.Target]:
+    loaded = options.load(files, recursive, workspace, raw)
+    if loaded.problems:
+        raise DataOSError(loaded.problems)
+    found: list[options.Target] = []
+    for document in loaded.documents:
+        reading = Reading()
+        manifest = read_manifest(document.data, reading, workspace)
+        if manifest is None:
+            raise DataOSError(document.located(p) for p in reading.problems)
+        found.append(options.Target(manifest.kind.type, manifest.meta.name, manifest.workspace, manifest.version))
+    order = {"workflow": 0, "cluster": 1, "lakehouse": 2, "depot": 3}
+    found.reverse()
+    return sorted(found, key=lambda t: order.get(t.type, 9)) if len({d.file for d in loaded.documents}) > 1 else found
+
+
+def _need(
+    identifier: str | None,
+    id_: str | None,
+    type_: str | None,
+    name: str | None,
+    workspace: str | None,
+    version: str | None,
+) -> options.Target:
+    named = options.target(identifier, id_, type_, name, workspace, version)
+    if named is None:
+        raise fail(
+            "usage.target",
+            "name a Resource",
+            hint="-i NAME:VERSION:TYPE[:WORKSPACE], or -t TYPE -n NAME [-w WORKSPACE]",
+        )
+    return named

@@ -1,0 +1,214 @@
+"""up, down, admin reset-token, health, version. The server is a process that this starts, never an import."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import dataos
+from dataos.cli import options
+from dataos.cli.options import Context, Format, NoIcons, Url
+from dataos.client.connections import running_server, save_context
+from dataos.core import settings
+from dataos.core.errors import DataOSError, ExitCode, Problem, fail
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("up")
+def up(
+    allow: Annotated[list[Path] | None, typer.Option("--allow", help="Folder that manifests may name.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to bind (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="HTTP port (8080; 0 picks a free one).")] = None,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in the foreground.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Bind a public address without TLS.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest wait for the start (seconds).")] = 60.0,
+    no_icons: NoIcons = False,
+) -> int:
+    """Start the server on this machine, log in to it and make it the active context. Safe to repeat."""
+    out = options.output("table", no_icons)
+    home = settings.home_folder()
+    running = _alive(home)
+    if running is None:
+        argv = [sys.executable, "-m", "dataos.server", "--home", str(home), "--allow", os.getcwd()]
+        for folder in allow or []:
+            argv += ["--allow", str(folder.absolute())]
+        argv += ["--host", host] if host else []
+        argv += ["--port", str(port)] if port is not None else []
+        argv += ["--force"] if force else []
+        if foreground:
+            os.execv(sys.executable, argv)  # noqa: S606 - no shell is the point
+        out.talk("up...", "🚀")
+        running = _start(home, argv, timeout)
+        for warning in running.get("warnings", []):
+            out.problem(Problem.from_json(warning), warning=True)
+    token_file = home / "keys" / "admin.token"
+    try:
+        token = token_file.read_text().strip()
+    except OSError as error:
+        raise fail(
+            "auth.missing",
+            f"cannot read {token_file}: {error.strerror}",
+            hint="`dataos admin reset-token` writes a new one",
+        ) from error
+    save_context(settings.client_folder(), "local", running["url"], token, "admin")
+    out.talk(f"up...complete: {running['url']} (home {home}, context local)", "🚀")
+    return ExitCode.OK
+
+
+def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
+    """Start the server process, detached, and wait for its one line about how it went."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "logs").mkdir(exist_ok=True, mode=0o700)
+        log = open(home / "logs" / "server.log", "ab")  # noqa: SIM115 - handed to the server
+    except OSError as error:
+        raise fail(
+            "home.unwritable",
+            f"cannot write to the home folder {home}: {error.strerror}",
+            hint="make it writable for you, or name another with DATAOS_HOME=<folder>",
+        ) from error
+    read_end, write_end = os.pipe()
+    with log:
+        process = subprocess.Popen(
+            [*argv, "--report-fd", str(write_end)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(write_end,),
+            start_new_session=True,
+            cwd=home,
+        )
+    os.close(write_end)
+    line = _read_line(read_end, timeout)
+    if line is None:
+        state = f"ended with code {process.poll()}" if process.poll() is not None else "has not answered"
+        raise fail(
+            "server.unreachable",
+            f"the server {state} within {timeout:g} s",
+            hint=f"its log: {home / 'logs' / 'server.log'}",
+        )
+    body = json.loads(line)
+    if body.get("errors"):
+        raise DataOSError(Problem.from_json(p) for p in body["errors"])
+    return body
+
+
+def _read_line(fd: int, timeout: float) -> str | None:
+    import select
+
+    deadline = time.monotonic() + timeout
+    data = b""
+    with os.fdopen(fd, "rb", buffering=0) as pipe:
+        while not data.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                return None
+            piece = pipe.read(65536)
+            if not piece:
+                return None
+            data += piece
+    return data.decode()
+
+
+def _alive(home: Path) -> dict[str, Any] | None:
+    body = running_server(home)
+    if body is None or not _is_server(int(body.get("pid", 0))):
+        return None
+    return body
+
+
+def _is_server(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    try:
+        return b"dataos.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True  # no /proc here (macOS): the pid is all there is
+
+
+@app.command("down")
+def down(
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest wait (seconds).")] = 30.0,
+    no_icons: NoIcons = False,
+) -> int:
+    """Stop the server of this machine. Jobs that run go on and are found again by the next `dataos up`."""
+    out = options.output("table", no_icons)
+    home = settings.home_folder()
+    body = _alive(home)
+    if body is None:
+        out.talk("down...nothing (no server runs on this home)", "🛑")
+        return ExitCode.OK
+    pid = int(body["pid"])
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while _is_server(pid):
+        if time.monotonic() > deadline:
+            raise fail("wait.timeout", f"the server (pid {pid}) has not ended within {timeout:g} s", hint=f"kill {pid}")
+        time.sleep(0.05)
+    out.talk("down...complete", "🛑")
+    return ExitCode.OK
+
+
+@app.command("admin-reset-token")
+def reset_token(no_icons: NoIcons = False) -> int:
+    """Issue a new administrator token and revoke the old ones. Works on the machine of the server only."""
+    out = options.output("table", no_icons)
+    home = settings.home_folder()
+    done = subprocess.run(
+        [sys.executable, "-m", "dataos.server", "--home", str(home), "--reset-token"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        try:
+            raise DataOSError(Problem.from_json(p) for p in json.loads(done.stdout)["errors"])
+        except (ValueError, KeyError):
+            raise fail("server.internal", f"resetting failed: {done.stderr.strip()[-500:]}") from None
+    token = (home / "keys" / "admin.token").read_text().strip()
+    running = running_server(home)
+    save_context(
+        settings.client_folder(), "local", running["url"] if running else "http://127.0.0.1:8080", token, "admin"
+    )
+    out.talk(f"reset-token...complete: written to {home / 'keys' / 'admin.token'} and context local", "🔑")
+    return ExitCode.OK
+
+
+@app.command("health")
+def health(output: Format = "table", url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
+    """Is the server well? Names each part; exit code 1 if one is down."""
+    out = options.output(output, no_icons)
+    client = options.client(url, context)
+    body = client.json("GET", "/api/v1/health")
+    if out.machine:
+        out.data(body)
+    else:
+        out.talk("DataOS CLI...OK", "🏥")
+        for part in body["parts"]:
+            text = "OK" if part["ok"] else f"DOWN: {part['detail']}"
+            out.talk(f"{part['name']}...{text}", "🏥", "INFO" if part["ok"] else "ERRO")
+        out.talk(client.connection.url, "🔗")
+    return ExitCode.OK if body["ok"] else ExitCode.FAILED
+
+
+@app.command("version")
+def version(url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
+    """Version of this client, and of the server if one answers."""
+    print(f"dataos {dataos.__version__}")
+    try:
+        body = options.client(url, context).json("GET", "/api/v1/version", timeout_s=3.0)
+    except DataOSError:
+        return ExitCode.OK
+    print(f"server {body['version']} at {options.client(url, context).connection.url}")
+    return ExitCode.OK

@@ -1,0 +1,202 @@
+"""All commands: words, where they live, their flags. Read before Typer is imported, so that only one command's module
+is loaded, and so that flags may stand before the command's words (ch01 8.1). A test keeps it equal to the Typer program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_TARGET = {"-t": True, "--type": True, "-n": True, "--name": True, "-w": True, "--workspace": True}
+_IDENTITY = {**_TARGET, "-i": True, "--identifier": True, "--id": True, "-v": True, "--version": True}
+_FILES = {"-f": True, "--manifestFile": True, "-R": False, "--recursive": False, "--disable-interpolation": False}
+_SERVER = {"--url": True, "--context": True}
+_OUTPUT = {"-O": True, "--output": True}
+_COMMON = {"--help": False, "-h": False, "--no-icons": False}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. `flags`: spelling -> takes a value; `positionals`: how many other words it may take (-1: any)."""
+
+    words: tuple[str, ...]
+    module: str
+    flags: dict[str, bool]
+    summary: str
+    positionals: int = 0
+    aliases: tuple[tuple[str, ...], ...] = ()
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        ("up",),
+        "dataos.cli.server",
+        {"--allow": True, "--port": True, "--host": True, "--foreground": False, "--force": False, "--timeout": True},
+        "Start the server on this machine and log in to it.",
+    ),
+    Command(("down",), "dataos.cli.server", {"--timeout": True}, "Stop the server of this machine."),
+    Command(
+        ("admin", "reset-token"), "dataos.cli.server", {}, "Issue a new administrator token (on the machine itself)."
+    ),
+    Command(
+        ("health",),
+        "dataos.cli.server",
+        {**_SERVER, **_OUTPUT},
+        "Is the server well? Names each part; not 0 if one is down.",
+    ),
+    Command(("version",), "dataos.cli.server", {**_SERVER}, "Version of client and server.", aliases=(("versions",),)),
+    Command(
+        ("validate",),
+        "dataos.cli.manifests",
+        {**_FILES, **_OUTPUT, "-w": True, "--workspace": True, "--strict": False},
+        "Check manifests offline: files and folders.",
+        positionals=-1,
+    ),
+    Command(
+        ("plan",),
+        "dataos.cli.manifests",
+        {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True},
+        "Show what apply would do.",
+        positionals=-1,
+    ),
+    Command(
+        ("apply",),
+        "dataos.cli.manifests",
+        {
+            **_FILES,
+            **_OUTPUT,
+            **_SERVER,
+            "-w": True,
+            "--workspace": True,
+            "-l": False,
+            "--lint": False,
+            "-r": False,
+            "--re-run": False,
+            "--dry-run": False,
+            "--wait": False,
+            "--timeout": True,
+            "--strict": False,
+        },
+        "Apply manifests: create or update Resources.",
+        positionals=-1,
+    ),
+    Command(
+        ("get", "runtime"),
+        "dataos.cli.resources",
+        {**_IDENTITY, **_OUTPUT, **_SERVER, "-d": False, "--details": False},
+        "Show how a runnable runs: jobs, progress, nodes.",
+        aliases=(("runtime", "get"), ("runtime",), ("resource", "runtime", "get"), ("resource", "get", "runtime")),
+    ),
+    Command(
+        ("get",),
+        "dataos.cli.resources",
+        {
+            **_IDENTITY,
+            **_OUTPUT,
+            **_SERVER,
+            "-a": False,
+            "--all": False,
+            "-d": False,
+            "--details": False,
+            "-o": True,
+            "--owner": True,
+            "--tags": False,
+        },
+        "List Resources, or show one.",
+    ),
+    Command(
+        ("log",),
+        "dataos.cli.resources",
+        {
+            **_IDENTITY,
+            **_SERVER,
+            "-f": False,
+            "--follow": False,
+            "--node": True,
+            "-l": True,
+            "--tailLines": True,
+            "-c": True,
+            "--container": True,
+        },
+        "Print the logs of a runnable.",
+        aliases=(("logs",),),
+    ),
+    Command(
+        ("delete",),
+        "dataos.cli.resources",
+        {**_IDENTITY, **_FILES, **_SERVER, "--force": False},
+        "Delete Resources.",
+    ),
+    Command(
+        ("query",),
+        "dataos.cli.query",
+        {
+            **_OUTPUT,
+            **_SERVER,
+            "-f": True,
+            "--file": True,
+            "-o": True,
+            "--out": True,
+            "--limit": True,
+            "--timeout": True,
+            "--catalog": True,
+            "--schema": True,
+        },
+        "Run a SQL statement (Trino dialect).",
+        positionals=1,
+    ),
+    Command(
+        ("demo",), "dataos.cli.demo", {"--stop": False, "--folder": True}, "Build a first data product on real data.", 1
+    ),
+)
+
+
+def find(argv: Sequence[str]) -> tuple[Command, list[str]] | None:
+    """The command that argv names, wherever its words stand, and argv with those words first. None if none fits."""
+    candidates = [(words, command) for command in COMMANDS for words in _spellings(command)]
+    candidates.sort(key=lambda c: -len(c[0]))
+    for words, command in candidates:
+        rest = _strip(argv, words, command)
+        if rest is not None:
+            return command, [*command.words, *rest]
+    return None
+
+
+def _spellings(command: Command) -> list[tuple[str, ...]]:
+    own = [command.words, *command.aliases]
+    if command.module in ("dataos.cli.resources", "dataos.cli.manifests"):
+        own += [("resource", *words) for words in own if words[0] != "resource"]
+    return [*own, *[("resources", *words[1:]) for words in own if words[0] == "resource"]]
+
+
+def _strip(argv: Sequence[str], words: tuple[str, ...], command: Command) -> list[str] | None:
+    """argv without the command's words if they are its first plain words, in order; flags' values are no words."""
+    wanted = list(words)
+    rest: list[str] = []
+    plain = 0
+    flags = {**command.flags, **_COMMON}
+    remaining = iter(argv)
+    for word in remaining:
+        if word == "--":
+            rest += [word, *remaining]
+            break
+        if word.startswith("-") and word != "-":
+            rest.append(word)
+            if flags.get(word, False):
+                value = next(remaining, None)
+                # `get -i runtime " x | v1 | ..."`: a command word right after a flag is still a command word
+                if value is not None and wanted and value == wanted[0]:
+                    wanted.pop(0)
+                    value = next(remaining, None)
+                if value is not None:
+                    rest.append(value)
+        elif wanted and word == wanted[0]:
+            wanted.pop(0)
+        elif wanted and not rest:
+            return None
+        else:
+            plain += 1
+            rest.append(word)
+    if wanted or (command.positionals >= 0 and plain > command.positionals):
+        return None
+    return rest

@@ -1,0 +1,195 @@
+"""Calls to a server. Thin: a method per route, errors as DataOSError, streams as streams.
+
+Plain `http.client` on purpose: it is in the standard library and starts in no time (a CLI call is mostly start-up).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlencode, urlsplit
+
+from dataos.client.connections import Connection
+from dataos.core.errors import DataOSError, Problem, fail
+
+JSON = "application/json"
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Response:
+    """An answer whose body is read as it comes. Close it, or read it to its end."""
+
+    def __init__(self, raw: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
+        self._raw = raw
+        self._connection = connection
+        self.status = raw.status
+        self.headers = {k.lower(): v for k, v in raw.getheaders()}
+
+    def read(self) -> bytes:
+        """The whole body."""
+        try:
+            return self._raw.read()
+        finally:
+            self.close()
+
+    def chunks(self, size: int = 1 << 16) -> Iterator[bytes]:
+        """The body in pieces, as they arrive. Raises DataOSError `server.unreachable` when it breaks off."""
+        try:
+            while piece := self._raw.read1(size):
+                yield piece
+        except (OSError, http.client.HTTPException) as error:
+            raise fail("server.unreachable", f"the answer broke off: {error}", hint="repeat the call") from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back to the system."""
+        self._raw.close()
+        self._connection.close()
+
+
+class Client:
+    """One server, one identity. Methods raise DataOSError with the server's own problems."""
+
+    def __init__(self, connection: Connection, timeout_s: float = 60.0) -> None:
+        self.connection = connection
+        self._timeout_s = timeout_s
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        accept: str = JSON,
+        timeout_s: float | None = None,
+    ) -> Response:
+        """One request. A status of 400 and more raises DataOSError."""
+        target = urlsplit(self.connection.url)
+        query = urlencode({k: _text(v) for k, v in (params or {}).items() if v is not None})
+        headers = {"Authorization": f"Bearer {self.connection.token.reveal()}", "Accept": accept}
+        payload = None
+        if body is not None:
+            payload = json.dumps(body).encode()
+            headers["Content-Type"] = JSON
+        connection = _open(target.scheme, target.hostname or "", target.port, timeout_s or self._timeout_s)
+        try:
+            connection.request(method, target.path + path + (f"?{query}" if query else ""), payload, headers)
+            response = Response(connection.getresponse(), connection)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        if response.status >= 400:
+            raise _problems(response)
+        return response
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """One request whose answer is JSON."""
+        raw = self.call(method, path, **options).read()
+        return json.loads(raw) if raw else None
+
+    def _unreachable(self, error: Exception) -> DataOSError:
+        if isinstance(error, TimeoutError):
+            return fail("wait.timeout", f"{self.connection.url} did not answer in time", hint="repeat the call")
+        return fail(
+            "server.unreachable",
+            f"no server answers at {self.connection.url} ({self.connection.source}): {error}",
+            hint="start it with `dataos up`, or name another with --url or --context",
+        )
+
+    # --- resources ---------------------------------------------------------------------------------------------------
+
+    def apply(self, document: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """Apply one document. Options: workspace, dryRun, rerun, source. Returns {action, resource, warnings}."""
+        return cast("dict[str, Any]", self.json("POST", "/api/v1/apply", body={"document": document, **options}))
+
+    def plan(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
+        """What applying would do: {items: [{action, resource, changes, errors, warnings}]}."""
+        return cast("dict[str, Any]", self.json("POST", "/api/v1/plan", body={"documents": documents}))
+
+    def resources(self, **wanted: Any) -> Iterator[dict[str, Any]]:
+        """All Resources that match (type, workspace, name, owner), page by page."""
+        after: str | None = None
+        while True:
+            page = self.json("GET", "/api/v1/resources", params={**wanted, "after": after})
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def resource(self, type_: str, name: str, workspace: str | None) -> dict[str, Any]:
+        """One Resource with its manifest."""
+        return cast("dict[str, Any]", self.json("GET", resource_path(type_, name, workspace)))
+
+    def runtime(self, type_: str, name: str, workspace: str | None) -> dict[str, Any]:
+        """What `get runtime` shows."""
+        return cast("dict[str, Any]", self.json("GET", resource_path(type_, name, workspace) + "/runtime"))
+
+    def log(self, type_: str, name: str, workspace: str | None, **options: Any) -> dict[str, Any]:
+        """Logs of the newest run: {nodes: [{node, attempt, text, next}]}. Options: node, tail, after."""
+        path = resource_path(type_, name, workspace) + "/log"
+        return cast("dict[str, Any]", self.json("GET", path, params=options))
+
+    def delete(self, type_: str, name: str, workspace: str | None, *, force: bool = False) -> str:
+        """deleted | deleting | nothing."""
+        body = self.json("DELETE", resource_path(type_, name, workspace), params={"force": force})
+        return str(body["result"])
+
+    # --- queries -----------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str, *, accept: str = JSON, **options: Any) -> Response:
+        """Run a statement (Trino dialect). Options: maxRows, timeoutS, catalog, schema. The body is JSON or Arrow."""
+        timeout = float(options.get("timeoutS") or 300.0) + 30.0
+        return self.call("POST", "/api/v1/query", body={"sql": sql, **options}, accept=accept, timeout_s=timeout)
+
+
+def resource_path(type_: str, name: str, workspace: str | None) -> str:
+    """The route of one Resource."""
+    prefix = f"/api/v1/workspaces/{quote(workspace, safe='')}" if workspace else "/api/v1"
+    return f"{prefix}/resources/{quote(type_, safe='')}/{quote(name, safe='')}"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket: how a job reaches the server."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(cast("float", self.timeout))
+        self.sock.connect(self._path)
+
+
+def _open(scheme: str, host: str, port: int | None, timeout_s: float) -> http.client.HTTPConnection:
+    if scheme == "http+unix":
+        return _UnixConnection(os.environ.get("DATAOS_SERVER_SOCKET", ""), timeout_s)
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _problems(response: Response) -> DataOSError:
+    raw = response.read()
+    try:
+        body = json.loads(raw)
+        problems = [Problem.from_json(p) for p in body.get("errors", [])]
+    except (ValueError, AttributeError):
+        problems = []
+    if not problems:
+        text = raw[:200].decode("utf-8", "replace")
+        problems = [Problem("server.internal", f"the server answered {response.status}: {text}")]
+    return DataOSError(problems)

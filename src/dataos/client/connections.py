@@ -1,0 +1,132 @@
+"""Which server, as whom: `--url`/`--context` > DATAOS_FQDN + USER_ID + APIKEY > active context > run/server.json.
+
+Client files (ch01 8.2): `<client folder>/<context>/.dataos.cred.config` (JSON, 0600) and `<client folder>/active`.
+The context name `server` is reserved: that folder is the default home of the server itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataos.core import settings
+from dataos.core.errors import DataOSError, fail
+from dataos.core.logs import Secret
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A server and the identity to use there."""
+
+    url: str
+    token: Secret
+    source: str  # where it was found, for messages
+    context: str = ""
+
+
+CREDENTIALS = ".dataos.cred.config"
+RESERVED = frozenset({"server"})
+
+
+def find_connection(
+    environ: Mapping[str, str] | None = None, *, url: str | None = None, context: str | None = None
+) -> Connection:
+    """The connection to use. Raises DataOSError `auth.missing` listing the places tried, in order."""
+    env = os.environ if environ is None else environ
+    folder = settings.client_folder(env)
+    tried: list[str] = []
+    if context:
+        return _from_context(folder, context)
+    key = env.get("APIKEY")
+    if url:
+        if key:
+            return Connection(url.rstrip("/"), Secret(key), "--url with APIKEY")
+        local = _active(folder)
+        if local:
+            found = _from_context(folder, local)
+            return Connection(url.rstrip("/"), found.token, f"--url with the token of context {local}", local)
+        raise fail("auth.missing", "no cred file, need to login", hint="set APIKEY together with --url")
+    if env.get("DATAOS_FQDN") and key:
+        return Connection(_url(env["DATAOS_FQDN"]), Secret(key), "DATAOS_FQDN and APIKEY")
+    tried.append("DATAOS_FQDN with APIKEY (not set)")
+    active = _active(folder)
+    if active:
+        found = _from_context(folder, active)
+        running = _running(settings.home_folder(env)) if active == "local" else None
+        return Connection(str(running["url"]), found.token, found.source, active) if running else found
+    tried.append(f"the active context in {folder} (none)")
+    raise fail(
+        "auth.missing",
+        "no cred file, need to login",
+        hint="start a server here with `dataos up`; places tried: " + "; ".join(tried),
+    )
+
+
+def save_context(folder: Path, name: str, url: str, token: str, user: str) -> Path:
+    """Write a context (0600) and make it active. Raises DataOSError `usage.context` for a reserved name."""
+    if name in RESERVED:
+        raise fail("usage.context", f"`{name}` is reserved and cannot name a context")
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = place / CREDENTIALS
+    fresh = place / (CREDENTIALS + ".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as out:
+        json.dump({"url": url, "user": user, "token": token}, out)
+    fresh.replace(file)
+    (folder / "active").write_text(name + "\n")
+    return file
+
+
+def _active(folder: Path) -> str | None:
+    try:
+        return (folder / "active").read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _from_context(folder: Path, name: str) -> Connection:
+    file = folder / name / CREDENTIALS
+    try:
+        body = json.loads(file.read_text())
+        return Connection(str(body["url"]), Secret(str(body["token"])), f"context {name}", name)
+    except OSError as error:
+        known = sorted(p.parent.name for p in folder.glob(f"*/{CREDENTIALS}")) if folder.is_dir() else []
+        raise fail(
+            "auth.missing",
+            f"no cred file for context `{name}`, need to login",
+            hint="known contexts: " + (", ".join(known) or "none; `dataos up` makes `local`"),
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise fail("auth.missing", f"{file} is damaged", hint="run `dataos up` again to rewrite it") from error
+
+
+def _url(fqdn: str) -> str:
+    """`host`, `host/` or `https://host/`: scheme and path of a pasted address are honoured or stripped."""
+    text = fqdn.strip().rstrip("/")
+    if text.startswith(("http://", "https://")):
+        return text
+    host = text.split("/")[0]
+    local = host.split(":")[0] in ("localhost", "127.0.0.1", "[")
+    return ("http://" if local else "https://") + host
+
+
+def _running(home: Path) -> dict[str, Any] | None:
+    """What run/server.json says, or None."""
+    try:
+        body: dict[str, Any] = json.loads((home / "run" / "server.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return body if "url" in body else None
+
+
+def running_server(home: Path) -> dict[str, Any] | None:
+    """The running server of a home as its run/server.json describes it: {url, pid, version, started}."""
+    return _running(home)
+
+
+__all__ = ["Connection", "DataOSError", "find_connection", "running_server", "save_context"]

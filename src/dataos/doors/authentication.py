@@ -1,0 +1,31 @@
+"""Who asks: a bearer token (or the `apikey` header of the reference) -> Principal. Nothing is anonymous."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from dataos.core.errors import fail
+from dataos.governance.identities import Identities
+from dataos.governance.principals import Principal
+from dataos.store.database import Store
+
+
+class Authenticator:
+    """Callable with a request. Raises DataOSError `auth.missing`, `auth.invalid`, `auth.expired`."""
+
+    def __init__(self, store: Store, identities: Identities) -> None:
+        self._store = store
+        self._identities = identities
+
+    async def __call__(self, request: Request) -> Principal:
+        header = request.headers.get("authorization", "")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            token = request.headers.get("apikey", "")
+        if not token.strip():
+            raise fail(
+                "auth.missing",
+                "this call needs a token",
+                hint="send `Authorization: Bearer <token>`; the CLI does it for you after `dataos up` or login",
+            )
+        return await self._store.read(self._identities.authenticate, token.strip())

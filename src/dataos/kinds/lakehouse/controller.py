@@ -1,0 +1,126 @@
+"""Lakehouse: register its warehouse with the catalog and keep its child Depot (ch06 1.5).
+
+Children get deterministic names, are applied through the same verbs as any Resource, and go with their parent. Storage
+contents are never deleted: a Lakehouse that is applied again finds its tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control import records
+from dataos.control.ports import Observed, ResourceView
+from dataos.control.resources import ApplyRequest, Resources
+from dataos.core.addresses import ResourceKey
+from dataos.core.errors import Problem
+from dataos.core.ids import UserId
+from dataos.kinds.lakehouse.spec import LakehouseSpec
+from dataos.lakehouse.catalog import Catalog
+from dataos.manifest.documents import Manifest
+from dataos.manifest.specs import render
+from dataos.store.database import Store
+
+
+class LakehouseController:
+    """The `lakehouse` kind."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, resources: Resources, home: Path, allowed_paths: tuple[Path, ...]
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._resources = resources
+        self._home = home
+        self._allowed_paths = allowed_paths
+
+    def root(self, spec: LakehouseSpec) -> Path:
+        """Where the tables live."""
+        if spec.path is None:
+            return self._home / "warehouse" / spec.depot
+        path = Path(spec.path)
+        return path if path.is_absolute() else (self._allowed_paths[0] / path)
+
+    async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
+        """An explicit path lies under an allowed one; the Depot's name is free or ours."""
+        spec: LakehouseSpec = manifest.spec
+        problems: list[Problem] = []
+        where = (manifest.section_key, "iceberg", "storage")
+        root = self.root(spec).resolve()
+        if spec.path is not None and not any(root.is_relative_to(a) for a in self._allowed_paths):
+            problems.append(
+                Problem(
+                    "depot.path",
+                    f"{root} does not lie under an allowed folder",
+                    hint="allowed: "
+                    + ", ".join(str(a) for a in self._allowed_paths)
+                    + " (setting storage.allowed_paths, or `dataos up --allow DIR`)",
+                    path=render((*where, "file", "path")),
+                )
+            )
+        return problems + await self._store.read(self._check_depot, manifest, spec)
+
+    @staticmethod
+    def _check_depot(connection: sa.Connection, manifest: Manifest, spec: LakehouseSpec) -> list[Problem]:
+        own = records.find(connection, manifest.key)
+        depot = records.find(connection, ResourceKey("depot", spec.depot))
+        if depot is None or (own is not None and depot.parent_uid == own.uid):
+            return []
+        return [
+            Problem(
+                "resource.conflict",
+                f"a depot named `{spec.depot}` exists already",
+                hint="choose another depotName",
+                path=render((manifest.section_key, "iceberg", "storage", "depotName")),
+            )
+        ]
+
+    async def reconcile(self, view: ResourceView) -> Observed:
+        """Folder, warehouse, child Depot."""
+        spec: LakehouseSpec = view.manifest.spec
+        root = self.root(spec)
+        root.mkdir(parents=True, exist_ok=True)
+        await self._store.write(self._register, view, spec, root)
+        previous = view.state.get("depot")
+        if previous and previous != spec.depot:
+            await self._resources.delete(ResourceKey("depot", previous), view.owner, force=True, wait_s=0)
+        child = await self._resources.apply(
+            ApplyRequest(document=_depot(view.manifest, spec), actor=view.owner, parent_uid=view.uid)
+        )
+        ready = child.resource["status"] == "active"
+        state: dict[str, Any] = {**view.state, "depot": spec.depot}
+        return Observed(
+            status="active" if ready else "pending",
+            wanted=2,
+            processed=2 if ready else 1,
+            info=f"tables at dataos://{spec.depot}",
+            state=state,
+            again_s=None if ready else 0.05,
+        )
+
+    def _register(self, connection: sa.Connection, view: ResourceView, spec: LakehouseSpec, root: Path) -> None:
+        view.lease.check(connection)
+        self._catalog.register_warehouse(connection, spec.depot, view.uid, str(root))
+
+    async def delete(self, view: ResourceView) -> bool:
+        """The child Depot goes; the files and the catalog's pointers to them stay."""
+        depot = view.state.get("depot") or view.manifest.spec.depot
+        gone = await self._resources.delete(ResourceKey("depot", depot), view.owner, force=True, wait_s=0)
+        return gone in ("nothing", "deleted")
+
+
+def _depot(manifest: Manifest, spec: LakehouseSpec) -> dict[str, Any]:
+    return {
+        "name": spec.depot,
+        "version": "v2alpha",
+        "type": "depot",
+        "layer": manifest.layer,
+        "description": f"storage of lakehouse {manifest.meta.name} ({manifest.workspace})",
+        "depot": {
+            "type": "ICEBERG",
+            "external": False,
+            "iceberg": {"warehouse": spec.depot},
+        },
+    }

@@ -1,0 +1,138 @@
+"""The home folder: made, locked, checked. One server per home; a moved home is refused (Iceberg paths are absolute)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from dataos.core.errors import DataOSError, fail
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of a home. All private to the user who runs the server."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def engines(self) -> Path:
+        return self.root / "engines"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def files(self) -> Path:
+        return self.root / "files"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def socket(self) -> Path:
+        return self.run / "server.sock"
+
+    @property
+    def server_file(self) -> Path:
+        return self.run / "server.json"
+
+    def prepare(self) -> None:
+        """Make the folders (0700). Raises DataOSError `home.unwritable`, `home.moved`."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.chmod(self.root, 0o700)
+            for folder in (self.keys, self.work, self.engines, self.logs, self.files, self.run):
+                folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """The home records its own path and refuses to start elsewhere."""
+        marker = self.root / "home.json"
+        try:
+            known: dict[str, Any] = json.loads(marker.read_text())
+        except FileNotFoundError:
+            known = {}
+        except (OSError, ValueError) as error:
+            raise fail("home.damaged", f"{marker} cannot be read: {error}", hint="restore it from a backup") from error
+        here = str(self.root.resolve())
+        if known and known.get("path") != here:
+            raise fail(
+                "home.moved",
+                f"this home was made at {known.get('path')} and now stands at {here}",
+                hint="move it back: table metadata holds absolute paths (`dataos home relocate` comes with part 2)",
+            )
+        if not known:
+            try:
+                fresh = marker.with_suffix(".new")
+                fresh.write_text(json.dumps({"path": here, "format": 1}) + "\n")
+                fresh.replace(marker)
+            except OSError as error:
+                raise _unwritable(self.root, error) from error
+
+    def lock(self) -> IO[str]:
+        """Hold this home until the returned file is closed. Raises DataOSError `home.locked`."""
+        try:
+            handle = open(self.run / "lock", "a+")  # noqa: SIM115 - held for the server's life
+        except OSError as error:
+            raise _unwritable(self.run, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            running = self.running() or {}
+            raise fail(
+                "home.locked",
+                f"a server already runs on {self.root}" + (f" at {running['url']}" if "url" in running else ""),
+                hint="use it, or stop it with `dataos down`; another home: DATAOS_HOME=<folder>",
+            ) from error
+        return handle
+
+    def running(self) -> dict[str, Any] | None:
+        """What run/server.json says, or None."""
+        try:
+            body: dict[str, Any] = json.loads(self.server_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return body
+
+    def announce(self, body: dict[str, Any]) -> None:
+        """Write run/server.json."""
+        fresh = self.server_file.with_suffix(".new")
+        fresh.write_text(json.dumps(body) + "\n")
+        fresh.replace(self.server_file)
+
+    def retract(self) -> None:
+        """Remove run/server.json."""
+        with contextlib.suppress(FileNotFoundError):
+            self.server_file.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> DataOSError:
+    reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+    return fail(
+        "home.unwritable",
+        f"cannot write to the home folder {path}: {reason}",
+        hint="make it writable for you, or name another with DATAOS_HOME=<folder>",
+    )

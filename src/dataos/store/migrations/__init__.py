@@ -1,0 +1,1 @@
+"""Schema changes: numbered, append-only Alembic revisions; one script for SQLite and PostgreSQL."""
