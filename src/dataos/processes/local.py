@@ -1,0 +1,422 @@
+"""Runs programs on this machine: each under a shim that outlives the server, in a sandbox where there is one.
+
+Called by the workloads' controllers through `ports.ProcessRunner`. Keeps nothing in memory that its files don't tell:
+any number of servers on the same folder agree through `records`. Knows keys and programs, not runs or Resources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import select
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
+
+from dataos.core.clock import Clock
+from dataos.core.errors import fail
+from dataos.processes import folders, logfiles, records, sandbox, trees, watches
+from dataos.processes import shim as shim_program
+from dataos.processes.ports import Isolation, Launch, Observation, Phase
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_UP_WITHIN_S = 60.0
+_GRACE_S = 10.0
+_THREADS = 8
+_ALIVE = (Phase.STARTING, Phase.RUNNING)
+
+
+def _no_checkpoint(_: str) -> None:
+    pass
+
+
+class LocalRunner:
+    """A `ProcessRunner` for this machine. Belongs to one event loop; safe beside other runners on the same folder.
+
+    `root` has one folder per key. `server_socket` lies in a folder that holds nothing but sockets: jobs with server
+    access see that folder. `checkpoint(name)` is called between any two steps of a start, so that tests can end the
+    process there.
+    """
+
+    _bubblewrap: sandbox.Bubblewrap | None
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        server_socket: Path | None,
+        sandbox: Literal["auto", "required", "off"],
+        trust_user_code: bool,
+        clock: Clock,
+        checkpoint: Callable[[str], None] = _no_checkpoint,
+    ) -> None:
+        # One spelling for good: the folder's path is part of how leftovers of a dead shim are recognised.
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._root = root.resolve()
+        self._socket = server_socket.absolute() if server_socket else None
+        if self._socket is not None:
+            self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mode = sandbox
+        self._trust_user_code = trust_user_code
+        self._clock = clock
+        self._checkpoint = checkpoint
+        self._bubblewrap = None
+        self._no_bubblewrap = ("", 0.0)  # why there is none, and until when (monotonic) that is taken for granted
+        self._listeners: list[Callable[[str], None]] = []
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watches = watches.Watches(self._shim_ended)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="processes")
+
+    async def start(self, key: str, launch: Launch) -> None:
+        """Start the program once. Returns when its supervisor is up. A second call for the same key does nothing.
+
+        Raises DataOSError `process.no_sandbox`, `process.start`, `process.key`.
+        """
+        folders.check_key(key)
+        async with self._lock(key):
+            state = await self._run(self._start, key, launch)
+            self._watch(key, state)
+
+    async def observe(self, key: str) -> Observation:
+        """What is known of the key now."""
+        state = await self._run(folders.look, self._root, folders.check_key(key))
+        self._watch(key, state)
+        return Observation(
+            state.phase,
+            pid=state.child_pid,
+            started_at=state.started_at,
+            ended_at=state.ended_at,
+            exit_code=state.exit_code,
+            reason=state.reason,
+        )
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call `listener(key)` on the event loop soon after a process ends. Only a wake-up: it may be missed."""
+        self._listeners.append(listener)
+
+    async def adopt(self) -> list[str]:
+        """After a restart: find the processes of an earlier server and watch them again. Returns their keys."""
+        await self._run(folders.sweep, self._root)
+        found: list[str] = []
+        for key in await self.keys():
+            state = await self._run(folders.look, self._root, key)
+            if state.phase in _ALIVE:
+                self._watch(key, state)
+                found.append(key)
+            elif state.phase is Phase.LOST:
+                await self._run(folders.bury, self._root, key)
+        return found
+
+    async def stop(self, key: str, grace_s: float) -> None:
+        """Ask the program to end, kill its whole tree after the grace period. Returns at once; observe tells."""
+        await self._run(self._stop, folders.check_key(key), grace_s)
+
+    async def read_out(self, key: str, name: str, limit_bytes: int = 16 << 20) -> bytes | None:
+        """A file that the program left in its out folder (never through a link), or None. Raises DataOSError
+        `process.result` beyond the limit or for a name outside the folder."""
+        return await self._run(folders.read_out, self._root, folders.check_key(key), name, limit_bytes)
+
+    async def read_log(self, key: str, *, offset: int = 0, limit_bytes: int = 1 << 20) -> tuple[bytes, int]:
+        """Log text from a byte offset on, and the offset to go on from (equal if there is no more yet).
+
+        Offsets count in everything the program ever wrote; a marker line stands where the middle was cut out.
+        """
+        folder = str(self._root / folders.check_key(key) / "log")
+        return await self._run(logfiles.read_from, folder, offset, limit_bytes)
+
+    async def remove(self, key: str) -> None:
+        """Forget an ended key with its files; a running one is killed first. Raises DataOSError `process.stop` if the
+        system can't end it."""
+        folders.check_key(key)
+        async with self._lock(key):
+            await self._run(self._end_now, key)
+            self._watches.remove(key)
+            await self._run(folders.forget, self._root, key)
+
+    async def keys(self) -> list[str]:
+        """All keys that have files on this machine."""
+        return await self._run(folders.keys, self._root)
+
+    async def sandbox_warning(self) -> str:
+        """Why the platform's own jobs run as plain processes here, for a warning at start; empty if they don't."""
+        return await self._run(lambda: self._find_bubblewrap()[1])
+
+    async def close(self) -> None:
+        """Stop watching. The processes go on; a later runner adopts them."""
+        self._watches.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        # Only spares needless shims: that a program runs once is the claim's work, also between servers.
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    # --- starting -----------------------------------------------------------------------------------------------------
+
+    def _start(self, key: str, launch: Launch) -> folders.State:
+        for _ in range(3):
+            state = folders.look(self._root, key)
+            if state.phase is not Phase.ABSENT:
+                return state
+            folders.discard_stale(self._root, key)
+            if not (self._root / key).is_dir():
+                self._write(key, launch)
+                self._checkpoint("processes.folder-written")
+            self._spawn(key)
+            self._checkpoint("processes.shim-up")
+        # Three shims in a row claimed and died before they wrote a word.
+        raise self._not_up(key, "its supervisor died while starting")
+
+    def _write(self, key: str, launch: Launch) -> None:
+        _check(launch)
+        bubblewrap = self._bubblewrap_for(launch)
+        sandbox.check_mounts(launch.mounts, sandboxed=bubblewrap is not None)
+        folder = self._root / key
+        where = self._paths(folder, launch, sandboxed=bubblewrap is not None)
+        inside = None
+        if bubblewrap is not None:
+            args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
+            args += sandbox.job_arguments(folder, launch, self._door(launch))
+            inside = {"program": bubblewrap.program, "args": args}
+        record: dict[str, Any] = {
+            "argv": [_filled(part, where) for part in launch.argv],
+            "sandbox": inside,
+            "env": {**_base_environment(where), **launch.env, **where},
+            "cwd": "/" if inside else where["DATAOS_TEMP_DIR"],
+            "memory_bytes": launch.memory_bytes,
+            "timeout_s": launch.timeout_s,
+            "log_bytes": launch.log_bytes,
+            "scratch_bytes": launch.scratch_bytes,
+            "grace_s": _GRACE_S,
+        }
+        self._checkpoint("processes.folder-writing")
+        try:
+            folders.write(self._root, key, record, launch.files, sandbox.etc_files() if inside else {})
+        except OSError as error:
+            raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
+
+    def _bubblewrap_for(self, launch: Launch) -> sandbox.Bubblewrap | None:
+        """The sandbox to use, None for a plain child. Raises `process.no_sandbox`."""
+        found, reason = self._find_bubblewrap()
+        if found is not None:
+            return found
+        if self._mode == "required" or (launch.isolation is Isolation.USER and not self._trust_user_code):
+            what = "user code" if launch.isolation is Isolation.USER else "a job"
+            raise fail(
+                "process.no_sandbox",
+                f"{what} needs a sandbox to run in, and there is none: {reason}",
+                hint="install the package `bubblewrap` and allow user namespaces; where you are the only user and "
+                "trust the code, the setting workloads.trust_user_code runs it without",
+            )
+        return None
+
+    def _find_bubblewrap(self) -> tuple[sandbox.Bubblewrap | None, str]:
+        if self._mode == "off":
+            return None, "the sandbox is switched off (setting workloads.sandbox)"
+        if self._bubblewrap is not None:
+            return self._bubblewrap, ""
+        reason, until = self._no_bubblewrap
+        if not reason or time.monotonic() > until:
+            # Asked again after a while: it may be installed while the server runs.
+            self._bubblewrap, reason = sandbox.find()
+            self._no_bubblewrap = (reason, time.monotonic() + 60.0)
+        return self._bubblewrap, reason
+
+    def _door(self, launch: Launch) -> Path | None:
+        """The folder with the server's socket, for a job that may see it."""
+        if self._socket is None or not launch.server_access:
+            return None
+        strangers = [entry.name for entry in os.scandir(self._socket.parent) if not _is_socket(entry)]
+        if strangers:
+            raise fail(
+                "process.start",
+                f"the folder of the server's socket, {self._socket.parent}, is shown to jobs and must hold nothing "
+                f"else: {', '.join(sorted(strangers)[:5])}",
+            )
+        return self._socket.parent
+
+    def _paths(self, folder: Path, launch: Launch, *, sandboxed: bool) -> dict[str, str]:
+        names = {
+            "DATAOS_CONFIG_DIR": (sandbox.CONFIG, "config"),
+            "DATAOS_SECRET_DIR": (sandbox.SECRET, "secret"),
+            "RUNNABLE_ARTIFACT_DIR": (sandbox.WORK, "work"),
+            records.OUT_VARIABLE: (sandbox.OUT, "out"),
+            "DATAOS_TEMP_DIR": (sandbox.TEMP, "scratch"),
+        }
+        where = {name: inner if sandboxed else str(folder / outer) for name, (inner, outer) in names.items()}
+        if self._socket is not None and launch.server_access:
+            where["DATAOS_SERVER_SOCKET"] = f"{sandbox.SERVER}/{self._socket.name}" if sandboxed else str(self._socket)
+        return where
+
+    def _spawn(self, key: str) -> None:
+        """Start a shim and wait until it has claimed the folder or left it to another."""
+        folder = str(self._root / key)
+        ready, low = os.pipe()
+        try:
+            # Out of the way of 0 to 3, which the shim gets.
+            told = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 10)
+            os.close(low)
+            try:
+                pid = os.posix_spawn(
+                    sys.executable,
+                    [sys.executable, "-I", "-S", shim_program.__file__, folder],
+                    {"PATH": os.defpath, "LANG": "C.UTF-8"},  # nothing of the server's environment reaches a job
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 2, f"{folder}/shim.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                        (os.POSIX_SPAWN_DUP2, told, shim_program.READY_FD),
+                    ],
+                    setsid=True,
+                    setsigmask=[],
+                    setsigdef=[signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE],
+                )
+            except OSError as error:
+                raise self._not_up(key, f"its supervisor cannot be started: {error.strerror}") from error
+            finally:
+                os.close(told)
+            self._checkpoint("processes.shim-spawned")
+            word = _first_word(ready)
+        finally:
+            os.close(ready)
+        if word == shim_program.UP:
+            return
+        if word is None:
+            raise self._not_up(key, f"its supervisor was not up within {_UP_WITHIN_S:.0f} s")
+        os.waitpid(pid, 0)
+        if word == b"" and folders.look(self._root, key).phase is Phase.ABSENT:
+            raise self._not_up(key, "its supervisor ended while starting")
+
+    def _not_up(self, key: str, what: str) -> Exception:
+        try:
+            said = (self._root / key / "shim.err").read_text("utf-8", "replace").strip().splitlines()
+        except OSError:
+            said = []
+        return fail("process.start", f"cannot start {key}: {what}" + (f" ({said[-1][:300]})" if said else ""))
+
+    # --- watching and ending ------------------------------------------------------------------------------------------
+
+    def _watch(self, key: str, state: folders.State) -> None:
+        if state.shim is None or key in self._watches:
+            return
+        root = self._root
+        self._watches.add(key, state.shim.pid, lambda: folders.look(root, key).shim == state.shim)
+
+    def _shim_ended(self, key: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._settle(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, key: str) -> None:
+        state = await self._run(folders.look, self._root, key)
+        if state.phase is Phase.LOST:
+            await self._run(folders.bury, self._root, key)
+        for listener in self._listeners:
+            # On its own turn of the loop: one that fails does not keep the others from being called.
+            asyncio.get_running_loop().call_soon(listener, key)
+
+    def _stop(self, key: str, grace_s: float) -> None:
+        state = folders.look(self._root, key)
+        if state.phase in (Phase.EXITED, Phase.LOST):
+            return
+        try:
+            records.write(
+                str(self._root / key),
+                records.STOP,
+                {"grace_s": max(grace_s, 0.0), "asked_at": self._clock.now_us()},
+            )
+        except FileNotFoundError:
+            return
+        # Looked at again: a shim that came up between the first look and the request may not have seen the request.
+        self._signal(key, signal.SIGTERM)
+
+    def _signal(self, key: str, number: int) -> None:
+        """Signal the key's shim, never somebody who got its number."""
+        shim = folders.look(self._root, key).shim
+        if shim is None:
+            return
+        try:
+            fd = os.pidfd_open(shim.pid)
+        except AttributeError:
+            trees.send(shim.pid, number)
+            return
+        except OSError:
+            return
+        try:
+            if folders.look(self._root, key).shim == shim:
+                signal.pidfd_send_signal(fd, number)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(fd)
+
+    def _end_now(self, key: str) -> None:
+        self._stop(key, 0.0)
+        for number, within_s in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0)):
+            deadline = time.monotonic() + within_s
+            while (state := folders.look(self._root, key)).phase in _ALIVE:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.01)
+            else:
+                break
+            if number == signal.SIGTERM:
+                self._signal(key, signal.SIGKILL)
+        if state.phase in _ALIVE:
+            raise fail("process.stop", f"{key} cannot be killed (process {state.child_pid})")
+        if state.phase is Phase.LOST:
+            folders.bury(self._root, key)
+
+
+def _check(launch: Launch) -> None:
+    words = [*launch.argv, *launch.env, *launch.env.values()]
+    if not launch.argv or any("\0" in word for word in words) or any("=" in name or not name for name in launch.env):
+        raise fail("process.start", "a launch needs a program; names and values may hold no NUL, names no `=`")
+
+
+def _filled(part: str, where: dict[str, str]) -> str:
+    """`$(DATAOS_OUT_DIR)` and the like in arguments: where the folders are differs with and without a sandbox."""
+    for name, value in where.items():
+        part = part.replace(f"$({name})", value)
+    return part
+
+
+def _base_environment(where: dict[str, str]) -> dict[str, str]:
+    return {
+        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": where["DATAOS_TEMP_DIR"],
+        "TMPDIR": where["DATAOS_TEMP_DIR"],
+        "PYTHONUNBUFFERED": "1",  # a log that is followed
+    }
+
+
+def _is_socket(entry: os.DirEntry[str]) -> bool:
+    return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
+
+
+def _first_word(fd: int) -> bytes | None:
+    """What a shim says; empty if it died silent, None if it said nothing in time."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if not poll.poll(_UP_WITHIN_S * 1000):
+        return None
+    return os.read(fd, 64)
