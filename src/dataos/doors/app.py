@@ -1,0 +1,79 @@
+"""The HTTP application: routes of all doors, one error form, health. Rooms come in wired; nothing is looked up here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import dataos
+from dataos.core.errors import Problem
+from dataos.doors import problems
+
+MAX_BODY = 32 << 20
+HealthCheck = Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+def build(routers: Sequence[APIRouter], health: HealthCheck) -> FastAPI:
+    """The app of one server."""
+    app = FastAPI(
+        title="DataOS",
+        version=dataos.__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    common = APIRouter(prefix="/api/v1", tags=["server"])
+
+    @common.get("/health")
+    async def healthy() -> dict[str, Any]:
+        """Is each part well? Needs no token: it says nothing but that."""
+        parts = await health()
+        return {"ok": all(p["ok"] for p in parts), "parts": parts}
+
+    @common.get("/version")
+    async def version() -> dict[str, Any]:
+        """Version of this server."""
+        return {"version": dataos.__version__, "api": "v1"}
+
+    app.include_router(common)
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(_BodyLimit)
+    return app
+
+
+class _BodyLimit:
+    """Refuses request bodies beyond MAX_BODY, by header or while they arrive."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > MAX_BODY:
+            await _too_large()(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _too_large() -> ASGIApp:
+    text = f"the request is larger than {MAX_BODY >> 20} MiB"
+    return problems.answer([Problem("request.too_large", text, hint="send less at once")])

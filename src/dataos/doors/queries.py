@@ -1,0 +1,92 @@
+"""SQL over HTTP: POST /api/v1/query for people and programs, POST /api/v1/inputs for jobs. Both call the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from dataos.core.addresses import Udl
+from dataos.core.errors import fail
+from dataos.gateway import results
+from dataos.gateway.gateway import Gateway, QueryResult, Statement
+from dataos.governance.identities import require_operator
+from dataos.governance.principals import Principal
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+class QueryBody(BaseModel):
+    """POST /api/v1/query."""
+
+    model_config = ConfigDict(extra="forbid")
+    sql: str = Field(description="One statement in Trino dialect.", max_length=4 << 20)
+    catalog: str | None = Field(default=None, description="Default catalog: a Depot.")
+    schema_: str | None = Field(default=None, alias="schema", description="Default schema: a collection.")
+    maxRows: int | None = Field(default=None, ge=1, description="Most rows to return.")  # noqa: N815
+    timeoutS: float | None = Field(default=None, gt=0, description="Longest run time (seconds).")  # noqa: N815
+
+
+class InputBody(BaseModel):
+    """POST /api/v1/inputs."""
+
+    model_config = ConfigDict(extra="forbid")
+    address: str = Field(description="dataos://depot:collection/dataset")
+
+
+def router(gateway: Gateway, authenticate: Callable[[Request], Awaitable[Principal]]) -> APIRouter:
+    """Routes of the gateway."""
+    api = APIRouter(prefix="/api/v1", tags=["queries"])
+
+    @api.post("/query")
+    async def query(body: QueryBody, request: Request) -> Response:
+        """Run a statement. JSON ({columns, rows, truncated}) or, by `Accept`, an Arrow IPC stream."""
+        principal = await authenticate(request)
+        require_operator(principal, "run statements")
+        statement = Statement(
+            body.sql,
+            catalog=body.catalog,
+            schema=body.schema_,
+            max_rows=body.maxRows,
+            timeout_s=body.timeoutS,
+        )
+        result = await gateway.run(statement, principal)
+        if ARROW in request.headers.get("accept", ""):
+            return _stream(result)
+        return await _json(result)
+
+    @api.post("/inputs")
+    async def inputs(body: InputBody, request: Request) -> Response:
+        """A dataset as an Arrow IPC stream, for a job and as the user it runs as."""
+        principal = await authenticate(request)
+        if principal.attempt is None:
+            require_operator(principal, "open inputs")
+        udl = Udl.parse(body.address)
+        if udl.acl != "r":
+            raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")
+        return _stream(await gateway.open_input(udl, principal))
+
+    return api
+
+
+def _stream(result: QueryResult) -> StreamingResponse:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            async for piece in result.stream:
+                yield piece
+        finally:
+            await result.stream.aclose()
+
+    return StreamingResponse(body(), media_type=ARROW, headers={"X-DataOS-Query-Id": result.query_id})
+
+
+async def _json(result: QueryResult) -> Response:
+    try:
+        pieces = [piece async for piece in result.stream]
+    finally:
+        await result.stream.aclose()
+    text = await run_in_threadpool(results.to_json, result, pieces)
+    return Response(text, media_type="application/json", headers={"X-DataOS-Query-Id": result.query_id})

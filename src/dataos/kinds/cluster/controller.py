@@ -1,0 +1,167 @@
+"""Cluster: an engine process that mounts its Depots, and the door through which the gateway gets at engines.
+
+Level-triggered: each look computes what the engine should reach (folders, databases, credentials) and hands it over; the
+engine starts a new process only if that changed. A Cluster looks again every few seconds, so that a new Depot or a
+rotated secret is picked up without a signal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dataos.control.ports import Observed, ResourceView
+from dataos.core import logs, names
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import Ids, UserId
+from dataos.depots.ports import Attachable, DepotEntry
+from dataos.depots.resolver import Depots
+from dataos.engines.duckdb.supervisor import DuckdbEngine
+from dataos.engines.ports import Access, Engine, EngineOptions, Mount
+from dataos.kinds.cluster.spec import ClusterSpec
+from dataos.lakehouse.catalog import Catalog
+from dataos.manifest.documents import Manifest
+from dataos.store.database import Store
+
+_log = logs.get(__name__)
+
+DEFAULT = "miniature"
+LOOK_AGAIN_S = 2.0
+
+
+class ClusterController:
+    """The `cluster` kind, and the gateway's source of engines."""
+
+    def __init__(
+        self,
+        store: Store,
+        depots: Depots,
+        catalog: Catalog,
+        ids: Ids,
+        run_folder: Path,
+        spill_folder: Path,
+        options: EngineOptions,
+    ) -> None:
+        self._store = store
+        self._depots = depots
+        self._catalog = catalog
+        self._ids = ids
+        self._run_folder = run_folder
+        self._spill_folder = spill_folder
+        self._options = options
+        self._engines: dict[str, DuckdbEngine] = {}
+        self._mounted: dict[str, frozenset[str]] = {}
+
+    # --- what the gateway asks ----------------------------------------------------------------------------------------
+
+    def engine(self, cluster: str | None = None) -> Engine:
+        """The engine of a Cluster (default: `miniature`). Raises DataOSError `cluster.not_found`, never another one."""
+        name = cluster or DEFAULT
+        engine = self._engines.get(name)
+        if engine is None:
+            raise fail(
+                "engine.unavailable" if name == DEFAULT else "cluster.not_found",
+                f"cluster `{name}` is not running",
+                hint=names.did_you_mean(name, self._engines) or "see `dataos get -t cluster`",
+                retry=1.0 if name == DEFAULT else None,
+            )
+        return engine
+
+    def serves(self, cluster: str | None, depot: str) -> bool:
+        """True if a Cluster mounts a Depot."""
+        return depot in self._mounted.get(cluster or DEFAULT, frozenset())
+
+    def health(self) -> list[dict[str, Any]]:
+        """A line per engine."""
+        return [
+            {"name": f"cluster {name}", "ok": engine.pid is not None, "detail": f"pid {engine.pid}"}
+            for name, engine in sorted(self._engines.items())
+        ]
+
+    # --- the kind -----------------------------------------------------------------------------------------------------
+
+    async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
+        """Engines are named by Cluster, and a statement may name one: names are unique in the installation."""
+        return []
+
+    async def reconcile(self, view: ResourceView) -> Observed:
+        """Start the engine if it is not there, and let it reach exactly what it should."""
+        spec: ClusterSpec = view.manifest.spec
+        name = view.manifest.meta.name
+        entries = await self._depots.list()
+        wanted = [e for e in entries if spec.depots is None or e.name in spec.depots]
+        access, skipped = await self._access(wanted)
+        engine = self._engines.get(name)
+        if engine is None:
+            engine = DuckdbEngine(
+                name,
+                run_folder=self._run_folder / name,
+                spill_folder=self._spill_folder / name / "spill",
+                ids=self._ids,
+                options=self._sized(spec),
+            )
+            await engine.start(access)
+            self._engines[name] = engine
+        else:
+            await engine.apply(access)
+        self._mounted[name] = frozenset(e.name for e in wanted)
+        problems = {**skipped, **{depot: p.message for depot, p in engine.unavailable.items()}}
+        info = "; ".join(f"{depot} is not mounted: {text}" for depot, text in sorted(problems.items()))
+        return Observed(
+            runtime="running:1",
+            info=info or f"{len(wanted)} depots mounted",
+            state=dict(view.state),
+            again_s=LOOK_AGAIN_S,
+        )
+
+    async def delete(self, view: ResourceView) -> bool:
+        """Stop the engine; statements in progress fail."""
+        name = view.manifest.meta.name
+        self._mounted.pop(name, None)
+        engine = self._engines.pop(name, None)
+        if engine is not None:
+            await engine.close()
+        return True
+
+    async def close(self) -> None:
+        """Stop all engines (the server ends)."""
+        for engine in list(self._engines.values()):
+            await engine.close()
+        self._engines.clear()
+
+    def _sized(self, spec: ClusterSpec) -> EngineOptions:
+        memory = (spec.memory_bytes or 0) >> 20
+        return EngineOptions(
+            memory_mib=max(256, memory) if memory else self._options.memory_mib,
+            threads=max(1, round(spec.cpu)) if spec.cpu else self._options.threads,
+            spill_mib=self._options.spill_mib,
+        )
+
+    async def _access(self, entries: list[DepotEntry]) -> tuple[Access, dict[str, str]]:
+        """Folders and databases that the engine may reach, and Depots whose credentials cannot be opened."""
+        folders = {Path(f) for f in await self._catalog.folders()}
+        mounts: list[Mount] = []
+        skipped: dict[str, str] = {}
+        for entry in entries:
+            adapter = self._depots.adapter(entry)
+            if not isinstance(adapter, Attachable):
+                continue
+            try:
+                connection = adapter.connection(entry, await self._depots.credentials(entry.name))
+            except DataOSError as error:
+                skipped[entry.name] = error.problem.message
+                continue
+            mounts.append(
+                Mount(
+                    depot=entry.name,
+                    kind=connection.kind,
+                    host=connection.host,
+                    port=connection.port,
+                    database=connection.database,
+                    user=connection.user,
+                    password=connection.password,
+                    options=connection.options,
+                    probe=lambda name=entry.name: self._depots.check(name),
+                )
+            )
+        return Access(tuple(sorted(folders)), tuple(mounts)), skipped

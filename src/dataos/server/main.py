@@ -1,0 +1,214 @@
+"""A server's life: prepare the home, lock it, wire, listen, say so, work, stop in order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+import dataos
+from dataos.core import logs, settings
+from dataos.core.clock import SystemClock, rfc3339
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import RandomIds
+from dataos.governance.identities import Identities
+from dataos.governance.vault import load_master_key
+from dataos.server import defaults, wiring
+from dataos.server.home import Home
+from dataos.store import upgrades
+from dataos.store.database import Store, sqlite_url
+
+_log = logs.get(__name__)
+
+
+def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiring.no_checkpoint) -> int:
+    """Entry of `python -m dataos.server`. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="dataos.server")
+    parser.add_argument("--home", type=Path, default=None)
+    parser.add_argument("--allow", action="append", default=[])
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--force", action="store_true")
+    parser.add_argument("--report-fd", type=int)
+    parser.add_argument("--reset-token", action="store_true")
+    options = parser.parse_args(argv)
+    home = Home((options.home or settings.home_folder()).expanduser().absolute())
+    try:
+        if options.reset_token:
+            return _reset_token(home)
+        logs.configure(json=not sys.stderr.isatty())
+        return asyncio.run(_serve(home, options, checkpoint))
+    except DataOSError as error:
+        _report(options.report_fd, {"errors": [p.to_json() for p in error.problems]})
+        for problem in error.problems:
+            print(f"{problem.message}\n  {problem.hint}", file=sys.stderr)
+        return 1
+
+
+async def _serve(home: Home, options: argparse.Namespace, checkpoint: Callable[[str], None]) -> int:
+    home.prepare()
+    lock = home.lock()
+    flags: dict[str, Any] = {"listen": {}, "storage": {}}
+    for key in ("host", "port"):
+        if getattr(options, key) is not None:
+            flags["listen"][key] = getattr(options, key)
+    config = settings.load(home.root, os.environ, flags)
+    allowed = (*config.storage.allowed_paths, *options.allow)
+    config = config.model_copy(
+        update={"storage": config.storage.model_copy(update={"allowed_paths": tuple(dict.fromkeys(allowed))})}
+    )
+    _refuse_public(config.listen.host, options.force)
+    logs.configure(json=not sys.stderr.isatty(), level=config.log_level)
+    tcp = _listen(config.listen.host, config.listen.port)
+    inner = _listen_inside(home.jobs_socket)
+    parts = wiring.build(home, config, checkpoint=checkpoint)
+    try:
+        return await _run(parts, tcp, inner, options.report_fd)
+    finally:
+        parts.store.close()
+        home.retract()
+        lock.close()
+
+
+async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, report_fd: int | None) -> int:
+    home = parts.home
+    token = await parts.store.write(parts.identities.ensure_administrator)
+    if token is not None:
+        write_token(home, token)
+    await defaults.ensure(parts.store, parts.resources, SystemClock().now_us())
+    await parts.runner.adopt()
+    server = uvicorn.Server(
+        uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    )
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    serving = asyncio.create_task(_serve_http(server, [tcp, inner]))
+    loop = asyncio.create_task(parts.reconciler.run())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    host, port = tcp.getsockname()[:2]
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+    warning = await parts.runner.sandbox_warning()
+    warnings = [Problem("sandbox.missing", warning, hint="apt-get install bubblewrap")] if warning else []
+    body = {
+        "url": url,
+        "pid": os.getpid(),
+        "version": dataos.__version__,
+        "home": str(home.root),
+        "started": rfc3339(SystemClock().now_us()),
+    }
+    home.announce(body)
+    _report(report_fd, {**body, "warnings": [w.to_json() for w in warnings]})
+    _log.info("server up", url=url, home=str(home.root))
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({waiting, serving, loop}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, loop):
+        if task.done() and task.exception() is not None:
+            _log.error("a part of the server ended", exc_info=task.exception())
+    _log.info("server stopping")
+    server.should_exit = True
+    parts.reconciler.stop()
+    await asyncio.gather(serving, loop, return_exceptions=True)
+    await parts.clusters.close()
+    await parts.runner.close()
+    waiting.cancel()
+    return 0
+
+
+async def _serve_http(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await server.serve(sockets=sockets)
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise fail(
+            "server.port",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="another program holds the port: choose one with `dataos up --port N` (0 picks a free one), "
+            "or stop the other",
+        ) from error
+    sock.listen(1024)
+    sock.setblocking(False)
+    return sock
+
+
+def _listen_inside(path: Path) -> socket.socket:
+    """The unix socket through which jobs reach the API. A leftover of a dead server is replaced (the home is locked)."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    os.chmod(path, 0o666)  # jobs run under another uid; the folder is private, and every call needs a token
+    sock.listen(256)
+    sock.setblocking(False)
+    return sock
+
+
+def _refuse_public(host: str, force: bool) -> None:
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and not force:
+        raise fail(
+            "server.public",
+            f"{host} can be reached from outside, and this version serves without TLS",
+            hint="bind 127.0.0.1 behind a TLS proxy, or accept it with --force",
+        )
+
+
+def write_token(home: Home, token: str) -> None:
+    """The administrator's token file (0600)."""
+    file = home.keys / "admin.token"
+    fresh = file.with_suffix(".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(token + "\n")
+    fresh.replace(file)
+
+
+def _reset_token(home: Home) -> int:
+    try:
+        if not home.store.exists():
+            raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
+        store = Store(sqlite_url(home.store), readers=1)
+        upgrades.upgrade(store)
+        identities = Identities(load_master_key(home.keys), SystemClock(), RandomIds())
+        store.write_sync(identities.ensure_administrator)
+        write_token(home, store.write_sync(identities.reset_token))
+        store.close()
+    except DataOSError as error:
+        print(json.dumps({"errors": [p.to_json() for p in error.problems]}))
+        return 1
+    return 0
+
+
+def _report(fd: int | None, body: dict[str, Any]) -> None:
+    if fd is None:
+        return
+    with contextlib.suppress(OSError), os.fdopen(fd, "w") as pipe:
+        pipe.write(json.dumps(body) + "\n")

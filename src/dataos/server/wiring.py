@@ -1,0 +1,185 @@
+"""The composition root: every object of a server is made here, once, and handed to who needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from dataos.control.ports import Controller, UnitHandler
+from dataos.control.reconciler import Reconciler
+from dataos.control.resources import Resources
+from dataos.control.units import Manifests, ResourceUnits
+from dataos.core.bell import Bell
+from dataos.core.clock import Clock, SystemClock
+from dataos.core.ids import Ids, RandomIds
+from dataos.core.settings import Settings
+from dataos.depots.resolver import Depots
+from dataos.doors import app as http
+from dataos.doors import queries, resources
+from dataos.doors.authentication import Authenticator
+from dataos.engines.ports import EngineOptions
+from dataos.gateway.gateway import Gateway
+from dataos.governance.identities import Identities
+from dataos.governance.vault import Vault, load_master_key
+from dataos.kinds.cluster.controller import ClusterController
+from dataos.kinds.depot.controller import DepotController
+from dataos.kinds.lakehouse.controller import LakehouseController
+from dataos.kinds.secret.controller import SecretController
+from dataos.kinds.workflow.controller import WorkflowController
+from dataos.kinds.workflow.runs import JobUnits, RunUnits
+from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.rest import router as iceberg_router
+from dataos.processes.admission import Admission
+from dataos.processes.local import LocalRunner
+from dataos.server.home import Home
+from dataos.store import upgrades
+from dataos.store.database import Store, sqlite_url
+from dataos.workloads.admissions import Admissions
+from dataos.workloads.attempts import Attempts
+from dataos.workloads.ports import Rooms
+
+
+def no_checkpoint(_: str) -> None:
+    """The default for crash points: nothing happens there."""
+
+
+@dataclass
+class Parts:
+    """A wired server, before it is started."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    identities: Identities
+    resources: Resources
+    reconciler: Reconciler
+    runner: LocalRunner
+    clusters: ClusterController
+    catalog: Catalog
+    app: FastAPI
+    controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
+
+
+def build(
+    home: Home,
+    settings: Settings,
+    *,
+    checkpoint: Callable[[str], None] = no_checkpoint,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+) -> Parts:
+    """Open the store (bringing its schema up to date) and wire everything on top of it."""
+    clock = clock or SystemClock()
+    ids = ids or RandomIds()
+    master_key = load_master_key(home.keys)
+    store = Store(settings.store.url or sqlite_url(home.store), readers=settings.store.readers)
+    upgrades.upgrade(store)
+    vault = Vault(master_key, clock)
+    identities = Identities(master_key, clock, ids)
+    bell = Bell()
+    allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
+
+    runner = LocalRunner(
+        root=home.work,
+        server_socket=home.jobs_socket,
+        sandbox=settings.workloads.sandbox,
+        trust_user_code=settings.workloads.trust_user_code,
+        clock=clock,
+        checkpoint=checkpoint,
+    )
+    catalog = Catalog(store, clock, ids, checkpoint)
+    depots = Depots(
+        store,
+        vault,
+        allowed_paths=allowed,
+        connect_timeout_s=settings.query.connect_timeout_s,
+        lakehouse=catalog.listing(),
+    )
+    options = EngineOptions(
+        memory_mib=settings.engine.memory_mib, threads=settings.engine.threads, spill_mib=settings.engine.spill_mib
+    )
+    clusters = ClusterController(store, depots, catalog, ids, home.sockets / "engines", home.engines, options)
+    gateway = Gateway(
+        clusters, depots, catalog, ids, timeout_s=settings.query.timeout_s, max_rows=settings.query.max_rows
+    )
+    rooms = Rooms(depots, catalog, gateway)
+    attempts = Attempts(
+        store,
+        clock,
+        runner,
+        catalog,
+        identities,
+        vault,
+        rooms,
+        checkpoint,
+        settings.workloads.stop_grace_s,
+        settings.workloads.log_mib << 20,
+        settings.workloads.scratch_mib << 20,
+    )
+
+    controllers: dict[str, Controller] = {}
+    res = Resources(store, vault, identities, clock, ids, bell, controllers)
+    manifests = Manifests(store)
+    secrets = SecretController()
+    workflows = WorkflowController(store, clock, ids, attempts)
+    controllers |= {
+        "secret": secrets,
+        "instance-secret": secrets,
+        "depot": DepotController(store, clock, depots),
+        "lakehouse": LakehouseController(store, catalog, res, home.root, allowed),
+        "cluster": clusters,
+        "workflow": workflows,
+    }
+    handlers: dict[str, UnitHandler] = {
+        "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
+        "run": RunUnits(store, clock, manifests),
+    }
+    reconciler = Reconciler(store, bell, clock, f"server:{home.root}", handlers)
+    admissions = Admissions(_admission(settings), reconciler.kick)
+    handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost")
+    runner.on_change(lambda attempt_id: reconciler.kick(_job_unit(attempt_id)))
+
+    authenticate = Authenticator(store, identities)
+    routers = [
+        resources.router(resources.ResourceRooms(store, res, manifests, controllers), authenticate),
+        queries.router(gateway, authenticate),
+        iceberg_router(catalog, authenticate),
+    ]
+
+    async def health() -> list[dict[str, Any]]:
+        parts = [{"name": "store", "ok": True, "detail": str(store.url.get_backend_name())}]
+        return [*parts, *clusters.health()]
+
+    return Parts(
+        home=home,
+        settings=settings,
+        store=store,
+        identities=identities,
+        resources=res,
+        reconciler=reconciler,
+        runner=runner,
+        clusters=clusters,
+        catalog=catalog,
+        app=http.build(routers, health),
+        controllers=controllers,
+    )
+
+
+def _job_unit(attempt_id: str) -> str:
+    """`<run>-<job>-<number>` -> `job:<run>/<job>`."""
+    run_id, _, rest = attempt_id.partition("-")
+    return f"job:{run_id}/{rest.rpartition('-')[0]}"
+
+
+def _admission(settings: Settings) -> Admission:
+    cpus = settings.workloads.cpus or float(os.cpu_count() or 1)
+    memory = (settings.workloads.memory_mib or 0) << 20
+    if not memory:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = int(total * 0.8)
+    return Admission(cpus, memory)
