@@ -224,11 +224,21 @@ depots = sa.Table(
 
 # --- lakehouse --------------------------------------------------------------------------------------------------------
 
+iceberg_warehouses = sa.Table(
+    "iceberg_warehouses",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # the Lakehouse's depot name
+    sa.Column("uid", sa.Text, nullable=False),  # of the Lakehouse Resource
+    sa.Column("location", sa.Text, nullable=False),  # absolute root of its tables
+    sa.Column("properties", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
 iceberg_namespaces = sa.Table(
     "iceberg_namespaces",
     metadata,
-    sa.Column("warehouse", sa.Text, primary_key=True),  # the Lakehouse's depot name
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("warehouse", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # text form of dataos.lakehouse.namespaces
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
 )
@@ -253,21 +263,53 @@ iceberg_overlays = sa.Table(
     sa.Column("warehouse", sa.Text, primary_key=True),
     sa.Column("namespace", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("operation", sa.Text, nullable=False),  # create | update | drop
-    sa.Column("uuid", sa.Text, nullable=False),
-    sa.Column("location", sa.Text, nullable=False),
-    sa.Column("base_metadata_location", sa.Text),  # the published pointer this overlay was built on
-    sa.Column("metadata_location", sa.Text),  # the held pointer, seen by the run only
+    # what the attempt sees under this name: a held pointer, or NULL where it dropped the table
+    sa.Column("uuid", sa.Text),
+    sa.Column("location", sa.Text),
+    sa.Column("metadata_location", sa.Text),
+    # what was published under this name at the first touch; NULL: nothing. Publish demands that it still is
+    sa.Column("base_metadata_location", sa.Text),
+    # the published metadata that the held one grew from; NULL: the attempt made the table, and owns its folder
+    sa.Column("origin_metadata_location", sa.Text),
     sa.Column("appends_only", sa.Boolean, nullable=False),
+    sa.Column("purge", sa.Boolean, nullable=False),  # the dropped table's files go after publish
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     comment="commits of a job attempt, held until it is published or swept",
+)
+
+iceberg_overlay_namespaces = sa.Table(
+    "iceberg_overlay_namespaces",
+    metadata,
+    sa.Column("attempt_id", sa.Text, primary_key=True),
+    sa.Column("warehouse", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("properties", sa.JSON, nullable=False),
+    comment="namespaces that an attempt made, held like its tables",
 )
 
 publications = sa.Table(
     "publications",
     metadata,
     sa.Column("attempt_id", sa.Text, primary_key=True),
+    sa.Column("outcome", sa.Text, nullable=False),  # published | abandoned
     sa.Column("tables", sa.JSON, nullable=False),
-    sa.Column("published_at", sa.BigInteger, nullable=False),
-    comment="attempts whose tables were published: never a second time",
+    sa.Column("settled_at", sa.BigInteger, nullable=False),
+    comment="attempts whose catalog view is closed: published never a second time, and no more commits",
+)
+
+iceberg_garbage = sa.Table(
+    "iceberg_garbage",
+    metadata,
+    sa.Column("path", sa.Text, primary_key=True),  # a table's folder, or held metadata that was abandoned
+    sa.Column("base", sa.Text),  # of held metadata: what it grew from; only the difference is garbage
+    sa.Column("due_at", sa.BigInteger, nullable=False, index=True),
+    comment="files to delete unless a living table uses them; written in the transaction that made them garbage",
+)
+
+iceberg_idempotency = sa.Table(
+    "iceberg_idempotency",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # caller and Idempotency-Key
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
 )
