@@ -101,4 +101,4 @@ def _replace(node: yaml.ScalarNode, text: str, known: Mapping[str, str], found: 
         return match[0]
 
     result = _VARIABLE.sub(substitute, text)
-    return plain_value(result) if replaced and node.style is None else result
+    return plain_value(result) if replaced and not node.style else result

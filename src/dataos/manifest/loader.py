@@ -131,13 +131,16 @@ def load_text(text: str, file: str | None = None) -> list[Document]:
     nodes = _compose(text, file)
     documents: list[Document] = []
     budget = [MAX_NODES]
-    for node in nodes:
-        items: list[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        for item in items:
-            warnings: list[Problem] = []
-            data = to_data(item, file, warnings, budget)
-            if data is not None:
-                documents.append(Document(data, item, file, len(documents), warnings))
+    try:
+        for node in nodes:
+            items: list[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else [node]
+            for item in items:
+                warnings: list[Problem] = []
+                data = to_data(item, file, warnings, budget)
+                if data is not None:
+                    documents.append(Document(data, item, file, len(documents), warnings))
+    except RecursionError as error:
+        raise fail("manifest.too_large", "the manifest is nested too deeply, or an alias holds itself", file=file) from error
     if not documents:
         raise fail("manifest.empty", f"{file or 'the text'} holds no manifest", file=file)
     return documents
@@ -181,7 +184,7 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, line: int, column: i
             )
     problem = (error.problem or error.context or "not YAML").strip()
     hint = ""
-    if "alias" in problem and re.search(r"cron\s*:", lines[line - 1] if line <= len(lines) else ""):
+    if re.search(r"cron\s*:\s*\*", lines[line - 1] if line <= len(lines) else ""):
         hint = "quote the cron expression"
     return Problem("manifest.syntax", f"not YAML: {problem}", hint=hint, file=file, line=line, column=column)
 
@@ -238,7 +241,7 @@ def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
 def scalar(node: yaml.ScalarNode) -> Any:
     """The value of a scalar node: text, unless it is plain and its text is canonical for another type."""
     text: str = node.value
-    if node.style is not None:
+    if node.style:  # None or '' for plain text, by parser
         return text
     if text in _NULL:
         return None
