@@ -206,10 +206,11 @@ def read_out(root: Path, key: str, name: str, limit_bytes: int) -> bytes | None:
         fd = _open_walk(root / key, ("out", *parts))
     except OSError:
         return None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return None
     with open(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            return None
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise fail(

@@ -176,7 +176,8 @@ class LocalRunner:
             state = folders.look(self._root, key)
             if state.phase is not Phase.ABSENT:
                 return state
-            folders.discard_stale(self._root, key)
+            if (self._root / key).is_dir():
+                folders.discard_stale(self._root, key)
             if not (self._root / key).is_dir():
                 self._write(key, launch)
                 self._checkpoint("processes.folder-written")

@@ -227,16 +227,22 @@ class Supervisor:
         self._reason = self._reason or reason
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
-        for pid in self._programs():
-            trees.send(pid, signal.SIGTERM, group=True)
+        for group in self._groups():
+            trees.send(group, signal.SIGTERM, group=True)
 
-    def _programs(self) -> list[int]:
-        """Group leaders to ask. bubblewrap passes no signals on, so the program inside is asked itself."""
+    def _groups(self) -> set[int]:
+        """Process groups to ask. bubblewrap passes no signals on, so the program inside is asked itself: it is the
+        child of the sandbox's first process, in whose group it begins (and which such a signal can't hurt)."""
         if self._child is None:
-            return []
+            return set()
         if self._launch["sandbox"] is None:
-            return [self._child.pid]
-        return [inner for first in trees.children(self._child.pid) for inner in trees.children(first)]
+            return {self._child.pid}
+        groups: set[int] = set()
+        for first in trees.children(self._child.pid):
+            for program in trees.children(first):
+                with contextlib.suppress(ProcessLookupError):
+                    groups.add(os.getpgid(program))
+        return groups - {self._child.pid}
 
     def _sample_memory(self) -> None:
         self._next_sample = time.monotonic() + _SAMPLE_S
