@@ -88,6 +88,8 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         write_token(home, token)
     await defaults.ensure(parts.store, parts.resources, SystemClock().now_us())
     await parts.runner.adopt()
+    for key in await parts.runner.keys():  # what ended while no server looked is found by a look
+        parts.reconciler.kick(wiring.job_unit(key))
     server = uvicorn.Server(
         uvicorn.Config(parts.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
     )

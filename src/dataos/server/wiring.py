@@ -142,7 +142,7 @@ def build(
     reconciler = Reconciler(store, bell, clock, f"server:{home.root}", handlers)
     admissions = Admissions(_admission(settings), reconciler.kick)
     handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost")
-    runner.on_change(lambda attempt_id: reconciler.kick(_job_unit(attempt_id)))
+    runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
     authenticate = Authenticator(store, identities)
     routers = [
@@ -170,7 +170,7 @@ def build(
     )
 
 
-def _job_unit(attempt_id: str) -> str:
+def job_unit(attempt_id: str) -> str:
     """`<run>-<job>-<number>` -> `job:<run>/<job>`."""
     run_id, _, rest = attempt_id.partition("-")
     return f"job:{run_id}/{rest.rpartition('-')[0]}"

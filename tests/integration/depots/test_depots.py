@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import postgres as pg
 
 from dataos.core.addresses import Udl
 from dataos.core.clock import SystemClock
@@ -19,6 +18,7 @@ from dataos.depots.types.file.adapter import FileAdapter
 from dataos.governance.vault import Vault
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
+from support import postgres as pg
 
 
 @pytest.fixture(scope="module")

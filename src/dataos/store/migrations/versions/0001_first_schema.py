@@ -63,6 +63,23 @@ def upgrade() -> None:
         comment="single facts of this installation: its id, its home path",
     )
     op.create_table(
+        "iceberg_garbage",
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("base", sa.Text(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("path", name=op.f("pk_iceberg_garbage")),
+        comment="files to delete unless a living table uses them; written in the transaction that made them garbage",
+    )
+    op.create_index(op.f("ix_iceberg_garbage_due_at"), "iceberg_garbage", ["due_at"], unique=False)
+    op.create_table(
+        "iceberg_idempotency",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_iceberg_idempotency")),
+    )
+    op.create_index(op.f("ix_iceberg_idempotency_created_at"), "iceberg_idempotency", ["created_at"], unique=False)
+    op.create_table(
         "iceberg_namespaces",
         sa.Column("warehouse", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -71,17 +88,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("warehouse", "name", name=op.f("pk_iceberg_namespaces")),
     )
     op.create_table(
+        "iceberg_overlay_namespaces",
+        sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("warehouse", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("properties", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("attempt_id", "warehouse", "name", name=op.f("pk_iceberg_overlay_namespaces")),
+        comment="namespaces that an attempt made, held like its tables",
+    )
+    op.create_table(
         "iceberg_overlays",
         sa.Column("attempt_id", sa.Text(), nullable=False),
         sa.Column("warehouse", sa.Text(), nullable=False),
         sa.Column("namespace", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("operation", sa.Text(), nullable=False),
-        sa.Column("uuid", sa.Text(), nullable=False),
-        sa.Column("location", sa.Text(), nullable=False),
-        sa.Column("base_metadata_location", sa.Text(), nullable=True),
+        sa.Column("uuid", sa.Text(), nullable=True),
+        sa.Column("location", sa.Text(), nullable=True),
         sa.Column("metadata_location", sa.Text(), nullable=True),
+        sa.Column("base_metadata_location", sa.Text(), nullable=True),
+        sa.Column("origin_metadata_location", sa.Text(), nullable=True),
         sa.Column("appends_only", sa.Boolean(), nullable=False),
+        sa.Column("purge", sa.Boolean(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("attempt_id", "warehouse", "namespace", "name", name=op.f("pk_iceberg_overlays")),
         comment="commits of a job attempt, held until it is published or swept",
@@ -99,12 +126,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("warehouse", "namespace", "name", name=op.f("pk_iceberg_tables")),
     )
     op.create_table(
+        "iceberg_warehouses",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("properties", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_iceberg_warehouses")),
+    )
+    op.create_table(
         "publications",
         sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("tables", sa.JSON(), nullable=False),
-        sa.Column("published_at", sa.BigInteger(), nullable=False),
+        sa.Column("settled_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("attempt_id", name=op.f("pk_publications")),
-        comment="attempts whose tables were published: never a second time",
+        comment="attempts whose catalog view is closed: published never a second time, and no more commits",
     )
     op.create_table(
         "resources",

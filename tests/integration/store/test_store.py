@@ -1,0 +1,151 @@
+"""The store on SQLite: units of work, leases, migrations, portable SQL."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
+
+from dataos.core.errors import DataOSError
+from dataos.store import tables, upgrades, work
+from dataos.store.database import Store, sqlite_url
+from dataos.store.work import StaleLease
+
+NOW = 1_000_000
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(sqlite_url(tmp_path / "store.db"))
+    upgrades.upgrade(made)
+    yield made
+    made.close()
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(store):
+    def compare(connection):
+        return compare_metadata(MigrationContext.configure(connection), tables.metadata)
+
+    assert store.read_sync(compare) == []
+
+
+def test_a_second_upgrade_does_nothing_and_a_newer_store_is_refused(store):
+    upgrades.upgrade(store)
+    version = sa.table("alembic_version", sa.column("version_num"))
+    store.write_sync(lambda c: c.execute(version.update().values(version_num="9999")))
+    with pytest.raises(DataOSError) as caught:
+        upgrades.upgrade(store)
+    assert caught.value.problem.code == "store.newer"
+
+
+def test_every_table_can_be_made_on_postgresql():
+    for table in tables.metadata.sorted_tables:
+        assert "CREATE TABLE" in str(sa.schema.CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def test_no_database_defaults():
+    for table in tables.metadata.sorted_tables:
+        assert [c.name for c in table.columns if c.server_default is not None] == []
+
+
+def test_a_unit_of_work_that_raises_leaves_nothing(store):
+    def half(connection):
+        connection.execute(tables.facts.insert().values(key="a", value="b"))
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        store.write_sync(half)
+    assert store.read_sync(lambda c: c.execute(sa.select(tables.facts)).all()) == []
+
+
+def test_a_read_sees_one_snapshot_while_writes_go_on(store):
+    async def scenario():
+        def slow(connection):
+            first = len(connection.execute(sa.select(tables.facts)).all())
+            store.write_sync(lambda c: c.execute(tables.facts.insert().values(key="x", value="y")))
+            return first, len(connection.execute(sa.select(tables.facts)).all())
+
+        return await store.read(slow)
+
+    assert asyncio.run(scenario()) == (0, 0)
+
+
+def wake(store, unit, at=NOW):
+    store.write_sync(work.wake, unit, at)
+
+
+def claim(store, owner="a", at=NOW, limit=10, kicked=()):
+    return store.write_sync(work.claim, owner, at, 1000, limit, kicked)
+
+
+def test_a_unit_is_claimed_by_one_until_its_lease_ends(store):
+    wake(store, "u:1")
+    (first,) = claim(store)
+    assert claim(store, "b") == []
+    (second,) = claim(store, "b", NOW + 2000)
+    assert second.fence == first.fence + 1
+    with pytest.raises(StaleLease):
+        store.write_sync(lambda c: first.check(c))
+    store.write_sync(lambda c: second.check(c))
+
+
+def test_finishing_a_stale_lease_changes_nothing(store):
+    wake(store, "u:1")
+    (first,) = claim(store)
+    (second,) = claim(store, "b", NOW + 2000)
+    store.write_sync(work.finish, first, NOW + 2000, None)
+    store.write_sync(lambda c: second.check(c))
+
+
+def test_a_wake_during_a_look_is_not_lost(store):
+    wake(store, "u:1")
+    (lease,) = claim(store)
+    wake(store, "u:1", NOW + 5)
+    store.write_sync(work.finish, lease, NOW + 10, None)
+    assert [again.unit for again in claim(store, at=NOW + 10)] == ["u:1"]
+
+
+def test_a_finished_unit_has_no_row_and_a_later_look_waits(store):
+    wake(store, "u:1")
+    wake(store, "u:2")
+    one, two = claim(store)
+    store.write_sync(work.finish, one, NOW, None)
+    store.write_sync(work.finish, two, NOW, 3.0)
+    assert claim(store, at=NOW + 2_900_000) == []
+    assert [again.unit for again in claim(store, at=NOW + 3_000_000)] == ["u:2"]
+
+
+def test_failures_are_counted_in_a_row(store):
+    wake(store, "u:1")
+    for expected in range(3):
+        (lease,) = claim(store)
+        assert lease.failures == expected
+        store.write_sync(work.finish, lease, NOW, 0.0, "boom")
+    (lease,) = claim(store)
+    store.write_sync(work.finish, lease, NOW, 0.0)
+    assert claim(store)[0].failures == 0
+
+
+def test_a_kick_claims_a_unit_that_is_not_due(store):
+    wake(store, "u:1", NOW + 10**9)
+    assert claim(store) == []
+    assert [k.unit for k in claim(store, kicked=["u:1", "u:unknown"])] == ["u:1"]
+
+
+def test_a_restarted_owner_gets_its_units_back_at_once(store):
+    wake(store, "u:1")
+    claim(store)
+    store.write_sync(work.release_all, "a")
+    assert [k.unit for k in claim(store)] == ["u:1"]
+
+
+def test_a_full_disk_is_a_coded_problem(tmp_path, store):
+    def fill(connection):
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        connection.execute(tables.facts.insert().values(key="k", value="v" * 100_000))
+
+    with pytest.raises(DataOSError) as caught:
+        store.write_sync(fill)
+    assert caught.value.problem.code == "store.full"
