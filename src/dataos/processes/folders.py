@@ -18,7 +18,7 @@ import secrets
 import shutil
 import stat
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,7 +66,14 @@ def check_key(key: str) -> str:
     return key
 
 
-def write(root: Path, key: str, launch: dict[str, Any], files: Mapping[str, bytes], etc: Mapping[str, str]) -> None:
+def write(
+    root: Path,
+    key: str,
+    launch: dict[str, Any],
+    files: Mapping[str, bytes],
+    etc: Mapping[str, str],
+    checkpoint: Callable[[str], None],
+) -> None:
     """Make the folder with all its files in one step. Does nothing if the key has one already."""
     beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
     beside.mkdir(mode=0o700)
@@ -77,6 +84,7 @@ def write(root: Path, key: str, launch: dict[str, Any], files: Mapping[str, byte
             _write_file(beside, _given_path(name), data)
         for name, text in etc.items():
             _write_file(beside, PurePosixPath("etc", name), text.encode())
+        checkpoint("processes.folder-half-written")
         records.write(str(beside), records.LAUNCH, {**launch, "boot_id": trees.boot_id()})
         try:
             beside.rename(root / key)

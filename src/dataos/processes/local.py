@@ -210,7 +210,8 @@ class LocalRunner:
         }
         self._checkpoint("processes.folder-writing")
         try:
-            folders.write(self._root, key, record, launch.files, sandbox.etc_files() if inside else {})
+            etc = sandbox.etc_files() if inside else {}
+            folders.write(self._root, key, record, launch.files, etc, self._checkpoint)
         except OSError as error:
             raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
 

@@ -128,7 +128,9 @@ def system_arguments(private: Iterable[Path]) -> list[str]:
         for form in {path, Path(os.path.realpath(path))}:
             if _inside(form, [*shown, *map(Path, _SYSTEM)]):
                 args += ["--tmpfs", str(form), "--remount-ro", str(form)]
-    return [*args, "--proc", "/proc", "--dev", "/dev"]
+    # Read-only: to the kernel a job of a server that runs as root is still user 0, who may write to /proc/sys without
+    # any capability (and so, by core_pattern, get out). bubblewrap 0.8 leaves that open.
+    return [*args, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
 
 
 def job_arguments(folder: Path, launch: Launch, server_folder: Path | None) -> list[str]:
