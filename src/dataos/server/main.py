@@ -88,6 +88,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         write_token(home, token)
     await defaults.ensure(parts.store, parts.resources, SystemClock().now_us())
     await parts.runner.adopt()
+    await parts.attempts.sweep()
     for key in await parts.runner.keys():  # what ended while no server looked is found by a look
         parts.reconciler.kick(wiring.job_unit(key))
     server = uvicorn.Server(
@@ -124,6 +125,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     await asyncio.gather(serving, loop, return_exceptions=True)
     await parts.clusters.close()
     await parts.runner.close()
+    parts.catalog.close()
     waiting.cancel()
     return 0
 

@@ -33,6 +33,7 @@ from dataos.kinds.secret.controller import SecretController
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.runs import JobUnits, RunUnits
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
@@ -61,6 +62,7 @@ class Parts:
     runner: LocalRunner
     clusters: ClusterController
     catalog: Catalog
+    attempts: Attempts
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -98,7 +100,7 @@ def build(
         vault,
         allowed_paths=allowed,
         connect_timeout_s=settings.query.connect_timeout_s,
-        lakehouse=catalog.listing(),
+        lakehouse=Listing(catalog),
     )
     options = EngineOptions(
         memory_mib=settings.engine.memory_mib, threads=settings.engine.threads, spill_mib=settings.engine.spill_mib
@@ -165,6 +167,7 @@ def build(
         runner=runner,
         clusters=clusters,
         catalog=catalog,
+        attempts=attempts,
         app=http.build(routers, health),
         controllers=controllers,
     )

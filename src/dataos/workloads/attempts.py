@@ -121,6 +121,15 @@ class Attempts:
         problems = await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
         return problems + await self.planner(runnable.stack).check(job, self._rooms)
 
+    async def sweep(self) -> None:
+        """After a restart: abandon what attempts hold that are not open any more."""
+
+        def live(connection: sa.Connection) -> list[AttemptId]:
+            rows = connection.execute(sa.select(_a.c.id).where(_a.c.state.in_(list(OPEN)))).scalars()
+            return [AttemptId(row) for row in rows]
+
+        await self._catalog.sweep(await self._store.read(live))
+
     # --- opening ----------------------------------------------------------------------------------------------------
 
     def demand(self, attempt_id: str, workspace: str, runnable: Runnable, since_us: int) -> Demand:

@@ -139,7 +139,8 @@ class ClusterController:
 
     async def _access(self, entries: list[DepotEntry]) -> tuple[Access, dict[str, str]]:
         """Folders and databases that the engine may reach, and Depots whose credentials cannot be opened."""
-        folders = {Path(f) for f in await self._catalog.folders()}
+        warehouses = [await self._catalog.load_warehouse(name) for name in await self._catalog.list_warehouses()]
+        folders = {Path(warehouse.location) for warehouse in warehouses}
         mounts: list[Mount] = []
         skipped: dict[str, str] = {}
         for entry in entries:
