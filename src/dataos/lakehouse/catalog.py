@@ -1,0 +1,563 @@
+"""The catalog: namespaces, tables and their commits, over the store and the warehouse's files.
+
+A commit writes a new metadata file first and then moves the table's pointer in one unit of work, if the pointer is
+still where the commit began. Seen through an attempt's view the pointer is a held one (`dataos.lakehouse.runs`).
+Callers: the REST router, the Lakehouse controller, attempts, the gateway. Knows no HTTP and no policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import AttemptId, Ids
+from dataos.lakehouse import descriptions, namespaces, rows, runs
+from dataos.lakehouse.descriptions import TableInfo
+from dataos.lakehouse.files import Files, LocalFiles, contains
+from dataos.lakehouse.rows import MovedError, Warehouse
+from dataos.lakehouse.views import (
+    AttemptView,
+    Change,
+    CommitRequest,
+    CreateRequest,
+    Loaded,
+    Pointer,
+    PublishedTable,
+    TableRef,
+    View,
+)
+from dataos.store.database import Store
+
+if TYPE_CHECKING:
+    from dataos.lakehouse.commits import Commits, Staged
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TRIES = 10
+_STAGED_US = 24 * 3600 * 1_000_000
+_CACHE_BYTES = 32 << 20
+
+
+def _nothing(_: str) -> None:
+    """The checkpoint of a server that is not under test."""
+
+
+class Catalog:
+    """The one door to Iceberg tables. Stateless but for caches of immutable files."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        checkpoint: Callable[[str], None] = _nothing,
+        files: Files | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.checkpoint = checkpoint
+        self.files: Files = files or LocalFiles()
+        self._workers = ThreadPoolExecutor(4, thread_name_prefix="lakehouse")
+        self._cache = _Bytes(_CACHE_BYTES)
+        self._commits: Commits | None = None
+        self._loading = Lock()
+
+    def close(self) -> None:
+        """Wait for file work in progress."""
+        self._workers.shutdown(wait=True)
+
+    def commits(self) -> Commits:
+        """The part that imports PyIceberg; call it in a worker thread. The only late import of our own code."""
+        with self._loading:
+            if self._commits is None:
+                from dataos.lakehouse.commits import Commits
+
+                self._commits = Commits(self.files, self.ids.uid)
+            return self._commits
+
+    async def work(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking file work in the catalog's own small pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, lambda: fn(*args, **kwargs))
+
+    # --- warehouses -------------------------------------------------------------------------------------------------
+
+    def register_warehouse(
+        self,
+        connection: sa.Connection,
+        name: str,
+        uid: str,
+        location: str | Path,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make or change a warehouse, in the caller's unit of work. `location` is an absolute folder.
+
+        Raises DataOSError `iceberg.exists.warehouse` if it has tables at another location.
+        """
+        rows.register_warehouse(connection, name, uid, str(location), properties or {}, self.clock.now_us())
+
+    def drop_warehouse(self, connection: sa.Connection, name: str) -> None:
+        """Forget a warehouse and its pointers, in the caller's unit of work. Files stay."""
+        rows.drop_warehouse(connection, name)
+
+    async def list_warehouses(self) -> list[str]:
+        """All warehouses' names."""
+        return await self.store.read(rows.warehouses)
+
+    async def load_warehouse(self, name: str) -> Warehouse:
+        """Raises DataOSError `iceberg.not_found.warehouse`."""
+        return await self.store.read(rows.warehouse, name)
+
+    # --- namespaces -------------------------------------------------------------------------------------------------
+
+    async def list_namespaces(self, view: View, warehouse: str, parent: str | None = None) -> list[str]:
+        """Texts of all namespaces, or of the children of one (ancestors that exist only by their children count)."""
+        found = await self.store.read(rows.namespaces, view, warehouse)
+        if parent is None:
+            return list(found)
+        below = {n for n in found if n.startswith(parent + ".")}
+        if parent not in found and not below:
+            await self.store.read(rows.namespace, view, warehouse, parent)
+        depth = len(namespaces.split(parent)) + 1
+        return sorted({namespaces.join(namespaces.split(n)[:depth]) for n in below})
+
+    async def load_namespace(self, view: View, warehouse: str, namespace: str) -> dict[str, str]:
+        """Its properties; `location` is always among them. Raises DataOSError `iceberg.not_found.namespace`."""
+
+        def read(connection: sa.Connection) -> dict[str, str]:
+            root = rows.warehouse(connection, warehouse).location
+            found = rows.namespace(connection, view, warehouse, namespace)
+            return {"location": _namespace_location(root, namespace), **found}
+
+        return await self.store.read(read)
+
+    async def create_namespace(
+        self,
+        view: View,
+        warehouse: str,
+        namespace: str,
+        properties: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> dict[str, str]:
+        """Returns its properties. Raises DataOSError `iceberg.exists.namespace`, `iceberg.invalid`."""
+        namespaces.join(namespaces.split(namespace))
+        own = {k: v for k, v in (properties or {}).items() if k != "location"}
+        await self._unit(key, rows.create_namespace, view, warehouse, namespace, own, self.clock.now_us())
+        return await self.load_namespace(view, warehouse, namespace)
+
+    async def ensure_namespace(self, view: View, warehouse: str, namespace: str) -> None:
+        """Create it if it is missing."""
+        try:
+            await self.create_namespace(view, warehouse, namespace)
+        except DataOSError as error:
+            if error.problem.code != "iceberg.exists.namespace":
+                raise
+
+    async def drop_namespace(self, view: View, warehouse: str, namespace: str, key: str | None = None) -> None:
+        """Raises DataOSError `iceberg.not_found.namespace`, `iceberg.conflict.not_empty`, `iceberg.unsupported`."""
+        await self._unit(key, rows.drop_namespace, view, warehouse, namespace)
+
+    async def update_namespace(
+        self,
+        view: View,
+        warehouse: str,
+        namespace: str,
+        updates: Mapping[str, str],
+        removals: Sequence[str],
+        key: str | None = None,
+    ) -> dict[str, list[str]]:
+        """Returns {updated, removed, missing}. `location` is the catalog's own and stays."""
+        if both := sorted(set(updates) & set(removals)):
+            raise fail("iceberg.invalid", f"properties both set and removed: {', '.join(both)}")
+
+        def change(connection: sa.Connection) -> dict[str, list[str]]:
+            own = rows.namespace(connection, view, warehouse, namespace)
+            missing = [r for r in removals if r not in own]
+            kept = {k: v for k, v in own.items() if k not in removals}
+            new = {k: v for k, v in updates.items() if k != "location"}
+            rows.set_namespace(connection, view, warehouse, namespace, kept | new)
+            return {"updated": list(new), "removed": [r for r in removals if r in own], "missing": missing}
+
+        return await self._unit(key, change)
+
+    # --- looking at tables ------------------------------------------------------------------------------------------
+
+    async def list_tables(self, view: View, warehouse: str, namespace: str) -> list[str]:
+        """Names, sorted. Raises DataOSError `iceberg.not_found.namespace`."""
+        return await self.store.read(rows.list_tables, view, warehouse, namespace)
+
+    async def pointer(self, view: View, ref: TableRef) -> Pointer:
+        """Where a table stands. Raises DataOSError `iceberg.not_found.table` (or `.namespace`, `.warehouse`)."""
+
+        def read(connection: sa.Connection) -> Pointer:
+            found = rows.pointer(connection, view, ref)
+            if found is None:
+                raise rows.not_found(connection, view, ref)
+            return found
+
+        return await self.store.read(read)
+
+    async def pointers(self, view: View, refs: Sequence[TableRef]) -> dict[TableRef, Pointer | None]:
+        """Where several tables stand at one moment; None for those that are not there."""
+        return await self.store.read(rows.pointers, view, refs)
+
+    async def table_exists(self, view: View, ref: TableRef) -> bool:
+        """True if the table is there in this view."""
+        return (await self.pointers(view, [ref]))[ref] is not None
+
+    async def load_table(self, view: View, ref: TableRef) -> Loaded:
+        """A table's metadata as it is on disk. Raises as `pointer`, and `iceberg.corrupt`."""
+        found = await self.pointer(view, ref)
+        return Loaded(found.metadata_location, await self._metadata(found.metadata_location))
+
+    async def describe_table(
+        self, view: View, warehouse: str, namespace: str, table: str, snapshot: int | str | None = None
+    ) -> TableInfo:
+        """What is known of a table, as of now or of a snapshot id, branch or tag.
+
+        Raises as `load_table`, and `iceberg.not_found.snapshot`.
+        """
+        loaded = await self.load_table(view, TableRef(warehouse, namespace, table))
+        location = loaded.metadata_location or ""
+        return self._cache.described(location, snapshot, loaded.metadata)
+
+    async def locations(self, view: View, refs: Sequence[TableRef]) -> dict[TableRef, str]:
+        """Folders of the tables that are there."""
+        return {ref: p.location for ref, p in (await self.pointers(view, refs)).items() if p is not None}
+
+    async def _metadata(self, location: str) -> bytes:
+        found = self._cache.get(location)
+        if found is None:
+            found = await self.work(self.files.read, location)
+            self._cache.put(location, found)
+        return found
+
+    # --- changing tables --------------------------------------------------------------------------------------------
+
+    async def create_table(
+        self, view: View, request: CreateRequest, *, stage: bool = False, key: str | None = None
+    ) -> Loaded:
+        """Make an empty table; with `stage` only its metadata, for a later commit that asserts creation.
+
+        Raises DataOSError `iceberg.exists.table`, `iceberg.not_found.namespace`, `iceberg.invalid`.
+        """
+        ref = request.ref
+        if (done := await self._replay(key)) is not None and not stage:
+            return await self._loaded(done[0])
+        namespaces.check(ref.name, "table")
+        location = await self.store.read(self._new_location, view, request)
+        staged = await self.work(lambda: self.commits().create(request, location, write=not stage))
+        if stage:
+            due = self.clock.now_us() + _STAGED_US
+            await self.store.write(rows.add_garbage, location, None, due)
+            return Loaded(None, staged.metadata)
+        await self._apply_once(view, [Change(ref, None, staged.pointer, grew=False)], [staged], key, _exists(ref))
+        return self._done(staged)
+
+    def _new_location(self, connection: sa.Connection, view: View, request: CreateRequest) -> str:
+        root = rows.warehouse(connection, request.ref.warehouse).location
+        rows.check_open(connection, view)
+        rows.namespace(connection, view, request.ref.warehouse, request.ref.namespace)
+        if rows.pointer(connection, view, request.ref) is not None:
+            raise _exists(request.ref)
+        if request.location is None:
+            folder = f"{namespaces.folder(request.ref.name)}-{self.ids.uid().replace('-', '')[:12]}"
+            return f"{_namespace_location(root, request.ref.namespace)}/{folder}"
+        location = request.location.rstrip("/")
+        if not contains(root, location) or contains(location, root):
+            raise fail(
+                "iceberg.invalid",
+                f"the location of {request.ref} must lie below {root}; got {location}",
+                hint="leave the location out and the catalog chooses one",
+            )
+        if rows.location_in_use(connection, location):
+            raise fail("iceberg.invalid", f"{location} is another table's folder", hint="leave the location out")
+        return location
+
+    async def register_table(
+        self, view: View, ref: TableRef, metadata_location: str, *, overwrite: bool = False, key: str | None = None
+    ) -> Loaded:
+        """Take up a table by its metadata file, which lies below the warehouse's root as all its files do.
+
+        Raises DataOSError `iceberg.exists.table`, `iceberg.invalid` (outside, or another table's folder).
+        """
+        if (done := await self._replay(key)) is not None:
+            return await self._loaded(done[0])
+        namespaces.check(ref.name, "table")
+        root = (await self.load_warehouse(ref.warehouse)).location
+        staged = await self.work(lambda: self.commits().register(metadata_location, root))
+
+        def change(connection: sa.Connection) -> list[str]:
+            here = rows.pointer(connection, view, ref)
+            if here is not None and not overwrite:
+                raise _exists(ref)
+            mine = here is not None and here.location == staged.pointer.location
+            if not mine and rows.location_in_use(connection, staged.pointer.location):
+                raise fail(
+                    "iceberg.invalid",
+                    f"{staged.pointer.location} is the folder of a living table",
+                    hint="two tables cannot share files",
+                )
+            base = here.metadata_location if here else None
+            moved = Change(ref, base, staged.pointer, grew=False, origin=metadata_location)
+            rows.apply(connection, view, [moved], self.clock.now_us())
+            return [metadata_location]
+
+        await self._unit(key, change)
+        return self._done(staged)
+
+    async def drop_table(self, view: View, ref: TableRef, *, purge: bool = False, key: str | None = None) -> None:
+        """Forget a table; with `purge` its files are deleted soon after. Raises as `pointer`."""
+
+        def drop(connection: sa.Connection) -> list[str]:
+            here = rows.pointer(connection, view, ref)
+            if here is None:
+                raise rows.not_found(connection, view, ref)
+            change = Change(ref, here.metadata_location, None, purge=purge)
+            rows.apply(connection, view, [change], self.clock.now_us())
+            return []
+
+        self.checkpoint("iceberg.before-commit")
+        await self._unit(key, drop)
+        self.checkpoint("iceberg.after-commit")
+
+    async def rename_table(self, view: View, source: TableRef, target: TableRef, key: str | None = None) -> None:
+        """Raises as `pointer`, and `iceberg.exists.table`, `iceberg.invalid` (another warehouse)."""
+        namespaces.check(target.name, "table")
+        if source.warehouse != target.warehouse:
+            raise fail("iceberg.invalid", "a table cannot be renamed into another warehouse")
+
+        def rename(connection: sa.Connection) -> list[str]:
+            here = rows.pointer(connection, view, source)
+            if here is None:
+                raise rows.not_found(connection, view, source)
+            rows.namespace(connection, view, target.warehouse, target.namespace)
+            if rows.pointer(connection, view, target) is not None:
+                raise _exists(target)
+            origin = rows.origin(connection, view, source, here)
+            changes = [
+                Change(target, None, here, grew=False, origin=origin),
+                Change(source, here.metadata_location, None, renamed=True),
+            ]
+            rows.apply(connection, view, changes, self.clock.now_us())
+            return []
+
+        await self._unit(key, rename)
+
+    async def commit(self, view: View, requests: Sequence[CommitRequest], key: str | None = None) -> list[Loaded]:
+        """Apply commits to one or more tables, all or none. Results are in the order of the requests.
+
+        A commit that asserts creation makes a staged table. Where a pointer moved in between, the requirements are
+        checked against the new state and the updates applied to it, as the protocol allows. Raises DataOSError
+        `iceberg.conflict` (a requirement does not hold), `iceberg.not_found.table`, `iceberg.invalid`,
+        `iceberg.unsupported`, `iceberg.settled`.
+        """
+        if (done := await self._replay(key)) is not None:
+            return [await self._loaded(location) for location in done]
+        refs = [r.ref for r in requests]
+        if len(set(refs)) != len(refs):
+            raise fail("iceberg.invalid", "a transaction may name each table once")
+        attempt_id = view.attempt_id if isinstance(view, AttemptView) else None
+        for _ in range(_TRIES):
+            roots, found = await self.store.read(self._bases, view, requests)
+            staged: list[Staged] = []
+
+            def stage(staged: list[Staged] = staged, found: Any = found, roots: Any = roots) -> None:
+                commits = self.commits()
+                for request in requests:
+                    root = roots[request.ref.warehouse]
+                    staged.append(commits.stage(request, found[request.ref], root, attempt_id))
+
+            try:
+                await self.work(stage)
+                changes = [_change(r.ref, found[r.ref], s) for r, s in zip(requests, staged, strict=True)]
+                self.checkpoint("iceberg.before-commit")
+                await self._apply(view, changes, staged, key)
+            except MovedError:
+                await self._discard(staged, found)
+                continue
+            except DataOSError as error:
+                if not error.problem.code.startswith("store."):  # there the outcome is not known
+                    await self._discard(staged, found)
+                raise
+            self.checkpoint("iceberg.after-commit")
+            return [self._done(s) for s in staged]
+        raise fail(
+            "iceberg.conflict",
+            f"{', '.join(map(str, refs))}: too many commits at the same time",
+            hint="load the table again and retry",
+            retry=1.0,
+        )
+
+    def _bases(
+        self, connection: sa.Connection, view: View, requests: Sequence[CommitRequest]
+    ) -> tuple[dict[str, str], dict[TableRef, Pointer | None]]:
+        rows.check_open(connection, view)
+        found = rows.pointers(connection, view, [r.ref for r in requests])
+        for request in requests:
+            creates = any(r.get("type") == "assert-create" for r in request.requirements)
+            if found[request.ref] is None and not creates:
+                raise rows.not_found(connection, view, request.ref)
+            if creates:
+                namespaces.check(request.ref.name, "table")
+                rows.namespace(connection, view, request.ref.warehouse, request.ref.namespace)
+        names = {r.ref.warehouse for r in requests}
+        return {name: rows.warehouse(connection, name).location for name in names}, found
+
+    # --- how changes become true ------------------------------------------------------------------------------------
+
+    async def _apply(self, view: View, changes: list[Change], staged: Sequence[Staged], key: str | None) -> None:
+        def apply(connection: sa.Connection) -> list[str]:
+            for change in changes:
+                created = change.new if change.base is None else None
+                if created is not None and rows.location_in_use(connection, created.location):
+                    raise fail("iceberg.invalid", f"{created.location} is another table's folder")
+            rows.apply(connection, view, changes, self.clock.now_us())
+            return [s.pointer.metadata_location for s in staged]
+
+        await self._unit(key, apply)
+
+    async def _apply_once(
+        self, view: View, changes: list[Change], staged: Sequence[Staged], key: str | None, moved: DataOSError
+    ) -> None:
+        self.checkpoint("iceberg.before-commit")
+        try:
+            await self._apply(view, changes, staged, key)
+        except MovedError:
+            for one in staged:
+                await self.work(self.files.delete_folder, one.pointer.location)
+            raise moved from None
+        self.checkpoint("iceberg.after-commit")
+
+    async def _unit(
+        self, key: str | None, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """One write, done once per idempotency key; its result must be JSON."""
+
+        def unit(connection: sa.Connection) -> Any:
+            if key is None:
+                return fn(connection, *args, **kwargs)
+            done = rows.replay(connection, key)
+            if done is not None:
+                return done["result"]
+            result = fn(connection, *args, **kwargs)
+            rows.remember(connection, key, {"result": result}, self.clock.now_us())
+            return result
+
+        return await self.store.write(unit)
+
+    async def _replay(self, key: str | None) -> list[str] | None:
+        done = await self.store.read(rows.replay, key) if key is not None else None
+        return None if done is None else done["result"]
+
+    async def _loaded(self, metadata_location: str) -> Loaded:
+        return Loaded(metadata_location, await self._metadata(metadata_location))
+
+    def _done(self, staged: Staged) -> Loaded:
+        self._cache.put(staged.pointer.metadata_location, staged.metadata)
+        return Loaded(staged.pointer.metadata_location, staged.metadata)
+
+    async def _discard(self, staged: Sequence[Staged], bases: Mapping[TableRef, Pointer | None]) -> None:
+        kept = {p.metadata_location for p in bases.values() if p is not None}
+        for one in staged:
+            if one.pointer.metadata_location not in kept:
+                await self.work(self.files.delete, one.pointer.metadata_location)
+
+    # --- run transactions (dataos.lakehouse.runs) -------------------------------------------------------------------
+
+    async def prepare_publish(self, attempt_id: AttemptId) -> None:
+        """Before `publish`: bring held appends onto bases that moved.
+
+        Raises DataOSError `iceberg.conflict` without `retry`: the run must start again.
+        """
+        await runs.prepare(self, attempt_id)
+
+    def publish(self, connection: sa.Connection, attempt_id: AttemptId) -> list[PublishedTable]:
+        """Make an attempt's tables everybody's, in the caller's unit of work, and close its view. Once: a second call
+        changes nothing and returns what the first did.
+
+        Raises DataOSError `iceberg.conflict`, with `retry` where `prepare_publish` can help; `iceberg.settled` if the
+        attempt was abandoned.
+        """
+        self.checkpoint("iceberg.before-publish")
+        published = runs.publish(connection, attempt_id, self.clock.now_us())
+        self.checkpoint("iceberg.after-publish")
+        return published
+
+    async def abandon(self, attempt_id: AttemptId) -> None:
+        """Drop what an attempt holds, with its files, and close its view. A published one stays published."""
+        await self.store.write(runs.abandon, attempt_id, self.clock.now_us())
+        await runs.collect_garbage(self)
+
+    async def sweep(self, live_attempts: Sequence[AttemptId]) -> list[AttemptId]:
+        """Abandon every attempt that holds something and is not alive; delete due garbage. Returns the abandoned."""
+        gone = await self.store.write(runs.abandon_others, set(live_attempts), self.clock.now_us())
+        await runs.collect_garbage(self)
+        return gone
+
+
+def _change(ref: TableRef, base: Pointer | None, staged: Staged) -> Change:
+    return Change(
+        ref,
+        base.metadata_location if base else None,
+        staged.pointer,
+        appends_only=staged.appends_only,
+        grew=base is not None,
+    )
+
+
+def _namespace_location(root: str, namespace: str) -> str:
+    return "/".join([root, *map(namespaces.folder, namespaces.split(namespace))])
+
+
+def _exists(ref: TableRef) -> DataOSError:
+    return fail("iceberg.exists.table", f"table `{ref}` exists already", hint="drop it first, or write into it")
+
+
+class _Bytes:
+    """Recently used metadata files, bounded by size, and what was read out of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._infos: OrderedDict[tuple[str, int | str | None], TableInfo] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, location: str) -> bytes | None:
+        with self._lock:
+            found = self._kept.get(location)
+            if found is not None:
+                self._kept.move_to_end(location)
+            return found
+
+    def put(self, location: str, content: bytes) -> None:
+        with self._lock:
+            if location in self._kept or len(content) > self._limit // 4:
+                return
+            self._kept[location] = content
+            self._size += len(content)
+            while self._size > self._limit:
+                self._size -= len(self._kept.popitem(last=False)[1])
+
+    def described(self, location: str, snapshot: int | str | None, content: bytes) -> TableInfo:
+        with self._lock:
+            found = self._infos.get((location, snapshot))
+        if found is None:
+            found = descriptions.describe(json.loads(content), location, snapshot)
+            with self._lock:
+                self._infos[location, snapshot] = found
+                while len(self._infos) > 1000:
+                    self._infos.popitem(last=False)
+        return found

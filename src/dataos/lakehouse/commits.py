@@ -1,0 +1,345 @@
+"""What a commit makes of a table's metadata, by PyIceberg's models: requirements, updates, schema and spec ids.
+
+All functions block (files) and run in worker threads. They write new metadata files and never move a pointer.
+Loaded at first use only: it imports PyIceberg.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pyiceberg import exceptions
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.serializers import TableMetadataUtil
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV1, new_table_metadata
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    SetSnapshotRefUpdate,
+    TableRequirement,
+    TableUpdate,
+    update_table_metadata,
+)
+
+from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import AttemptId
+from dataos.lakehouse import manifests
+from dataos.lakehouse.files import Files, contains
+from dataos.lakehouse.updates import normalise
+from dataos.lakehouse.views import CommitRequest, CreateRequest, Pointer
+
+ATTEMPT_PROPERTY = "dataos.attempt-id"
+_WRITE_PATHS = ("write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path")
+_requirements: TypeAdapter[list[Any]] = TypeAdapter(list[TableRequirement])
+_updates: TypeAdapter[list[Any]] = TypeAdapter(list[TableUpdate])
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A new metadata file that no pointer names yet."""
+
+    pointer: Pointer
+    metadata: bytes
+    appends_only: bool
+
+
+class Commits:
+    """Makes new metadata from old. Keeps parsed metadata of recent tables: it never changes under its location."""
+
+    def __init__(self, files: Files, new_uuid: Callable[[], str]) -> None:
+        self._files = files
+        self._new_uuid = new_uuid
+        self._parsed: OrderedDict[str, TableMetadata] = OrderedDict()
+        self._lock = Lock()
+
+    def load(self, metadata_location: str) -> TableMetadata:
+        """Parsed metadata; shared, so never to be changed. Raises DataOSError `iceberg.corrupt`."""
+        with self._lock:
+            found = self._parsed.get(metadata_location)
+            if found is not None:
+                self._parsed.move_to_end(metadata_location)
+                return found
+        content = self._files.read(metadata_location)
+        try:
+            metadata = TableMetadataUtil.parse_raw(content.decode())
+        except (exceptions.ValidationError, ValueError) as error:
+            raise fail(
+                "iceberg.corrupt",
+                f"table metadata {metadata_location} cannot be understood: {str(error)[:300]}",
+                hint="restore the file from a backup, or register the table anew from an older metadata file",
+            ) from error
+        self._keep(metadata_location, metadata)
+        return metadata
+
+    def _keep(self, metadata_location: str, metadata: TableMetadata) -> None:
+        with self._lock:
+            self._parsed[metadata_location] = metadata
+            while len(self._parsed) > 64:
+                self._parsed.popitem(last=False)
+
+    # --- creating ---------------------------------------------------------------------------------------------------
+
+    def create(self, request: CreateRequest, location: str, *, write: bool) -> Staged:
+        """Fresh metadata for a table at `location`; with `write` False nothing is written but the folders."""
+        _check_properties(request.properties, location)
+        with _Refusals(f"create table {request.ref}"):
+            schema = Schema.model_validate(request.schema)
+            spec = PartitionSpec.model_validate(_with_field_ids(request.partition_spec or {}))
+            order = SortOrder.model_validate(request.write_order) if request.write_order else UNSORTED_SORT_ORDER
+            metadata = new_table_metadata(
+                schema, spec, order, location, dict(request.properties), uuid.UUID(self._new_uuid())
+            )
+        _check_format(metadata)
+        self._files.make_table(location)
+        if not write:
+            return Staged(Pointer(str(metadata.table_uuid), location, ""), _to_json(metadata), False)
+        return self._write(metadata, 0, False)
+
+    def register(self, metadata_location: str, root: str) -> Staged:
+        """Existing metadata under the warehouse's root, every file of which lies in the table's own folder."""
+        _check_inside(root, metadata_location, "its metadata file")
+        metadata = self.load(metadata_location)
+        _check_format(metadata)
+        _check_inside(root, metadata.location, "its folder")
+        if not contains(metadata.location, metadata_location):
+            raise fail("iceberg.invalid", f"{metadata_location} does not lie in its table's folder {metadata.location}")
+        known: set[str] = set()
+        for snapshot in metadata.snapshots:
+            manifests.secure_snapshot(self._files, metadata.location, snapshot, known)
+        pointer = Pointer(str(metadata.table_uuid), metadata.location.rstrip("/"), metadata_location)
+        return Staged(pointer, _to_json(metadata), False)
+
+    # --- committing -------------------------------------------------------------------------------------------------
+
+    def stage(self, request: CommitRequest, pointer: Pointer | None, root: str, attempt_id: AttemptId | None) -> Staged:
+        """Check the requirements against where the table stands, apply the updates, write the new metadata file.
+
+        Raises DataOSError `iceberg.conflict` (a requirement does not hold), `iceberg.invalid`, `iceberg.unsupported`.
+        """
+        base = self.load(pointer.metadata_location) if pointer else None
+        with _Refusals(f"commit to {request.ref}"):
+            requirements = _requirements.validate_python([dict(r) for r in request.requirements])
+            for requirement in requirements:
+                requirement.validate(base)
+            raw = [_mark(u, attempt_id) for u in request.updates]
+            updates = _updates.validate_python(normalise(raw, base))
+            metadata = self._apply(updates, base, pointer, root)
+        _check_held(raw, attempt_id)
+        _check_format(metadata)
+        _check_properties(metadata.properties, metadata.location)
+        self._secure(updates, base, metadata)
+        if not updates and base is not None and pointer is not None:
+            return Staged(pointer, _to_json(base), True)
+        if base is None:
+            self._files.make_table(metadata.location)
+        version = _version(pointer.metadata_location) + 1 if pointer else 0
+        return self._write(metadata, version, base is not None and _appends_only(updates))
+
+    def _apply(
+        self, updates: Sequence[Any], base: TableMetadata | None, pointer: Pointer | None, root: str
+    ) -> TableMetadata:
+        if base is None:
+            empty: TableMetadata = TableMetadataV1.model_construct(last_column_id=-1, schema=Schema())
+            metadata = update_table_metadata(empty, tuple(updates), enforce_validation=True)
+            if not metadata.location:
+                raise ValueError("a new table needs set-location")
+            _check_inside(root, metadata.location, "a table's folder")
+            return metadata
+        for update in updates:
+            if isinstance(update, AddSnapshotUpdate):
+                _check_sequence(update.snapshot, base)
+        location = pointer.metadata_location if pointer else None
+        metadata = update_table_metadata(base, tuple(updates), metadata_location=location)
+        if metadata.location.rstrip("/") != base.location.rstrip("/"):
+            raise fail("iceberg.unsupported", "a table cannot change its location", hint="create a new table there")
+        if metadata.table_uuid != base.table_uuid:
+            raise fail("iceberg.unsupported", "a table cannot change its uuid")
+        return metadata
+
+    def _secure(self, updates: Sequence[Any], base: TableMetadata | None, metadata: TableMetadata) -> None:
+        added = [u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate)]
+        if added:
+            parents = {s.parent_snapshot_id for s in added}
+            old = [s for s in base.snapshots if s.snapshot_id in parents] if base else []
+            known = manifests.manifest_paths(self._files, old)
+            for snapshot in added:
+                manifests.secure_snapshot(self._files, metadata.location, snapshot, known)
+        for statistics in (*metadata.statistics, *metadata.partition_statistics):
+            _check_inside(metadata.location, statistics.statistics_path, "a statistics file")
+
+    def _write(self, metadata: TableMetadata, version: int, appends_only: bool) -> Staged:
+        location = metadata.location.rstrip("/")
+        path = f"{location}/metadata/{version:05d}-{self._new_uuid()}.metadata.json"
+        content = _to_json(metadata)
+        self._files.write_new(path, content)
+        self._keep(path, metadata)
+        return Staged(Pointer(str(metadata.table_uuid), location, path), content, appends_only)
+
+    # --- run transactions -------------------------------------------------------------------------------------------
+
+    def rebase(self, held_location: str, origin_location: str, base: Pointer) -> Staged | None:
+        """Held appends re-applied as one fast append on a moved base; None if they cannot be."""
+        try:
+            return self._rebase(held_location, origin_location, base)
+        except manifests.NotAnAppendError:
+            return None
+
+    def _rebase(self, held_location: str, origin_location: str, base: Pointer) -> Staged:
+        held = self.load(held_location)
+        origin = self.load(origin_location)
+        current = self.load(base.metadata_location)
+        if current.table_uuid != held.table_uuid:
+            raise manifests.NotAnAppendError("the table was replaced by another one of its name")
+        known = {s.snapshot_id for s in origin.snapshots}
+        snapshots = [s for s in held.snapshots if s.snapshot_id not in known]
+        if not snapshots:
+            return Staged(base, _to_json(current), True)
+        with _Refusals("re-apply held appends"):
+            snapshot = manifests.reapply(self._files, held, snapshots, current, self._new_uuid())
+            updates = (
+                AddSnapshotUpdate(snapshot=snapshot),
+                SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=snapshot.snapshot_id),
+            )
+            metadata = update_table_metadata(current, updates, metadata_location=base.metadata_location)
+        return self._write(metadata, _version(base.metadata_location) + 1, True)
+
+    def difference(self, held_location: str, origin_location: str) -> tuple[set[str], set[str]]:
+        """(metadata and manifest files, data files) that came with held metadata and were not in what it grew from."""
+        held = self.load(held_location)
+        origin = self.load(origin_location)
+        known = {s.snapshot_id for s in origin.snapshots}
+        snapshots = [s for s in held.snapshots if s.snapshot_id not in known]
+        own = manifests.own_files(self._files, snapshots, {s.snapshot_id for s in snapshots})
+        before = {e.metadata_file for e in origin.metadata_log} | {origin_location}
+        logs = {held_location} | {e.metadata_file for e in held.metadata_log}
+        inside = {p for p in own | (logs - before) if contains(held.location, p)}
+        data = {p for p in own if not p.endswith(".avro")} & inside
+        return inside - data, data
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+_REFUSED = (
+    exceptions.ValidationError,
+    exceptions.ValidationException,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    StopIteration,
+)
+
+
+class _Refusals:
+    """Turns what PyIceberg raises about a client's request into our errors."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, (DataOSError, manifests.NotAnAppendError)):
+            return
+        if isinstance(error, exceptions.CommitFailedException):
+            raise fail("iceberg.conflict", f"{self._what}: {error}", hint="load the table again and retry") from error
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(p) for p in first["loc"])
+            raise fail("iceberg.invalid", f"{self._what}: {where}: {first['msg']}") from error
+        if isinstance(error, _REFUSED):
+            raise fail("iceberg.invalid", f"{self._what}: {str(error)[:500]}") from error
+
+
+def _mark(update: Mapping[str, Any], attempt_id: AttemptId | None) -> dict[str, Any]:
+    """Put the attempt's id into a new snapshot's summary; nobody else may claim to be one."""
+    marked = copy.deepcopy(dict(update))
+    snapshot = marked.get("snapshot")
+    if marked.get("action") == "add-snapshot" and isinstance(snapshot, dict):
+        summary: dict[str, Any] = snapshot.setdefault("summary", {"operation": "overwrite"})
+        summary.pop(ATTEMPT_PROPERTY, None)
+        if attempt_id is not None:
+            summary[ATTEMPT_PROPERTY] = attempt_id
+    return marked
+
+
+def _check_held(updates: Sequence[Mapping[str, Any]], attempt_id: AttemptId | None) -> None:
+    if attempt_id is not None and any(u.get("action") == "remove-snapshots" for u in updates):
+        raise fail(
+            "iceberg.unsupported",
+            "a job cannot expire snapshots: their files would be gone before the run is published",
+            hint="use the dataset maintenance operations outside of a run",
+        )
+
+
+def _check_sequence(snapshot: Snapshot, base: TableMetadata) -> None:
+    number = snapshot.sequence_number
+    if base.format_version == 2 and number is not None and number <= base.last_sequence_number:
+        raise exceptions.CommitFailedException(
+            f"sequence number {number} is not above the table's {base.last_sequence_number}: another commit was first"
+        )
+
+
+def _check_format(metadata: TableMetadata) -> None:
+    if metadata.format_version not in (1, 2):
+        raise fail(
+            "iceberg.unsupported",
+            f"Iceberg format version {metadata.format_version} is not supported",
+            hint="use format-version 2",
+        )
+
+
+def _check_properties(properties: Mapping[str, str], location: str) -> None:
+    for key in _WRITE_PATHS:
+        if key in properties and not contains(location, properties[key]):
+            raise fail(
+                "iceberg.unsupported",
+                f"{key} = {properties[key]} lies outside of the table's folder {location}",
+                hint="leave it out: a table keeps its files in its own folder",
+            )
+
+
+def _check_inside(outer: str, inner: str, what: str) -> None:
+    if not contains(outer, inner) or contains(inner, outer):
+        raise fail(
+            "iceberg.invalid",
+            f"{what} must lie below {outer}; got {inner}",
+            hint="leave the location out and the catalog chooses one",
+        )
+
+
+def _appends_only(updates: Sequence[Any]) -> bool:
+    for update in updates:
+        if isinstance(update, AddSnapshotUpdate):
+            if update.snapshot.summary is None or update.snapshot.summary.operation.value != "append":
+                return False
+        elif not (isinstance(update, SetSnapshotRefUpdate) and update.ref_name == "main"):
+            return False
+    return True
+
+
+def _with_field_ids(spec: Mapping[str, Any]) -> dict[str, Any]:
+    # a request's spec may leave ids out; the catalog assigns fresh ones anyhow
+    fields = [{"field-id": 1000 + i, **dict(f)} for i, f in enumerate(spec.get("fields", []))]
+    return {**spec, "fields": fields}
+
+
+def _version(metadata_location: str) -> int:
+    match = re.match(r"v?(\d+)", metadata_location.rsplit("/", 1)[-1])
+    return int(match[1]) if match else 0
+
+
+def _to_json(metadata: TableMetadata) -> bytes:
+    return metadata.model_dump_json().encode()

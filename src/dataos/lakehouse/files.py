@@ -1,0 +1,161 @@
+"""Where metadata files are read and written: a seam, so that object stores can join the local disk.
+
+Paths of local tables are absolute and plain (no `file://`): all clients tried take that form. Writing is atomic and
+durable: a metadata file is there as a whole, and on disk, before a pointer names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from dataos.core.errors import fail
+
+
+class Files(Protocol):
+    """What the catalog needs of a storage. All calls block; they are made in worker threads."""
+
+    def read(self, location: str) -> bytes:
+        """Raises DataOSError `iceberg.corrupt` if the file is missing or unreadable."""
+        ...
+
+    def write_new(self, location: str, content: bytes) -> None:
+        """Write a file that does not exist, atomically and durably."""
+        ...
+
+    def make_table(self, location: str) -> None:
+        """Make the folders that clients expect of a new table."""
+        ...
+
+    def delete(self, location: str) -> None:
+        """Delete one file; a missing one is fine."""
+        ...
+
+    def delete_folder(self, location: str) -> None:
+        """Delete a folder with all its files; a missing one is fine."""
+        ...
+
+    def secure(self, location: str, folder: str) -> None:
+        """Make sure that a client's file lies in `folder`, exists, and is on disk and not only in a cache.
+
+        Raises DataOSError `iceberg.invalid`.
+        """
+        ...
+
+
+class LocalFiles:
+    """The machine's own disk."""
+
+    def read(self, location: str) -> bytes:
+        try:
+            content = Path(plain(location)).read_bytes()
+        except OSError as error:
+            raise fail(
+                "iceberg.corrupt",
+                f"table metadata {location} cannot be read: {error.strerror}",
+                hint="restore the file from a backup, or register the table anew from an older metadata file",
+            ) from error
+        return gzip.decompress(content) if ".gz." in location or location.endswith(".gz") else content
+
+    def write_new(self, location: str, content: bytes) -> None:
+        path = Path(plain(location))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            with draft.open("xb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.link(draft, path)  # unlike rename, it fails where the name is taken
+        except OSError as error:
+            raise fail(
+                "iceberg.storage",
+                f"cannot write {location}: {error.strerror}",
+                hint="look at free space and permissions of the warehouse folder",
+                retry=5.0,
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+    def make_table(self, location: str) -> None:
+        root = Path(plain(location))
+        try:
+            # DuckDB writes into these and does not make them
+            (root / "data").mkdir(parents=True, exist_ok=True)
+            (root / "metadata").mkdir(exist_ok=True)
+        except OSError as error:
+            raise fail(
+                "iceberg.storage",
+                f"cannot make the folder of a table, {location}: {error.strerror}",
+                hint="look at free space and permissions of the warehouse folder",
+                retry=5.0,
+            ) from error
+        for folder in (root, root.parent, root.parent.parent):
+            _sync_folder(folder)
+
+    def delete(self, location: str) -> None:
+        with contextlib.suppress(OSError):
+            Path(plain(location)).unlink()
+
+    def delete_folder(self, location: str) -> None:
+        root = Path(plain(location))
+        shutil.rmtree(root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            root.parent.rmdir()  # the namespace's folder, once its last table is gone
+
+    def secure(self, location: str, folder: str) -> None:
+        real = os.path.realpath(plain(location))
+        if not real.startswith(os.path.realpath(plain(folder)) + os.sep):
+            raise fail(
+                "iceberg.invalid",
+                f"{location} does not lie in the folder of its table, {folder}",
+                hint="a table may hold files of its own folder only: copy the data in",
+            )
+        try:
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise fail(
+                "iceberg.invalid",
+                f"the commit names {location}, which cannot be opened: {error.strerror}",
+                hint="the client must write a file before it commits it",
+            ) from error
+
+
+def plain(location: str) -> str:
+    """Absolute local path of a location. Raises DataOSError `iceberg.unsupported` for another storage."""
+    path = location
+    for prefix in ("file://", "file:"):
+        if location.startswith(prefix):
+            path = location[len(prefix) :]
+            break
+    if not path.startswith("/"):
+        raise fail(
+            "iceberg.unsupported",
+            f"{location} is not an absolute local path",
+            hint="this catalog keeps its tables on local disk",
+        )
+    return path
+
+
+def contains(folder: str, location: str) -> bool:
+    """True if `location` lies below `folder` (or is it), by text after folding `.` and `..`."""
+    outer = os.path.normpath(plain(folder))
+    inner = os.path.normpath(plain(location))
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,322 @@
+"""The Iceberg REST protocol over the catalog, to be mounted under `/iceberg`.
+
+A token of a job attempt opens that attempt's view: its commits are held until the run is published. Every route asks
+`authorise` before it does anything. Errors take the protocol's own form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dataos.core import logs
+from dataos.core.errors import DataOSError, fail
+from dataos.governance.principals import Principal
+from dataos.lakehouse import namespaces, protocol
+from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.views import PUBLISHED, AttemptView, CommitRequest, CreateRequest, Loaded, TableRef, View
+
+_log = logs.get(__name__)
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+Authorise = Callable[[Principal, str, str, str | None, str | None], Awaitable[None]]
+"""(principal, action, warehouse, namespace, table); raises DataOSError `auth.forbidden`. Actions: `list`,
+`namespace.read|create|update|drop`, `table.read|create|write|drop|rename|register`."""
+
+_NAMESPACE = "/v1/{warehouse}/namespaces/{namespace}"
+_TABLE = _NAMESPACE + "/tables/{table}"
+_KEY_LIFETIME = "PT30M"
+
+
+async def allow_all(_: Principal, _action: str, _warehouse: str, _namespace: str | None, _table: str | None) -> None:
+    """The hook of an installation without policies."""
+
+
+def router(catalog: Catalog, authenticate: Authenticate, authorise: Authorise = allow_all) -> APIRouter:
+    """All routes of the protocol. `authenticate` raises DataOSError `auth.*`."""
+    routes = _Routes(catalog, authenticate, authorise)
+    api = APIRouter(route_class=_Route, include_in_schema=False)
+
+    def add(method: str, path: str, handler: Callable[..., Awaitable[Response]]) -> None:
+        api.add_api_route(path, handler, methods=[method], response_model=None)
+
+    add("GET", "/v1/config", routes.config)
+    add("GET", "/v1/{warehouse}/namespaces", routes.list_namespaces)
+    add("POST", "/v1/{warehouse}/namespaces", routes.create_namespace)
+    add("GET", _NAMESPACE, routes.load_namespace)
+    add("HEAD", _NAMESPACE, routes.namespace_exists)
+    add("DELETE", _NAMESPACE, routes.drop_namespace)
+    add("POST", _NAMESPACE + "/properties", routes.update_namespace)
+    add("GET", _NAMESPACE + "/tables", routes.list_tables)
+    add("POST", _NAMESPACE + "/tables", routes.create_table)
+    add("POST", _NAMESPACE + "/register", routes.register_table)
+    add("GET", _TABLE, routes.load_table)
+    add("HEAD", _TABLE, routes.table_exists)
+    add("POST", _TABLE, routes.commit_table)
+    add("DELETE", _TABLE, routes.drop_table)
+    add("POST", _TABLE + "/metrics", routes.report_metrics)
+    add("POST", "/v1/{warehouse}/tables/rename", routes.rename_table)
+    add("POST", "/v1/{warehouse}/transactions/commit", routes.commit_transaction)
+    add("GET", _NAMESPACE + "/views", routes.list_views)
+    for method in ("GET", "HEAD", "DELETE"):
+        add(method, _NAMESPACE + "/views/{name}", routes.no_view)
+    for path in (_NAMESPACE + "/views", _NAMESPACE + "/views/{name}", "/v1/{warehouse}/views/rename"):
+        add("POST", path, routes.no_views)
+    return api
+
+
+class _Route(APIRoute):
+    """Answers failures in the protocol's form, whatever application the router is mounted in."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except DataOSError as error:
+                return protocol.error_answer(error)
+            except Exception as error:  # noqa: BLE001 - the boundary of a request
+                _log.error("catalog request crashed", method=request.method, path=request.url.path, exc_info=error)
+                return protocol.error_answer(fail("server.internal", "the catalog failed on this request"))
+
+        return handle
+
+
+class _Routes:
+    """One method per route. `warehouse`, `namespace` and `table` come from the path."""
+
+    def __init__(self, catalog: Catalog, authenticate: Authenticate, authorise: Authorise) -> None:
+        self._catalog = catalog
+        self._authenticate = authenticate
+        self._authorise = authorise
+
+    async def _enter(
+        self,
+        request: Request,
+        action: str,
+        warehouse: str,
+        namespace: str | None = None,
+        table: str | None = None,
+    ) -> tuple[Principal, View]:
+        principal = await self._authenticate(request)
+        await self._authorise(principal, action, warehouse, namespace, table)
+        view: View = AttemptView(principal.attempt.attempt_id) if principal.attempt else PUBLISHED
+        return principal, view
+
+    # --- configuration ----------------------------------------------------------------------------------------------
+
+    async def config(self, request: Request) -> Response:
+        principal = await self._authenticate(request)
+        name = request.query_params.get("warehouse", "")
+        if not name:
+            known = await self._catalog.list_warehouses()
+            if len(known) != 1:
+                raise fail(
+                    "iceberg.invalid",
+                    f"say which warehouse: {', '.join(known) or 'there is none'}",
+                    hint="the client's `warehouse` property",
+                )
+            name = known[0]
+        await self._authorise(principal, "list", name, None, None)
+        warehouse = await self._catalog.load_warehouse(name)
+        return JSONResponse(
+            {
+                "defaults": dict(warehouse.properties),
+                "overrides": {"prefix": name},
+                "endpoints": list(protocol.ENDPOINTS),
+                "idempotency-key-lifetime": _KEY_LIFETIME,
+            }
+        )
+
+    # --- namespaces -------------------------------------------------------------------------------------------------
+
+    async def list_namespaces(self, request: Request, warehouse: str) -> Response:
+        _, view = await self._enter(request, "list", warehouse)
+        parent = request.query_params.get("parent") or None
+        if parent is not None:
+            found = await self._catalog.list_namespaces(view, warehouse, namespaces.from_path(parent))
+        else:
+            every = await self._catalog.list_namespaces(view, warehouse)
+            found = sorted({namespaces.join(namespaces.split(n)[:1]) for n in every})
+        names, token = protocol.page(found, request)
+        return _listing({"namespaces": [list(namespaces.split(n)) for n in names]}, token)
+
+    async def create_namespace(self, request: Request, warehouse: str) -> Response:
+        parsed = await protocol.body(request)
+        namespace = protocol.namespace_member(parsed)
+        principal, view = await self._enter(request, "namespace.create", warehouse, namespace)
+        properties = await self._catalog.create_namespace(
+            view, warehouse, namespace, protocol.strings(parsed, "properties"), _key(request, principal)
+        )
+        return JSONResponse({"namespace": list(namespaces.split(namespace)), "properties": properties})
+
+    async def load_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        _, view = await self._enter(request, "namespace.read", warehouse, name)
+        properties = await self._catalog.load_namespace(view, warehouse, name)
+        return JSONResponse({"namespace": list(namespaces.split(name)), "properties": properties})
+
+    async def namespace_exists(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        _, view = await self._enter(request, "namespace.read", warehouse, name)
+        await self._catalog.load_namespace(view, warehouse, name)
+        return Response(status_code=204)
+
+    async def drop_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        principal, view = await self._enter(request, "namespace.drop", warehouse, name)
+        await self._catalog.drop_namespace(view, warehouse, name, _key(request, principal))
+        return Response(status_code=204)
+
+    async def update_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        principal, view = await self._enter(request, "namespace.update", warehouse, name)
+        parsed = await protocol.body(request)
+        removals: list[str] = protocol.member(parsed, "removals", list, [])
+        done = await self._catalog.update_namespace(
+            view, warehouse, name, protocol.strings(parsed, "updates"), removals, _key(request, principal)
+        )
+        return JSONResponse(done)
+
+    # --- tables -----------------------------------------------------------------------------------------------------
+
+    async def list_tables(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        _, view = await self._enter(request, "list", warehouse, name)
+        names, token = protocol.page(await self._catalog.list_tables(view, warehouse, name), request)
+        levels = list(namespaces.split(name))
+        return _listing({"identifiers": [{"namespace": levels, "name": n} for n in names]}, token)
+
+    async def create_table(self, request: Request, warehouse: str, namespace: str) -> Response:
+        parsed = await protocol.body(request)
+        ref = TableRef(warehouse, namespaces.from_path(namespace), protocol.member(parsed, "name", str))
+        principal, view = await self._enter(request, "table.create", warehouse, ref.namespace, ref.name)
+        create = CreateRequest(
+            ref=ref,
+            schema=protocol.member(parsed, "schema", dict),
+            partition_spec=protocol.member(parsed, "partition-spec", dict, None),
+            write_order=protocol.member(parsed, "write-order", dict, None),
+            location=protocol.member(parsed, "location", str, None) or None,
+            properties=protocol.strings(parsed, "properties"),
+        )
+        stage = protocol.member(parsed, "stage-create", bool, False)
+        return _loaded(await self._catalog.create_table(view, create, stage=stage, key=_key(request, principal)))
+
+    async def register_table(self, request: Request, warehouse: str, namespace: str) -> Response:
+        parsed = await protocol.body(request)
+        ref = TableRef(warehouse, namespaces.from_path(namespace), protocol.member(parsed, "name", str))
+        principal, view = await self._enter(request, "table.register", warehouse, ref.namespace, ref.name)
+        loaded = await self._catalog.register_table(
+            view,
+            ref,
+            protocol.member(parsed, "metadata-location", str),
+            overwrite=protocol.member(parsed, "overwrite", bool, False),
+            key=_key(request, principal),
+        )
+        return _loaded(loaded)
+
+    async def load_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
+        ref = TableRef(warehouse, namespaces.from_path(namespace), table)
+        _, view = await self._enter(request, "table.read", warehouse, ref.namespace, table)
+        loaded = await self._catalog.load_table(view, ref)
+        tag = f'"{(loaded.metadata_location or "").rsplit("/", 1)[-1]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        refs_only = request.query_params.get("snapshots") == "refs"
+        return _loaded(loaded, {"ETag": tag}, current_refs_only=refs_only)
+
+    async def table_exists(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
+        ref = TableRef(warehouse, namespaces.from_path(namespace), table)
+        _, view = await self._enter(request, "table.read", warehouse, ref.namespace, table)
+        await self._catalog.pointer(view, ref)
+        return Response(status_code=204)
+
+    async def commit_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
+        parsed = await protocol.body(request)
+        ref = TableRef(warehouse, namespaces.from_path(namespace), table)
+        principal, view = await self._enter(request, "table.write", warehouse, ref.namespace, table)
+        done = await self._catalog.commit(view, [_commit(ref, parsed)], _key(request, principal))
+        return _loaded(done[0])
+
+    async def drop_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
+        ref = TableRef(warehouse, namespaces.from_path(namespace), table)
+        principal, view = await self._enter(request, "table.drop", warehouse, ref.namespace, table)
+        purge = request.query_params.get("purgeRequested", "false").lower() == "true"
+        await self._catalog.drop_table(view, ref, purge=purge, key=_key(request, principal))
+        return Response(status_code=204)
+
+    async def rename_table(self, request: Request, warehouse: str) -> Response:
+        parsed = await protocol.body(request)
+        source = _identifier(warehouse, protocol.member(parsed, "source", dict))
+        target = _identifier(warehouse, protocol.member(parsed, "destination", dict))
+        principal, view = await self._enter(request, "table.rename", warehouse, source.namespace, source.name)
+        await self._authorise(principal, "table.create", warehouse, target.namespace, target.name)
+        await self._catalog.rename_table(view, source, target, _key(request, principal))
+        return Response(status_code=204)
+
+    async def commit_transaction(self, request: Request, warehouse: str) -> Response:
+        parsed = await protocol.body(request)
+        principal, view = await self._enter(request, "list", warehouse)
+        commits: list[CommitRequest] = []
+        for change in protocol.objects(parsed, "table-changes"):
+            ref = _identifier(warehouse, protocol.member(change, "identifier", dict))
+            await self._authorise(principal, "table.write", warehouse, ref.namespace, ref.name)
+            commits.append(_commit(ref, change))
+        if commits:
+            await self._catalog.commit(view, commits, _key(request, principal))
+        return Response(status_code=204)
+
+    async def report_metrics(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
+        name = namespaces.from_path(namespace)
+        await self._enter(request, "table.read", warehouse, name, table)
+        await protocol.body(request)
+        return Response(status_code=204)
+
+    # --- views: none, and the endpoint list says so -------------------------------------------------------------------
+
+    async def list_views(self, request: Request, warehouse: str, namespace: str) -> Response:
+        name = namespaces.from_path(namespace)
+        _, view = await self._enter(request, "list", warehouse, name)
+        await self._catalog.load_namespace(view, warehouse, name)
+        return JSONResponse({"identifiers": []})
+
+    async def no_view(self, request: Request, warehouse: str, namespace: str, name: str) -> Response:
+        await self._enter(request, "list", warehouse, namespaces.from_path(namespace))
+        raise fail("iceberg.not_found.view", f"there is no view `{name}`")
+
+    async def no_views(self, request: Request, warehouse: str) -> Response:
+        await self._enter(request, "list", warehouse)
+        raise fail("iceberg.unsupported", "this catalog keeps no views", hint="make a table, or a view in the gateway")
+
+
+def _key(request: Request, principal: Principal) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None
+    if len(key) > 200:
+        raise fail("iceberg.invalid", "an Idempotency-Key may have 200 characters")
+    caller = principal.attempt.attempt_id if principal.attempt else principal.user_id
+    return f"{caller}\n{request.method} {request.url.path}\n{key}"
+
+
+def _commit(ref: TableRef, parsed: dict[str, Any]) -> CommitRequest:
+    return CommitRequest(ref, protocol.objects(parsed, "requirements"), protocol.objects(parsed, "updates"))
+
+
+def _identifier(warehouse: str, parsed: dict[str, Any]) -> TableRef:
+    return TableRef(warehouse, protocol.namespace_member(parsed), protocol.member(parsed, "name", str))
+
+
+def _listing(content: dict[str, Any], token: str | None) -> Response:
+    return JSONResponse(content if token is None else {**content, "next-page-token": token})
+
+
+def _loaded(loaded: Loaded, headers: dict[str, str] | None = None, *, current_refs_only: bool = False) -> Response:
+    content = protocol.loaded_body(loaded, {}, current_refs_only=current_refs_only)
+    return Response(content, media_type="application/json", headers=headers)

@@ -1,0 +1,457 @@
+"""Units of work over the catalog's own rows: what is there, and moving pointers.
+
+All functions are synchronous, take a connection, and do no other I/O. They see through a view: an attempt's held rows
+lie over the published ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import AttemptId
+from dataos.core.names import did_you_mean
+from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
+from dataos.store import tables
+
+_w = tables.iceberg_warehouses
+_n = tables.iceberg_namespaces
+_t = tables.iceberg_tables
+_o = tables.iceberg_overlays
+_on = tables.iceberg_overlay_namespaces
+_p = tables.publications
+_g = tables.iceberg_garbage
+_i = tables.iceberg_idempotency
+
+
+class MovedError(Exception):
+    """A pointer was not where the change expects it: somebody else was first. Look again, then retry or refuse."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One registered warehouse; `location` is an absolute folder without a slash at its end."""
+
+    name: str
+    uid: str
+    location: str
+    properties: Mapping[str, str]
+
+
+# --- warehouses -------------------------------------------------------------------------------------------------------
+
+
+def warehouses(connection: sa.Connection) -> list[str]:
+    """Names of all warehouses, sorted."""
+    return list(connection.execute(sa.select(_w.c.name).order_by(_w.c.name)).scalars())
+
+
+def warehouse(connection: sa.Connection, name: str) -> Warehouse:
+    """One warehouse. Raises DataOSError `iceberg.not_found.warehouse`, listing the known ones."""
+    row = connection.execute(sa.select(_w).where(_w.c.name == name)).first()
+    if row is None:
+        known = warehouses(connection)
+        raise fail(
+            "iceberg.not_found.warehouse",
+            f"there is no warehouse `{name}`; known: {', '.join(known) or 'none'}",
+            hint=did_you_mean(name, known) or "a Lakehouse Resource makes one",
+        )
+    return Warehouse(row.name, row.uid, row.location, row.properties)
+
+
+def register_warehouse(
+    connection: sa.Connection, name: str, uid: str, location: str, properties: Mapping[str, str], now_us: int
+) -> None:
+    """Make or change a warehouse. Raises DataOSError `iceberg.exists.warehouse` if its tables live elsewhere."""
+    location = location.rstrip("/")
+    row = connection.execute(sa.select(_w).where(_w.c.name == name)).first()
+    values = {"uid": uid, "location": location, "properties": dict(properties)}
+    if row is None:
+        connection.execute(_w.insert().values(name=name, created_at=now_us, **values))
+        return
+    if row.location != location and connection.execute(sa.select(_t.c.name).where(_t.c.warehouse == name)).first():
+        raise fail(
+            "iceberg.exists.warehouse",
+            f"warehouse `{name}` has tables under {row.location}: its location cannot become {location}",
+            hint="choose another depot name, or drop its tables first",
+        )
+    connection.execute(_w.update().where(_w.c.name == name).values(**values))
+
+
+def drop_warehouse(connection: sa.Connection, name: str) -> None:
+    """Forget a warehouse with its namespaces and pointers; files stay. A missing one is fine."""
+    for table in (_o, _on, _t, _n):
+        connection.execute(table.delete().where(table.c.warehouse == name))
+    connection.execute(_w.delete().where(_w.c.name == name))
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+def outcome(connection: sa.Connection, attempt_id: AttemptId) -> str | None:
+    """`published`, `abandoned`, or None while the attempt's view is open."""
+    return connection.execute(sa.select(_p.c.outcome).where(_p.c.attempt_id == attempt_id)).scalar()
+
+
+def check_open(connection: sa.Connection, view: View) -> None:
+    """Raise DataOSError `iceberg.settled` if the view may change no more."""
+    if not isinstance(view, AttemptView):
+        return
+    settled = outcome(connection, view.attempt_id)
+    if settled is not None:
+        raise fail(
+            "iceberg.settled",
+            f"attempt {view.attempt_id} was {settled}: it may change no table any more",
+            hint="a new attempt has its own token",
+        )
+
+
+# --- namespaces -------------------------------------------------------------------------------------------------------
+
+
+def namespaces(connection: sa.Connection, view: View, in_warehouse: str) -> dict[str, dict[str, str]]:
+    """All namespaces with their own properties, sorted by name."""
+    warehouse(connection, in_warehouse)
+    rows = connection.execute(sa.select(_n.c.name, _n.c.properties).where(_n.c.warehouse == in_warehouse))
+    found = {row.name: dict(row.properties) for row in rows}
+    if isinstance(view, AttemptView):
+        held = connection.execute(
+            sa.select(_on.c.name, _on.c.properties).where(
+                _on.c.attempt_id == view.attempt_id, _on.c.warehouse == in_warehouse
+            )
+        )
+        found = {row.name: dict(row.properties) for row in held} | found
+    return dict(sorted(found.items()))
+
+
+def namespace(connection: sa.Connection, view: View, in_warehouse: str, name: str) -> dict[str, str]:
+    """A namespace's own properties. Raises DataOSError `iceberg.not_found.namespace`."""
+    found = _namespace(connection, view, in_warehouse, name)
+    if found is None:
+        known = list(namespaces(connection, view, in_warehouse))
+        raise fail(
+            "iceberg.not_found.namespace",
+            f"there is no namespace `{name}` in `{in_warehouse}`",
+            hint=did_you_mean(name, known) or "create it first",
+        )
+    return found
+
+
+def _namespace(connection: sa.Connection, view: View, in_warehouse: str, name: str) -> dict[str, str] | None:
+    row = connection.execute(
+        sa.select(_n.c.properties).where(_n.c.warehouse == in_warehouse, _n.c.name == name)
+    ).first()
+    if row is None and isinstance(view, AttemptView):
+        row = connection.execute(
+            sa.select(_on.c.properties).where(
+                _on.c.attempt_id == view.attempt_id, _on.c.warehouse == in_warehouse, _on.c.name == name
+            )
+        ).first()
+    return None if row is None else dict(row.properties)
+
+
+def create_namespace(
+    connection: sa.Connection, view: View, in_warehouse: str, name: str, properties: Mapping[str, str], now_us: int
+) -> None:
+    """Raises DataOSError `iceberg.exists.namespace`."""
+    check_open(connection, view)
+    warehouse(connection, in_warehouse)
+    if _namespace(connection, view, in_warehouse, name) is not None:
+        raise fail("iceberg.exists.namespace", f"namespace `{name}` exists already in `{in_warehouse}`")
+    values = {"warehouse": in_warehouse, "name": name, "properties": dict(properties)}
+    if isinstance(view, AttemptView):
+        connection.execute(_on.insert().values(attempt_id=view.attempt_id, **values))
+    else:
+        connection.execute(_n.insert().values(created_at=now_us, **values))
+
+
+def drop_namespace(connection: sa.Connection, view: View, in_warehouse: str, name: str) -> None:
+    """Raises DataOSError `iceberg.not_found.namespace`, `iceberg.conflict.not_empty`."""
+    check_open(connection, view)
+    namespace(connection, view, in_warehouse, name)
+    inside = list(list_tables(connection, view, in_warehouse, name))
+    below = [n for n in namespaces(connection, view, in_warehouse) if n.startswith(name + ".")]
+    if inside or below:
+        raise fail(
+            "iceberg.conflict.not_empty",
+            f"namespace `{name}` is not empty: it holds {', '.join((inside + below)[:5])}",
+            hint="drop what it holds first",
+        )
+    if _drop_held(connection, view, in_warehouse, name):
+        return
+    connection.execute(_n.delete().where(_n.c.warehouse == in_warehouse, _n.c.name == name))
+
+
+def set_namespace(
+    connection: sa.Connection, view: View, in_warehouse: str, name: str, properties: Mapping[str, str]
+) -> None:
+    """Replace a namespace's own properties."""
+    check_open(connection, view)
+    if isinstance(view, AttemptView):
+        done = connection.execute(
+            _on.update()
+            .where(_on.c.attempt_id == view.attempt_id, _on.c.warehouse == in_warehouse, _on.c.name == name)
+            .values(properties=dict(properties))
+        )
+        if done.rowcount:
+            return
+        raise _not_held(name)
+    connection.execute(
+        _n.update().where(_n.c.warehouse == in_warehouse, _n.c.name == name).values(properties=dict(properties))
+    )
+
+
+def _drop_held(connection: sa.Connection, view: View, in_warehouse: str, name: str) -> bool:
+    if not isinstance(view, AttemptView):
+        return False
+    done = connection.execute(
+        _on.delete().where(_on.c.attempt_id == view.attempt_id, _on.c.warehouse == in_warehouse, _on.c.name == name)
+    )
+    if done.rowcount:
+        return True
+    raise _not_held(name)
+
+
+def _not_held(name: str) -> DataOSError:
+    return fail(
+        "iceberg.unsupported",
+        f"a job cannot change or drop the published namespace `{name}`: that could not be held back until it succeeds",
+        hint="do it outside of a run, with your own token",
+    )
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def list_tables(connection: sa.Connection, view: View, in_warehouse: str, in_namespace: str) -> list[str]:
+    """Names of the tables of a namespace, sorted. Raises DataOSError `iceberg.not_found.namespace`."""
+    namespace(connection, view, in_warehouse, in_namespace)
+    found = set(
+        connection.execute(
+            sa.select(_t.c.name).where(_t.c.warehouse == in_warehouse, _t.c.namespace == in_namespace)
+        ).scalars()
+    )
+    if isinstance(view, AttemptView):
+        held = connection.execute(
+            sa.select(_o.c.name, _o.c.metadata_location).where(
+                _o.c.attempt_id == view.attempt_id, _o.c.warehouse == in_warehouse, _o.c.namespace == in_namespace
+            )
+        )
+        for row in held:
+            (found.discard if row.metadata_location is None else found.add)(row.name)
+    return sorted(found)
+
+
+def pointer(connection: sa.Connection, view: View, ref: TableRef) -> Pointer | None:
+    """Where a table stands in this view, or None."""
+    if isinstance(view, AttemptView):
+        held = _overlay(connection, view, ref)
+        if held is not None:
+            return None if held.metadata_location is None else Pointer(held.uuid, held.location, held.metadata_location)
+    row = _published(connection, ref)
+    return None if row is None else Pointer(row.uuid, row.location, row.metadata_location)
+
+
+def pointers(connection: sa.Connection, view: View, refs: Iterable[TableRef]) -> dict[TableRef, Pointer | None]:
+    """Where several tables stand, at one moment."""
+    return {ref: pointer(connection, view, ref) for ref in refs}
+
+
+def origin(connection: sa.Connection, view: View, ref: TableRef, here: Pointer) -> str | None:
+    """The published metadata that a table of this view grew from; None if the attempt made the table itself."""
+    held = _overlay(connection, view, ref) if isinstance(view, AttemptView) else None
+    return here.metadata_location if held is None else held.origin_metadata_location
+
+
+def not_found(connection: sa.Connection, view: View, ref: TableRef) -> DataOSError:
+    """The error for a missing table, with near names. Raises the one for a missing namespace or warehouse instead."""
+    known = list_tables(connection, view, ref.warehouse, ref.namespace)
+    return fail(
+        "iceberg.not_found.table",
+        f"there is no table `{ref}`",
+        hint=did_you_mean(ref.name, known) or "list the namespace to see its tables",
+    )
+
+
+def _published(connection: sa.Connection, ref: TableRef) -> Any:
+    return connection.execute(sa.select(_t).where(*_same(_t, ref))).first()
+
+
+def _overlay(connection: sa.Connection, view: AttemptView, ref: TableRef) -> Any:
+    return connection.execute(sa.select(_o).where(_o.c.attempt_id == view.attempt_id, *_same(_o, ref))).first()
+
+
+def _same(table: sa.Table, ref: TableRef) -> tuple[sa.ColumnElement[bool], ...]:
+    return (table.c.warehouse == ref.warehouse, table.c.namespace == ref.namespace, table.c.name == ref.name)
+
+
+def _key(ref: TableRef) -> dict[str, str]:
+    return {"warehouse": ref.warehouse, "namespace": ref.namespace, "name": ref.name}
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def apply(connection: sa.Connection, view: View, changes: Iterable[Change], now_us: int) -> None:
+    """Move pointers, all or none. Raises MovedError, DataOSError `iceberg.settled`, `iceberg.not_found.namespace`."""
+    check_open(connection, view)
+    for change in changes:
+        if change.base is None:
+            namespace(connection, view, change.ref.warehouse, change.ref.namespace)
+        if isinstance(view, AttemptView):
+            _hold(connection, view, change, now_us)
+        else:
+            old = _published(connection, change.ref)
+            swap(connection, change.ref, change.base, change.new, now_us)
+            if change.new is None and change.purge and old is not None:
+                add_garbage(connection, old.location, None, now_us)
+
+
+def swap(connection: sa.Connection, ref: TableRef, base: str | None, new: Pointer | None, now_us: int) -> None:
+    """Move one published pointer from `base` to `new`. Raises MovedError if it is not at `base`."""
+    if base is None:
+        if new is None:
+            return
+        if _published(connection, ref) is not None:
+            raise MovedError(str(ref))
+        try:
+            connection.execute(
+                _t.insert().values(
+                    **_key(ref),
+                    uuid=new.uuid,
+                    location=new.location,
+                    metadata_location=new.metadata_location,
+                    previous_metadata_location=None,
+                    updated_at=now_us,
+                )
+            )
+        except sa.exc.IntegrityError as error:  # PostgreSQL: another writer inserted it in between
+            raise MovedError(str(ref)) from error
+        return
+    at_base = (*_same(_t, ref), _t.c.metadata_location == base)
+    if new is None:
+        done = connection.execute(_t.delete().where(*at_base))
+    else:
+        done = connection.execute(
+            _t.update()
+            .where(*at_base)
+            .values(
+                uuid=new.uuid,
+                location=new.location,
+                metadata_location=new.metadata_location,
+                previous_metadata_location=base,
+                updated_at=now_us,
+            )
+        )
+    if done.rowcount != 1:
+        raise MovedError(str(ref))
+
+
+def _hold(connection: sa.Connection, view: AttemptView, change: Change, now_us: int) -> None:
+    held = _overlay(connection, view, change.ref)
+    published = _published(connection, change.ref)
+    current = held.metadata_location if held is not None else (published.metadata_location if published else None)
+    if current != change.base:
+        raise MovedError(str(change.ref))
+    base = held.base_metadata_location if held is not None else current
+    if held is not None and not change.renamed and (change.new is None or not change.grew):
+        discard(connection, held, change.new, now_us)
+    origin = change.origin
+    if change.grew and change.new is not None:
+        origin = held.origin_metadata_location if held is not None else base
+    where = (_o.c.attempt_id == view.attempt_id, *_same(_o, change.ref))
+    if change.new is None and base is None:
+        connection.execute(_o.delete().where(*where))  # made and dropped by the attempt itself: nothing is left
+        return
+    values = {
+        "uuid": change.new.uuid if change.new else None,
+        "location": change.new.location if change.new else None,
+        "metadata_location": change.new.metadata_location if change.new else None,
+        "base_metadata_location": base,
+        "origin_metadata_location": origin,
+        "appends_only": change.appends_only and (held is None or held.appends_only),
+        "purge": change.purge or (held is not None and held.purge),
+        "updated_at": now_us,
+    }
+    if held is not None:
+        connection.execute(_o.update().where(*where).values(**values))
+        return
+    try:
+        connection.execute(_o.insert().values(attempt_id=view.attempt_id, **_key(change.ref), **values))
+    except sa.exc.IntegrityError as error:
+        raise MovedError(str(change.ref)) from error
+
+
+# --- garbage ----------------------------------------------------------------------------------------------------------
+
+
+def discard(connection: sa.Connection, held: Any, replaced_by: Pointer | None, now_us: int) -> None:
+    """What an overlay row held will be used by nobody: note its files, unless the new pointer uses the same ones."""
+    if held.metadata_location is None or (replaced_by is not None and replaced_by.location == held.location):
+        return
+    if held.origin_metadata_location is None:
+        add_garbage(connection, held.location, None, now_us)
+    elif held.origin_metadata_location != held.metadata_location:
+        add_garbage(connection, held.metadata_location, held.origin_metadata_location, now_us)
+
+
+def add_garbage(connection: sa.Connection, path: str, base: str | None, due_us: int) -> None:
+    """Note files to delete at `due_us` unless they are in use then."""
+    row = connection.execute(sa.select(_g.c.due_at).where(_g.c.path == path)).first()
+    if row is None:
+        connection.execute(_g.insert().values(path=path, base=base, due_at=due_us))
+    else:
+        connection.execute(_g.update().where(_g.c.path == path).values(due_at=min(row.due_at, due_us)))
+
+
+def location_in_use(connection: sa.Connection, location: str) -> bool:
+    """True if a living table, published or held, keeps files at, above or below `location`."""
+    return any(
+        connection.execute(
+            sa.select(t.c.name)
+            .where(
+                sa.or_(
+                    t.c.location == location,
+                    sa.func.substr(t.c.location, 1, len(location) + 1) == location + "/",
+                    sa.func.substr(sa.literal(location), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/",
+                )
+            )
+            .limit(1)
+        ).first()
+        for t in (_t, _o)
+    )
+
+
+def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> list[tuple[str, str | None, bool]]:
+    """`(path, base, in use)` of what is due; for differences (base is set) in use is False."""
+    rows = connection.execute(
+        sa.select(_g.c.path, _g.c.base).where(_g.c.due_at <= now_us).order_by(_g.c.due_at).limit(limit)
+    ).all()
+    return [(r.path, r.base, r.base is None and location_in_use(connection, r.path)) for r in rows]
+
+
+def forget_garbage(connection: sa.Connection, path: str) -> None:
+    """The files are gone, or are in use after all."""
+    connection.execute(_g.delete().where(_g.c.path == path))
+
+
+# --- idempotency ------------------------------------------------------------------------------------------------------
+
+
+def replay(connection: sa.Connection, key: str) -> Any:
+    """The result kept under a key, or None."""
+    return connection.execute(sa.select(_i.c.result).where(_i.c.key == key)).scalar()
+
+
+def remember(connection: sa.Connection, key: str, result: Any, now_us: int) -> None:
+    """Keep a result in the transaction that made it true."""
+    connection.execute(_i.insert().values(key=key, result=result, created_at=now_us))
+
+
+def forget_results(connection: sa.Connection, before_us: int) -> None:
+    """Drop results older than a moment."""
+    connection.execute(_i.delete().where(_i.c.created_at < before_us))

@@ -1,0 +1,100 @@
+"""A catalog on a real store, behind a real HTTP server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from dataos.core.clock import SystemClock
+from dataos.core.errors import fail
+from dataos.core.ids import AttemptId, RandomIds, RunId, UserId
+from dataos.governance.principals import AttemptScope, Principal
+from dataos.lakehouse import rest
+from dataos.lakehouse.catalog import Catalog
+from dataos.store import tables
+from dataos.store.database import Store, sqlite_url
+
+WAREHOUSE = "lakehouse"
+
+
+@dataclass
+class Server:
+    """A running catalog server. Tokens: `user`, or `attempt:<id>` for the view of an attempt."""
+
+    url: str
+    catalog: Catalog
+    store: Store
+    root: Path
+    requests: list[str] = field(default_factory=list[str])
+
+
+async def authenticate(request: Request) -> Principal:
+    """The test's own tokens."""
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not token:
+        raise fail("auth.missing", "this call needs a token")
+    if token.startswith("attempt:"):
+        scope = AttemptScope("public", RunId("run"), AttemptId(token.removeprefix("attempt:")))
+        return Principal(UserId("job"), attempt=scope)
+    if token != "user":
+        raise fail("auth.invalid", "unknown token")
+    return Principal(UserId("user"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(sqlite_url(tmp_path / "store.db"))
+    opened.write_sync(tables.metadata.create_all)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "ware house"  # a space: paths pass through clients unescaped
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def catalog(store: Store, root: Path) -> Iterator[Catalog]:
+    made = Catalog(store, SystemClock(), RandomIds())
+    store.write_sync(made.register_warehouse, WAREHOUSE, "uid-1", root)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(catalog: Catalog, store: Store, root: Path) -> Iterator[Server]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = FastAPI()
+    app.include_router(rest.router(catalog, authenticate), prefix="/iceberg")
+    running = Server(f"http://127.0.0.1:{port}/iceberg", catalog, store, root)
+
+    @app.middleware("http")
+    async def note(request: Request, call_next):  # noqa: ANN001, ANN202
+        answer = await call_next(request)
+        running.requests.append(f"{request.method} {request.url.path} {answer.status_code}")
+        return answer
+
+    web = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
+    thread = threading.Thread(target=lambda: asyncio.run(web.serve()), daemon=True)
+    thread.start()
+    until = time.monotonic() + 10
+    while not web.started and time.monotonic() < until:
+        time.sleep(0.01)
+    yield running
+    web.should_exit = True
+    thread.join(10)
