@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import options
+from dataos.cli import documents, options
 from dataos.cli.options import Context, File, Format, NoIcons, NoInterpolation, Recursive, Url, Workspace
 from dataos.cli.output import Output
 from dataos.client.api import Client
@@ -46,7 +46,7 @@ def validate(
     With -O json prints one object per document: {file, document, kind, name, ok, errors, warnings}.
     """
     out = options.output(output, no_icons)
-    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
     results = [_verdict_of_file(p) for p in loaded.problems]
     for document in loaded.documents:
         reading = Reading()
@@ -107,14 +107,14 @@ def plan(
 ) -> int:
     """Show what apply would do, by the same code: create, update (with the changes), unchanged, invalid."""
     out = options.output(output, no_icons)
-    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
-    documents = _ordered(loaded.documents)
+    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    ordered = _ordered(loaded.documents)
     answer = options.client(url, context).json(
-        "POST", "/api/v1/plan", body={"documents": [d.data for d in documents], "workspace": workspace}
+        "POST", "/api/v1/plan", body={"documents": [d.data for d in ordered], "workspace": workspace}
     )
     items = answer["items"]
     failed = bool(loaded.problems)
-    for document, item in zip(documents, items, strict=True):
+    for document, item in zip(ordered, items, strict=True):
         item["file"] = document.file
         item["errors"] = [document.located(Problem.from_json(e)).to_json() for e in item["errors"]]
         failed = failed or item["action"] == "invalid"
@@ -123,7 +123,7 @@ def plan(
         return ExitCode.FAILED if failed else ExitCode.OK
     options.report(out, loaded.problems, loaded.warnings)
     signs = {"create": "+", "update": "~", "unchanged": "=", "invalid": "!"}
-    for document, item in zip(documents, items, strict=True):
+    for document, item in zip(ordered, items, strict=True):
         print(f"{signs[item['action']]} {_label(document.data)}  {item['action']}")
         for change in item.get("changes", []):
             print(f"    {change['path']}: {_short(change['from'])} -> {_short(change['to'])}")
@@ -158,7 +158,7 @@ def apply(
     is 1 if any failed, 5 if --wait ran out of time.
     """
     out = options.output(output, no_icons)
-    loaded = options.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
     client = options.client(url, context)
     out.talk("apply...", "🛠")
     options.report(out, loaded.problems, loaded.warnings)

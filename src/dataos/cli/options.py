@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,11 +12,8 @@ from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.client.connections import find_connection
 from dataos.core import addresses
-from dataos.core.errors import DataOSError, ExitCode, Problem, fail
+from dataos.core.errors import Problem, fail
 from dataos.manifest import registry
-from dataos.manifest.files import dereference
-from dataos.manifest.interpolation import interpolate
-from dataos.manifest.loader import Document, load_file
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.")]
 Context = Annotated[str | None, typer.Option("--context", help="Client context to use.")]
@@ -96,75 +91,9 @@ def _types() -> list[str]:
     return [*registry.known_kinds(), *registry.LATER_KINDS]
 
 
-@dataclass
-class Loaded:
-    """What files held: documents, and problems of files or documents that could not be used."""
-
-    documents: list[Document]
-    problems: list[Problem]
-    warnings: list[Problem]
-
-
-def load(files: list[Path], recursive: bool, workspace: str | None, no_interpolation: bool) -> Loaded:
-    """Read manifests: files, or folders (with -R all `*.yaml` and `*.yml` below). Broken files become problems."""
-    loaded = Loaded([], [], [])
-    for file in _expand(files, recursive, loaded.problems):
-        try:
-            documents = load_file(file)
-        except DataOSError as error:
-            loaded.problems += error.problems
-            continue
-        for document in documents:
-            _prepare(document, file, workspace, no_interpolation, loaded)
-    return loaded
-
-
-def _prepare(document: Document, file: Path, workspace: str | None, raw: bool, loaded: Loaded) -> None:
-    own: Any = document.data.get("workspace") if isinstance(document.data, dict) else None
-    found: list[Problem] = []
-    if not raw:
-        found = interpolate(document, os.environ, str(own or workspace or "public"))
-    found += dereference(document, file.parent)
-    errors = [p for p in found if p.code in ("manifest.placeholder", "manifest.file")]
-    loaded.warnings += [p for p in found if p not in errors]
-    if errors:
-        loaded.problems += errors
-    else:
-        loaded.documents.append(document)
-
-
-def _expand(files: list[Path], recursive: bool, problems: list[Problem]) -> list[Path]:
-    found: list[Path] = []
-    for file in files:
-        if file.is_dir():
-            pattern = "**/*" if recursive else "*"
-            inside = sorted(p for p in file.glob(pattern) if p.suffix in (".yaml", ".yml") and p.is_file())
-            if not inside:
-                problems.append(
-                    Problem(
-                        "manifest.unreadable", f"{file} holds no .yaml or .yml file", hint="use -R to look into folders"
-                    )
-                )
-            found += inside
-        elif file.exists():
-            found.append(file)
-        else:
-            problems.append(Problem("manifest.unreadable", f"{file} does not exist", file=str(file)))
-    return found
-
-
 def report(out: Output, problems: list[Problem], warnings: list[Problem]) -> None:
     """Print problems and warnings for people."""
     for warning in warnings:
         out.problem(warning, warning=True)
     for problem in problems:
         out.problem(problem)
-
-
-def leave(code: int) -> None:
-    """End the command with an exit code."""
-    sys.stdout.flush()
-    raise typer.Exit(code)
-
-
-__all__ = ["ExitCode", "Loaded", "Target", "client", "leave", "load", "output", "report", "target"]

@@ -15,8 +15,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from dataos.core.errors import DataOSError, ExitCode, Problem, exit_code
 
 _START = time.monotonic()
@@ -59,6 +57,8 @@ class Output:
     def data(self, value: Any) -> None:
         """Data for a program, in the asked format."""
         if self.fmt == "yaml":
+            import yaml
+
             yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
         else:
             json.dump(value, sys.stdout, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)

@@ -8,7 +8,6 @@ import time
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from dataos.cli import options
 from dataos.cli.options import (
@@ -26,12 +25,11 @@ from dataos.cli.options import (
     Version,
     Workspace,
 )
+from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.core.addresses import display_id
 from dataos.core.errors import DataOSError, ExitCode, exit_code, fail
 from dataos.manifest import registry
-from dataos.manifest.documents import read_manifest
-from dataos.manifest.specs import Reading
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Details = Annotated[bool, typer.Option("-d", "--details", help="Everything, as YAML.")]
@@ -103,7 +101,7 @@ def _show_details(item: dict[str, Any]) -> None:
             "runtimeState": {"status": item["runtime"]},
         },
     }
-    yaml.safe_dump(shown, sys.stdout, sort_keys=False, allow_unicode=True)
+    Output("yaml").data(shown)
 
 
 @app.command("get-runtime")
@@ -231,7 +229,7 @@ def delete(
     out = options.output("table", no_icons)
     client = options.client(url, context)
     targets = (
-        _targets_of_files(manifest_file, recursive, workspace, disable_interpolation)
+        _of_files(manifest_file, recursive, workspace, disable_interpolation)
         if manifest_file
         else [_need(identifier, id, type, name, workspace, version)]
     )
@@ -257,20 +255,10 @@ def delete(
     return ExitCode.OK
 
 
-def _targets_of_files(files: list[Any], recursive: bool, workspace: str | None, raw: bool) -> list[options.Target]:
-    loaded = options.load(files, recursive, workspace, raw)
-    if loaded.problems:
-        raise DataOSError(loaded.problems)
-    found: list[options.Target] = []
-    for document in loaded.documents:
-        reading = Reading()
-        manifest = read_manifest(document.data, reading, workspace)
-        if manifest is None:
-            raise DataOSError(document.located(p) for p in reading.problems)
-        found.append(options.Target(manifest.kind.type, manifest.meta.name, manifest.workspace, manifest.version))
-    order = {"workflow": 0, "cluster": 1, "lakehouse": 2, "depot": 3}
-    found.reverse()
-    return sorted(found, key=lambda t: order.get(t.type, 9)) if len({d.file for d in loaded.documents}) > 1 else found
+def _of_files(files: list[Any], recursive: bool, workspace: str | None, raw: bool) -> list[options.Target]:
+    from dataos.cli.documents import targets  # reading manifests costs start-up time that other calls need not pay
+
+    return targets(files, recursive, workspace, raw)
 
 
 def _need(

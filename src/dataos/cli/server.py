@@ -17,7 +17,7 @@ import dataos
 from dataos.cli import options
 from dataos.cli.options import Context, Format, NoIcons, Url
 from dataos.client.connections import running_server, save_context
-from dataos.core import settings
+from dataos.core import places
 from dataos.core.errors import DataOSError, ExitCode, Problem, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -35,7 +35,7 @@ def up(
 ) -> int:
     """Start the server on this machine, log in to it and make it the active context. Safe to repeat."""
     out = options.output("table", no_icons)
-    home = settings.home_folder()
+    home = places.home_folder()
     running = _alive(home)
     if running is None:
         argv = [sys.executable, "-m", "dataos.server", "--home", str(home), "--allow", os.getcwd()]
@@ -59,7 +59,7 @@ def up(
             f"cannot read {token_file}: {error.strerror}",
             hint="`dataos admin reset-token` writes a new one",
         ) from error
-    save_context(settings.client_folder(), "local", running["url"], token, "admin")
+    save_context(places.client_folder(), "local", running["url"], token, "admin")
     out.talk(f"up...complete: {running['url']} (home {home}, context local)", "🚀")
     return ExitCode.OK
 
@@ -144,7 +144,7 @@ def down(
 ) -> int:
     """Stop the server of this machine. Jobs that run go on and are found again by the next `dataos up`."""
     out = options.output("table", no_icons)
-    home = settings.home_folder()
+    home = places.home_folder()
     body = _alive(home)
     if body is None:
         out.talk("down...nothing (no server runs on this home)", "🛑")
@@ -164,7 +164,7 @@ def down(
 def reset_token(no_icons: NoIcons = False) -> int:
     """Issue a new administrator token and revoke the old ones. Works on the machine of the server only."""
     out = options.output("table", no_icons)
-    home = settings.home_folder()
+    home = places.home_folder()
     done = subprocess.run(
         [sys.executable, "-m", "dataos.server", "--home", str(home), "--reset-token"],
         capture_output=True,
@@ -179,7 +179,7 @@ def reset_token(no_icons: NoIcons = False) -> int:
     token = (home / "keys" / "admin.token").read_text().strip()
     running = running_server(home)
     save_context(
-        settings.client_folder(), "local", running["url"] if running else "http://127.0.0.1:8080", token, "admin"
+        places.client_folder(), "local", running["url"] if running else "http://127.0.0.1:8080", token, "admin"
     )
     out.talk(f"reset-token...complete: written to {home / 'keys' / 'admin.token'} and context local", "🔑")
     return ExitCode.OK

@@ -1,5 +1,7 @@
-"""All commands: words, where they live, their flags. Read before Typer is imported, so that only one command's module
-is loaded, and so that flags may stand before the command's words (ch01 8.1). A test keeps it equal to the Typer program.
+"""All commands: words, where they live, their flags.
+
+Read before Typer is imported, so that only one command's module is loaded, and so that flags may stand before the
+command's words (ch01 8.1). A test keeps it equal to the Typer program.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataos.core import settings
+from dataos.core import places
 from dataos.core.errors import DataOSError, fail
-from dataos.core.logs import Secret
+from dataos.core.secrecy import Secret
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def find_connection(
 ) -> Connection:
     """The connection to use. Raises DataOSError `auth.missing` listing the places tried, in order."""
     env = os.environ if environ is None else environ
-    folder = settings.client_folder(env)
+    folder = places.client_folder(env)
     tried: list[str] = []
     if context:
         return _from_context(folder, context)
@@ -56,7 +56,7 @@ def find_connection(
     active = _active(folder)
     if active:
         found = _from_context(folder, active)
-        running = _running(settings.home_folder(env)) if active == "local" else None
+        running = _running(places.home_folder(env)) if active == "local" else None
         return Connection(str(running["url"]), found.token, found.source, active) if running else found
     tried.append(f"the active context in {folder} (none)")
     raise fail(

@@ -18,7 +18,7 @@ from dataos.manifest.documents import Manifest, read_manifest
 from dataos.manifest.specs import Reading
 from dataos.store import tables
 from dataos.store.database import Store
-from dataos.store.work import Lease
+from dataos.store.work import Lease, StaleLease
 
 _log = logs.get(__name__)
 _r = tables.resources
@@ -90,6 +90,8 @@ class ResourceUnits:
             return await self._delete(controller, view)
         try:
             observed = await controller.reconcile(view)
+        except StaleLease:
+            raise
         except DataOSError as error:
             _log.warning("resource failed", resource=view.manifest.id, code=error.problem.code, error=str(error))
             observed = Observed(
@@ -99,6 +101,12 @@ class ResourceUnits:
                 info=error.problem.message,
                 state=dict(row.state),
                 again_s=error.problem.retry or _RETRY_S,
+            )
+        except Exception as error:  # noqa: BLE001 - named boundary: a controller's bug becomes a visible state
+            _log.error("controller crashed", resource=view.manifest.id, exc_info=error)
+            info = f"internal failure ({type(error).__name__}): see the server's log"
+            observed = Observed(
+                status="error", stage="error", processed=0, info=info, state=dict(row.state), again_s=_RETRY_S
             )
         await self._store.write(self._write, view, observed, lease)
         return observed.again_s

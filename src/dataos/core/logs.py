@@ -9,27 +9,6 @@ from typing import TextIO
 import structlog
 
 
-class Secret:
-    """A value that never shows itself: repr, str and format print a mask; `reveal()` is greppable."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself. Call as late as possible and never log the result."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(****)"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return "****"
-
-
 def configure(*, json: bool, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Set up structlog and route the standard library's loggers through the same renderer."""
     shared: list[structlog.types.Processor] = [

@@ -109,18 +109,6 @@ class Settings(_Area):
     )
 
 
-def home_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """`DATAOS_HOME`, else `~/.dataos/server`."""
-    env = os.environ if environ is None else environ
-    return Path(env.get("DATAOS_HOME") or Path.home() / ".dataos" / "server").expanduser().absolute()
-
-
-def client_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """`DATAOS_CONFIG_DIRECTORY`, else `~/.dataos` (ch01 8.2)."""
-    env = os.environ if environ is None else environ
-    return Path(env.get("DATAOS_CONFIG_DIRECTORY") or Path.home() / ".dataos").expanduser().absolute()
-
-
 def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Merge all sources into Settings. Raises DataOSError `settings.invalid` listing every fault at once."""
     merged: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
@@ -101,6 +101,7 @@ class FileDepot(Protocol):
         ...
 
 
+@runtime_checkable
 class Attachable(Protocol):
     """The ability of depots that the embedded SQL engine can attach."""
 

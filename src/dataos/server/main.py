@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 
 import dataos
-from dataos.core import logs, settings
+from dataos.core import logs, places, settings
 from dataos.core.clock import SystemClock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
     parser.add_argument("--report-fd", type=int)
     parser.add_argument("--reset-token", action="store_true")
     options = parser.parse_args(argv)
-    home = Home((options.home or settings.home_folder()).expanduser().absolute())
+    home = Home((options.home or places.home_folder()).expanduser().absolute())
     try:
         if options.reset_token:
             return _reset_token(home)

@@ -9,7 +9,7 @@ import pytest
 from dataos.core.bell import Bell
 from dataos.core.clock import ManualClock, from_us, rfc3339, to_us
 from dataos.core.ids import RandomIds, SeededIds
-from dataos.core.logs import Secret
+from dataos.core.secrecy import Secret
 
 
 def test_a_ring_before_the_wait_is_not_lost_and_counts_once():

@@ -19,7 +19,7 @@ from dataos.cli import manifests, options, server
 from dataos.cli.demo import register
 from dataos.cli.output import Output
 from dataos.client import api
-from dataos.core import settings
+from dataos.core import places
 from dataos.core.errors import ExitCode, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -66,7 +66,7 @@ def demo(
     if story != "flights":
         raise fail("usage.demo", f"there is no demo `{story}`", hint="demos: flights")
     out = options.output("table", no_icons)
-    state = settings.client_folder() / "demos" / "flights.json"
+    state = places.client_folder() / "demos" / "flights.json"
     if stop:
         stopped = register.stop(state)
         out.talk(f"register...{'stopped' if stopped else 'nothing'}", "🛑")
@@ -101,7 +101,7 @@ def _data() -> Path:
 
 def _copy_files(data: Path) -> Path:
     """Raw files into the home's own `files/`, which every manifest may name."""
-    folder = settings.home_folder() / "files" / "flights"
+    folder = places.home_folder() / "files" / "flights"
     for name in ("flights.csv.zip", "weather.csv", "airports.csv"):
         target = folder / "raw" / name
         target.parent.mkdir(parents=True, exist_ok=True)

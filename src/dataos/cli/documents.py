@@ -1,0 +1,90 @@
+"""Manifest files as the commands read them: loaded, variables filled in, referenced files inlined."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataos.cli.options import Target
+from dataos.core.errors import DataOSError, Problem
+from dataos.manifest.documents import read_manifest
+from dataos.manifest.files import dereference
+from dataos.manifest.interpolation import interpolate
+from dataos.manifest.loader import Document, load_file
+from dataos.manifest.specs import Reading
+
+
+@dataclass
+class Loaded:
+    """What files held: documents, and problems of files or documents that could not be used."""
+
+    documents: list[Document]
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def load(files: list[Path], recursive: bool, workspace: str | None, no_interpolation: bool) -> Loaded:
+    """Read manifests: files, or folders (with -R all `*.yaml` and `*.yml` below). Broken files become problems."""
+    loaded = Loaded([], [], [])
+    for file in _expand(files, recursive, loaded.problems):
+        try:
+            documents = load_file(file)
+        except DataOSError as error:
+            loaded.problems += error.problems
+            continue
+        for document in documents:
+            _prepare(document, file, workspace, no_interpolation, loaded)
+    return loaded
+
+
+def _prepare(document: Document, file: Path, workspace: str | None, raw: bool, loaded: Loaded) -> None:
+    own: Any = document.data.get("workspace") if isinstance(document.data, dict) else None
+    found: list[Problem] = []
+    if not raw:
+        found = interpolate(document, os.environ, str(own or workspace or "public"))
+    found += dereference(document, file.parent)
+    errors = [p for p in found if p.code in ("manifest.placeholder", "manifest.file")]
+    loaded.warnings += [p for p in found if p not in errors]
+    if errors:
+        loaded.problems += errors
+    else:
+        loaded.documents.append(document)
+
+
+def _expand(files: list[Path], recursive: bool, problems: list[Problem]) -> list[Path]:
+    found: list[Path] = []
+    for file in files:
+        if file.is_dir():
+            pattern = "**/*" if recursive else "*"
+            inside = sorted(p for p in file.glob(pattern) if p.suffix in (".yaml", ".yml") and p.is_file())
+            if not inside:
+                problems.append(
+                    Problem(
+                        "manifest.unreadable", f"{file} holds no .yaml or .yml file", hint="use -R to look into folders"
+                    )
+                )
+            found += inside
+        elif file.exists():
+            found.append(file)
+        else:
+            problems.append(Problem("manifest.unreadable", f"{file} does not exist", file=str(file)))
+    return found
+
+
+def targets(files: list[Path], recursive: bool, workspace: str | None, raw: bool) -> list[Target]:
+    """The Resources that files declare, in the order in which they can be deleted."""
+    loaded = load(files, recursive, workspace, raw)
+    if loaded.problems:
+        raise DataOSError(loaded.problems)
+    found: list[Target] = []
+    for document in loaded.documents:
+        reading = Reading()
+        manifest = read_manifest(document.data, reading, workspace)
+        if manifest is None:
+            raise DataOSError(document.located(p) for p in reading.problems)
+        found.append(Target(manifest.kind.type, manifest.meta.name, manifest.workspace, manifest.version))
+    order = {"workflow": 0, "cluster": 1, "lakehouse": 2, "depot": 3}
+    found.reverse()
+    return sorted(found, key=lambda t: order.get(t.type, 9)) if len({d.file for d in loaded.documents}) > 1 else found
