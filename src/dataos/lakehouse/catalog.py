@@ -271,10 +271,11 @@ class Catalog:
         rows.namespace(connection, view, request.ref.warehouse, request.ref.namespace)
         if rows.pointer(connection, view, request.ref) is not None:
             raise _exists(request.ref)
-        if request.location is None:
-            folder = f"{namespaces.folder(request.ref.name)}-{self.ids.uid().replace('-', '')[:12]}"
-            return f"{_namespace_location(root, request.ref.namespace)}/{folder}"
-        location = request.location.rstrip("/")
+        home = _namespace_location(root, request.ref.namespace)
+        location = (request.location or "").rstrip("/")
+        # a location derived from the namespace's: a table made again would find the files of the dropped one
+        if location in ("", f"{home}/{request.ref.name}"):
+            return f"{home}/{namespaces.folder(request.ref.name)}-{self.ids.uid().replace('-', '')[:12]}"
         if not contains(root, location) or contains(location, root):
             raise fail(
                 "iceberg.invalid",

