@@ -63,7 +63,7 @@ def _call(module: object, command: table.Command, argv: list[str]) -> int:
     except typer.Abort:
         return 130
     except usage_error as error:
-        text = error.format_message() if hasattr(error, "format_message") else str(error)  # pyright: ignore
+        text = error.format_message() if hasattr(error, "format_message") else str(error)  # pyright: ignore[reportAttributeAccessIssue]
         print(f"dataos {' '.join(path)}: {text}\nsee: dataos {' '.join(path)} --help", file=sys.stderr)
         return ExitCode.USAGE
     return int(result) if isinstance(result, int) else ExitCode.OK

@@ -106,7 +106,7 @@ class Identifier:
 def parse_identifier(text: str, types: Iterable[str], canonical: Callable[[str], str]) -> Identifier:
     """Read any identifier spelling of ch01 4.2 (`|`, box or `:` separators, both orders, extra cells).
 
-    `types` are the known type names, `canonical` folds a spelling to one of them. Raises DataOSError `usage.identifier`.
+    `types` are the known type names, `canonical` folds a spelling to one of them. Raises `usage.identifier`.
     """
     known = set(types)
     separator = "|" if ("|" in text or "│" in text) else ":"

@@ -243,6 +243,7 @@ class JobUnits:
         env = environment.standard(
             manifest, job.runnable, "workflow", RunId(run.id), run_as, run.uid, resource.stamp, self._fqdn
         )
+        env["DATAOS_RUN_ATTEMPT"] = str(row.attempt)
         await self._attempts.launch(request, job.runnable, env, lease)
 
     def _also(

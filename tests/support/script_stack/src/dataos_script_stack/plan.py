@@ -22,7 +22,10 @@ class ScriptPlanner:
         """The source goes in as a file; the path is where the runner shows RUNNABLE_ARTIFACT_DIR."""
         spec = read(attempt.job.stack_spec, Reading(), ())
         assert isinstance(spec, ScriptSpec)
-        starter = "import os, runpy, sys; sys.argv[0:1] = []; sys.argv[0] = os.environ['RUNNABLE_ARTIFACT_DIR'] + '/script.py'; runpy.run_path(sys.argv[0], run_name='__main__')"  # noqa: E501
+        starter = (
+            "import os, runpy, sys; file = os.environ['RUNNABLE_ARTIFACT_DIR'] + '/script.py'; "
+            "sys.argv[:2] = [file]; runpy.run_path(file, run_name='__main__')"
+        )
         launch = Launch(
             argv=(sys.executable, "-u", "-c", starter, "script", *spec.arguments),
             isolation=Isolation.USER,

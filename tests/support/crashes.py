@@ -1,0 +1,65 @@
+"""Servers that kill themselves (SIGKILL) at a named point, and what must be true after the next start."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from typing import Any
+
+from support.server import Installation, alive, wait_until
+
+# In its command line this process names dataos.server, as a real one does.
+_PROGRAM = """
+import os, signal, sys
+from dataos.server.main import main
+point, nth = sys.argv[1], int(sys.argv[2])
+seen = 0
+def checkpoint(name):
+    global seen
+    if name == point:
+        seen += 1
+        if seen == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(main(sys.argv[3:], checkpoint))
+"""
+
+
+def start_until(made: Installation, point: str, nth: int = 1) -> int:
+    """Start a server that dies when it reaches `point` for the `nth` time. Returns its pid once it is up (or dead)."""
+    (made.home / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+    read_end, write_end = os.pipe()
+    with open(made.home / "logs" / "server.log", "ab") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-c", _PROGRAM, point, str(nth), "--home", str(made.home), "--port", "0",
+                "--allow", str(made.work), "--report-fd", str(write_end),
+            ],
+            stdout=log, stderr=log, env=made.env, pass_fds=(write_end,), cwd=made.work, start_new_session=True,
+        )  # fmt: skip
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        select.select([pipe], [], [], 30)
+        line = pipe.readline()
+    if line:
+        body: dict[str, Any] = json.loads(line)
+        assert "errors" not in body, body
+        made.ok("up")
+    return process.pid
+
+
+def wait_dead(pid: int, timeout: float = 30.0) -> None:
+    """Wait until the server has killed itself."""
+
+    def dead() -> bool:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return True
+        return not alive(pid)
+
+    wait_until(dead, timeout, "the server's death")
+    time.sleep(0.05)
