@@ -5,6 +5,7 @@ Used by the shim and, to clear up after a dead one, by the server: standard libr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -12,6 +13,7 @@ import time
 from dataos.processes import trees
 
 _DEPTH = 256
+_PREFIX = "dataos-"
 
 
 class MemoryGroup:
@@ -89,6 +91,23 @@ class MemoryGroup:
                 time.sleep(0.01)
             else:
                 return
+
+
+def group_name() -> str:
+    """Name of the calling shim's group; tells whose it is, so that one left by a dead shim can be swept."""
+    return f"{_PREFIX}{os.getpid()}-{trees.start_time(os.getpid())}"
+
+
+def sweep_groups() -> None:
+    """Remove empty groups whose shim is dead. Those that still have processes stay: the kernel refuses."""
+    for parent in _parents():
+        for name in os.listdir(parent):
+            pid, _, started = name.removeprefix(_PREFIX).partition("-")
+            if not name.startswith(_PREFIX) or not (pid.isdigit() and started.isdigit()):
+                continue
+            if trees.start_time(int(pid)) != int(started):
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(parent, name))
 
 
 def _parents() -> list[str]:

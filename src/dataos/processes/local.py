@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
-from dataos.processes import folders, logfiles, records, sandbox, trees, watches
+from dataos.processes import folders, limits, logfiles, records, sandbox, trees, watches
 from dataos.processes import shim as shim_program
 from dataos.processes.ports import Isolation, Launch, Observation, Phase
 
@@ -115,6 +115,7 @@ class LocalRunner:
                 found.append(key)
             elif state.phase is Phase.LOST:
                 await self._run(folders.bury, self._root, key)
+        await self._run(limits.sweep_groups)
         return found
 
     async def stop(self, key: str, grace_s: float) -> None:

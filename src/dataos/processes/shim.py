@@ -79,9 +79,7 @@ class Supervisor:
         if records.read(self._folder, records.STOP) is not None:
             self._record(None, "stopped", started_at)
             return
-        self._group = limits.MemoryGroup.make(
-            f"dataos-{os.getpid()}-{self._identity['start_time']}", int(self._launch["memory_bytes"])
-        )
+        self._group = limits.MemoryGroup.make(limits.group_name(), int(self._launch["memory_bytes"]))
         if self._prctl is not None:
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
         try:

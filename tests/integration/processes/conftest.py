@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from dataos.core.clock import SystemClock
-from dataos.processes import sandbox
+from dataos.processes import sandbox, trees
 from dataos.processes.local import LocalRunner
 from dataos.processes.ports import Isolation, Launch, Observation, Phase
 
@@ -102,3 +103,20 @@ async def text_in_log(runner: LocalRunner, key: str, text: bytes, within_s: floa
         assert time.monotonic() < deadline, log
         await asyncio.sleep(0.01)
     return log
+
+
+def unique_seconds() -> str:
+    """A long time to sleep that nobody else sleeps: by it `sleepers` finds what a test started."""
+    return f"{random.randint(10_000, 99_999_999)}.25"
+
+
+def sleepers(seconds: str) -> list[int]:
+    """Living processes `sleep <seconds>` on this machine."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode() and trees.start_time(int(path.parent.name)):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

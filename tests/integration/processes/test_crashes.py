@@ -13,10 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from dataos.processes import folders, records, trees
+from dataos.processes import folders, limits, records, trees
 from dataos.processes.ports import Phase
 from integration.processes import serverlike
-from integration.processes.conftest import MODES, Home, eventually, python, shell, text_in_log, until
+from integration.processes.conftest import (
+    MODES,
+    Home,
+    eventually,
+    python,
+    shell,
+    sleepers,
+    text_in_log,
+    unique_seconds,
+    until,
+)
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
@@ -157,61 +167,61 @@ def test_a_runner_that_is_closed_leaves_its_jobs_to_the_next(home: Home, mode: s
 TREE = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-subprocess.Popen(["sleep", "654.75"], start_new_session=True)
-subprocess.Popen(["sleep", "654.75"])
+subprocess.Popen(["sleep", "LONG"], start_new_session=True)
+subprocess.Popen(["sleep", "LONG"])
 print("up")
-time.sleep(654.75)
+time.sleep(600)
 """
 
 
-def sleepers() -> list[int]:
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"sleep\x00654.75") and trees.start_time(int(path.parent.name)):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 def test_a_killed_shim_means_lost_and_takes_its_tree_along(home: Home, mode: str):
+    long = unique_seconds()
+
     async def story():
         async with home.runner(mode) as runner:
             heard = asyncio.Event()
             runner.on_change(lambda key: heard.set())
-            await runner.start("k", python(TREE, env={"T": "canary"}, files={"secret/t": b"canary"}))
+            await runner.start(
+                "k", python(TREE.replace("LONG", long), env={"T": "canary"}, files={"secret/t": b"canary"})
+            )
             await text_in_log(runner, "k", b"up")
-            await eventually(lambda: len(sleepers()) == 2)
-            os.kill(_shim(home, "k"), signal.SIGKILL)
+            await eventually(lambda: len(sleepers(long)) == 2)
+            record = json.loads((home.work / "k" / "shim.json").read_text())
+            assert record["group"] is None or os.path.isdir(record["group"])
+            os.kill(record["pid"], signal.SIGKILL)
             await asyncio.wait_for(heard.wait(), 20)
             seen = await runner.observe("k")
             assert (seen.phase, seen.exit_code) == (Phase.LOST, None)
             assert "supervisor" in seen.reason
-            await eventually(lambda: sleepers() == [])
-            await runner.start("k", python(TREE))  # a lost key is not started again
+            await eventually(lambda: sleepers(long) == [])
+            await runner.start("k", python(TREE.replace("LONG", long)))  # a lost key is not started again
             assert (await runner.observe("k")).phase is Phase.LOST
             assert b"canary" not in b"".join(p.read_bytes() for p in (home.work / "k").rglob("*") if p.is_file())
-            assert _groups() == []
+            assert record["group"] is None or not os.path.exists(record["group"])
 
     asyncio.run(story())
 
 
 def test_a_shim_killed_while_no_server_lives_is_found_lost_by_the_next(home: Home, mode: str):
+    long = unique_seconds()
+
     async def first():
         async with home.runner(mode) as runner:
-            await runner.start("k", python(TREE))
+            await runner.start("k", python(TREE.replace("LONG", long)))
             await text_in_log(runner, "k", b"up")
 
     async def second():
         async with home.runner(mode) as runner:
             assert await runner.adopt() == []
             assert (await runner.observe("k")).phase is Phase.LOST
-            assert sleepers() == []
+            assert sleepers(long) == []
 
     asyncio.run(first())
-    os.kill(_shim(home, "k"), signal.SIGKILL)
-    time.sleep(0.1)
+    record = json.loads((home.work / "k" / "shim.json").read_text())
+    os.kill(record["pid"], signal.SIGKILL)
+    asyncio.run(eventually(lambda: trees.start_time(record["child_pid"]) == 0))  # with nobody to see to it
+    if mode == "required":
+        asyncio.run(eventually(lambda: sleepers(long) == []))
     asyncio.run(second())
 
 
@@ -343,5 +353,18 @@ def _shim(home: Home, key: str) -> int:
     return int(json.loads((home.work / key / "shim.json").read_text())["pid"])
 
 
-def _groups() -> list[str]:
-    return [str(path) for path in Path("/sys/fs/cgroup").glob("**/dataos-[0-9]*")]
+def test_a_memory_group_that_a_dead_shim_left_is_swept(home: Home, mode: str):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    group = limits.MemoryGroup.make(f"dataos-{dead.pid}-1", 1 << 30)
+    if group is None:
+        pytest.skip("no memory groups can be made here")
+
+    async def story():
+        async with home.runner(mode) as runner:
+            await runner.start("k", shell("sleep 0.5"))
+            await runner.adopt()
+            assert not os.path.exists(group.path)
+            assert (await until(runner, "k")).exit_code == 0
+
+    asyncio.run(story())

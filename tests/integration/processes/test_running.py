@@ -15,9 +15,18 @@ from pathlib import Path
 import pytest
 
 from dataos.core.errors import DataOSError
-from dataos.processes import trees
 from dataos.processes.ports import Isolation, Launch, Mount, Phase
-from integration.processes.conftest import MODES, Home, eventually, python, shell, text_in_log, until
+from integration.processes.conftest import (
+    MODES,
+    Home,
+    eventually,
+    python,
+    shell,
+    sleepers,
+    text_in_log,
+    unique_seconds,
+    until,
+)
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
@@ -149,26 +158,22 @@ def test_stop_asks_first_and_kills_after_the_grace(home: Home, mode: str):
 
 
 def test_nothing_of_a_tree_survives_the_program(home: Home, mode: str):
-    code = "(setsid sleep 987.25 &) ; (sleep 987.25 & sleep 987.25) & setsid -f sh -c 'trap \"\" TERM; sleep 987.25'"
+    long = unique_seconds()
+    code = f"(setsid sleep {long} &) ; (sleep {long} & sleep {long}) & setsid -f sh -c 'trap \"\" TERM; sleep {long}'"
 
     async def story():
         async with home.runner(mode) as runner:
             await runner.start("ends", shell(f"{code}; sleep 0.3; exit 0"))
             await until(runner, "ends")
-            assert _sleepers() == []
-            await runner.start("stopped", shell(f"{code}; echo up; sleep 987.25"))
+            assert sleepers(long) == []
+            await runner.start("stopped", shell(f"{code}; echo up; sleep {long}"))
             await text_in_log(runner, "stopped", b"up")
-            await eventually(lambda: len(_sleepers()) >= 4)
+            await eventually(lambda: len(sleepers(long)) >= 4)
             await runner.stop("stopped", 0.1)
             await until(runner, "stopped")
-            assert _sleepers() == []
+            assert sleepers(long) == []
 
     asyncio.run(story())
-
-
-def _sleepers() -> list[int]:
-    lines = {int(p.parent.name): _read(p) for p in Path("/proc").glob("[0-9]*/cmdline")}
-    return [pid for pid, line in lines.items() if line.startswith(b"sleep\0" + b"987.25") and trees.start_time(pid)]
 
 
 def test_a_timeout_ends_the_program(home: Home, mode: str):
@@ -353,12 +358,14 @@ for _ in range(3000):
 
 
 def test_a_running_program_is_removed_with_its_files(home: Home, mode: str):
+    long = unique_seconds()
+
     async def story():
         async with home.runner(mode) as runner:
-            await runner.start("k", shell("trap '' TERM; echo up; sleep 987.25"))
+            await runner.start("k", shell(f"trap '' TERM; echo up; sleep {long}"))
             await text_in_log(runner, "k", b"up")
             await runner.remove("k")
-            assert _sleepers() == []
+            assert sleepers(long) == []
             assert await runner.keys() == []
 
     asyncio.run(story())
