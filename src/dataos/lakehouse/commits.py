@@ -19,8 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from pyiceberg import exceptions
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.serializers import TableMetadataUtil
-from pyiceberg.table.metadata import TableMetadata, TableMetadataV1, new_table_metadata
+from pyiceberg.table.metadata import TableMetadata, TableMetadataUtil, TableMetadataV1, new_table_metadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import (
@@ -208,7 +207,9 @@ class Commits:
             snapshot = manifests.reapply(self._files, held, snapshots, current, self._new_uuid())
             updates = (
                 AddSnapshotUpdate(snapshot=snapshot),
-                SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=snapshot.snapshot_id),
+                SetSnapshotRefUpdate.model_validate(
+                    {"ref-name": "main", "type": "branch", "snapshot-id": snapshot.snapshot_id}
+                ),
             )
             metadata = update_table_metadata(current, updates, metadata_location=base.metadata_location)
         return self._write(metadata, _version(base.metadata_location) + 1, True)

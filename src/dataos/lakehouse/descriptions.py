@@ -95,12 +95,16 @@ def type_text(kind: Any) -> str:
 
 
 def _spec_text(metadata: dict[str, Any], schema: dict[str, Any]) -> str:
-    specs = metadata.get("partition-specs") or [{"spec-id": 0, "fields": metadata.get("partition-spec", [])}]
+    specs: list[dict[str, Any]] = metadata.get("partition-specs") or [
+        {"spec-id": 0, "fields": metadata.get("partition-spec", [])}
+    ]
     spec = next((s for s in specs if s.get("spec-id", 0) == metadata.get("default-spec-id", 0)), specs[-1])
     names = _names(schema)
     parts: list[str] = []
-    for part in spec["fields"]:
-        source = part.get("source-id") if "source-id" in part else (part.get("source-ids") or [None])[0]
+    fields: list[dict[str, Any]] = spec["fields"]
+    for part in fields:
+        sources: list[int] = part.get("source-ids") or [part["source-id"]]
+        source = sources[0]
         name = names.get(source, f"#{source}")
         transform = part["transform"]
         if transform != "void":

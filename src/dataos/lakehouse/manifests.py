@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.manifest import (
@@ -130,14 +130,16 @@ def reapply(
         Summary(Operation.APPEND, **collector.build(), **kept),
         parent.summary.additional_properties if parent and parent.summary else None,
     )
-    return Snapshot(
-        snapshot_id=newest.snapshot_id,
-        parent_snapshot_id=parent.snapshot_id if parent else None,
-        sequence_number=sequence_number,
-        timestamp_ms=max(newest.timestamp_ms, base.last_updated_ms),
-        manifest_list=manifest_list,
-        summary=summary,
-        schema_id=base.current_schema_id,
+    return Snapshot.model_validate(
+        {
+            "snapshot-id": newest.snapshot_id,
+            "parent-snapshot-id": parent.snapshot_id if parent else None,
+            "sequence-number": sequence_number,
+            "timestamp-ms": max(newest.timestamp_ms, base.last_updated_ms),
+            "manifest-list": manifest_list,
+            "summary": summary,
+            "schema-id": base.current_schema_id,
+        }
     )
 
 
@@ -222,7 +224,7 @@ class _Input(InputFile):
         return True
 
     def open(self, seekable: bool = True) -> InputStream:
-        return io.BytesIO(self._files.read(self.location))
+        return cast("InputStream", io.BytesIO(self._files.read(self.location)))
 
 
 class _Output(OutputFile):
@@ -241,7 +243,7 @@ class _Output(OutputFile):
         return _Input(self._files, self.location)
 
     def create(self, overwrite: bool = False) -> OutputStream:
-        return _Draft(self)
+        return cast("OutputStream", _Draft(self))
 
     def finish(self, content: bytes) -> None:
         self._size = len(content)

@@ -160,8 +160,8 @@ class _Routes:
         name = namespaces.from_path(namespace)
         _, view = await self._enter(request, "namespace.read", warehouse, name)
         properties = await self._catalog.load_namespace(view, warehouse, name)
-        # Sail derives a new table's location from this one, and writes a CTAS there whatever the catalog answers: a fresh
-        # folder each time keeps a table that is made again from the files of the dropped one
+        # Sail derives a new table's location from this one, and writes a CTAS there whatever the catalog answers:
+        # a fresh folder each time keeps a table that is made again from the files of the dropped one
         properties["location"] += f"/{self._catalog.ids.uid().replace('-', '')[:12]}"
         return JSONResponse({"namespace": list(namespaces.split(name)), "properties": properties})
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
@@ -31,6 +32,9 @@ _i = tables.iceberg_idempotency
 
 # Sail percent-encodes the rest in the file names it commits; PyIceberg and DuckDB take names as they are.
 _LOCATION = re.compile(r"(/[A-Za-z0-9_.=+@,-]+)+")
+
+
+_HOUR_US = 3600 * 1_000_000
 
 
 class MovedError(Exception):
@@ -340,7 +344,7 @@ def swap(connection: sa.Connection, ref: TableRef, base: str | None, new: Pointe
                     updated_at=now_us,
                 )
             )
-        except sa.exc.IntegrityError as error:  # PostgreSQL: another writer inserted it in between
+        except IntegrityError as error:  # PostgreSQL: another writer inserted it in between
             raise MovedError(str(ref)) from error
         return
     at_base = (*_same(_t, ref), _t.c.metadata_location == base)
@@ -393,7 +397,7 @@ def _hold(connection: sa.Connection, view: AttemptView, change: Change, now_us: 
         return
     try:
         connection.execute(_o.insert().values(attempt_id=view.attempt_id, **_key(change.ref), **values))
-    except sa.exc.IntegrityError as error:
+    except IntegrityError as error:
         raise MovedError(str(change.ref)) from error
 
 
@@ -421,28 +425,30 @@ def add_garbage(connection: sa.Connection, path: str, base: str | None, due_us: 
 
 def location_in_use(connection: sa.Connection, location: str) -> bool:
     """True if a living table, published or held, keeps files at, above or below `location`."""
-    return any(
-        connection.execute(
-            sa.select(t.c.name)
-            .where(
-                sa.or_(
-                    t.c.location == location,
-                    sa.func.substr(t.c.location, 1, len(location) + 1) == location + "/",
-                    sa.func.substr(sa.literal(location), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/",
-                )
-            )
-            .limit(1)
-        ).first()
-        for t in (_t, _o)
-    )
+    return _uses(connection, _t, location) or _uses(connection, _o, location)
 
 
-def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> list[tuple[str, str | None, bool]]:
-    """`(path, base, in use)` of what is due; for differences (base is set) in use is False."""
+def _uses(connection: sa.Connection, t: sa.Table, location: str) -> bool:
+    below = sa.func.substr(t.c.location, 1, len(location) + 1) == location + "/"
+    above = sa.func.substr(sa.literal(location), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/"
+    query = sa.select(t.c.name).where(sa.or_(t.c.location == location, below, above)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> list[tuple[str, str | None]]:
+    """Take `(path, base)` of what is due and used by nobody; forgets what a table lives in, puts off what is held."""
     rows = connection.execute(
         sa.select(_g.c.path, _g.c.base).where(_g.c.due_at <= now_us).order_by(_g.c.due_at).limit(limit)
     ).all()
-    return [(r.path, r.base, r.base is None and location_in_use(connection, r.path)) for r in rows]
+    found: list[tuple[str, str | None]] = []
+    for row in rows:
+        if row.base is None and _uses(connection, _t, row.path):
+            forget_garbage(connection, row.path)
+        elif row.base is None and _uses(connection, _o, row.path):
+            connection.execute(_g.update().where(_g.c.path == row.path).values(due_at=now_us + _HOUR_US))
+        else:
+            found.append((row.path, row.base))
+    return found
 
 
 def forget_garbage(connection: sa.Connection, path: str) -> None:

@@ -251,11 +251,11 @@ async def collect_garbage(catalog: Catalog) -> int:
     now = catalog.clock.now_us()
     done = 0
     while True:
-        due = await catalog.store.read(rows.due_garbage, now)
-        for path, base, in_use in due:
+        due = await catalog.store.write(rows.due_garbage, now)
+        for path, base in due:
             if base is not None:
                 await catalog.work(_delete_difference, catalog, path, base)
-            elif not in_use:
+            else:
                 await catalog.work(catalog.files.delete_folder, path)
             await catalog.store.write(rows.forget_garbage, path)
             done += 1

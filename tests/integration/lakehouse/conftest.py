@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,39 +15,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from dataos.core.clock import SystemClock
-from dataos.core.errors import fail
-from dataos.core.ids import AttemptId, RandomIds, RunId, UserId
-from dataos.governance.principals import AttemptScope, Principal
+from dataos.core.ids import RandomIds
 from dataos.lakehouse import rest
 from dataos.lakehouse.catalog import Catalog
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
-
-WAREHOUSE = "lakehouse"
-
-
-@dataclass
-class Server:
-    """A running catalog server. Tokens: `user`, or `attempt:<id>` for the view of an attempt."""
-
-    url: str
-    catalog: Catalog
-    store: Store
-    root: Path
-    requests: list[str] = field(default_factory=list[str])
-
-
-async def authenticate(request: Request) -> Principal:
-    """The test's own tokens."""
-    token = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not token:
-        raise fail("auth.missing", "this call needs a token")
-    if token.startswith("attempt:"):
-        scope = AttemptScope("public", RunId("run"), AttemptId(token.removeprefix("attempt:")))
-        return Principal(UserId("job"), attempt=scope)
-    if token != "user":
-        raise fail("auth.invalid", "unknown token")
-    return Principal(UserId("user"))
+from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, rows
 
 
 @pytest.fixture
@@ -84,7 +56,7 @@ def server(catalog: Catalog, store: Store, root: Path) -> Iterator[Server]:
     running = Server(f"http://127.0.0.1:{port}/iceberg", catalog, store, root)
 
     @app.middleware("http")
-    async def note(request: Request, call_next):  # noqa: ANN001, ANN202
+    async def note(request: Request, call_next):
         answer = await call_next(request)
         running.requests.append(f"{request.method} {request.url.path} {answer.status_code}")
         return answer
@@ -98,3 +70,12 @@ def server(catalog: Catalog, store: Store, root: Path) -> Iterator[Server]:
     yield running
     web.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def orders(server: Server) -> str:
+    """A published table sales.orders with ids 1 and 2."""
+    user = client(server)
+    user.create_namespace("sales")
+    user.create_table("sales.orders", rows().schema).append(rows(1, 2))
+    return "sales.orders"
