@@ -328,7 +328,7 @@ class Resources:
     def _request_rerun(self, connection: sa.Connection, uid: str, state: dict[str, Any], now: int) -> None:
         """Ask the controller for one more run: it sees a counter in its state, not an event."""
         wanted = {**state, "reruns": int(state.get("reruns", 0)) + 1}
-        connection.execute(_r.update().where(_r.c.uid == uid).values(state=wanted))
+        connection.execute(_r.update().where(_r.c.uid == uid).values(state=wanted, status="pending"))
         work.wake(connection, f"resource:{uid}", now)
 
     # --- delete -----------------------------------------------------------------------------------------------------

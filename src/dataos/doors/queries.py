@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
@@ -26,8 +26,9 @@ class QueryBody(BaseModel):
     sql: str = Field(description="One statement in Trino dialect.", max_length=4 << 20)
     catalog: str | None = Field(default=None, description="Default catalog: a Depot.")
     schema_: str | None = Field(default=None, alias="schema", description="Default schema: a collection.")
-    maxRows: int | None = Field(default=None, ge=1, description="Most rows to return.")  # noqa: N815
-    timeoutS: float | None = Field(default=None, gt=0, description="Longest run time (seconds).")  # noqa: N815
+    cluster: str | None = Field(default=None, description="The Cluster to ask; default `miniature`.")
+    maxRows: int | None = Field(default=None, ge=1, description="Most rows to return.")
+    timeoutS: float | None = Field(default=None, gt=0, description="Longest run time (seconds).")
 
 
 class InputBody(BaseModel):
@@ -37,8 +38,10 @@ class InputBody(BaseModel):
     address: str = Field(description="dataos://depot:collection/dataset")
 
 
-def router(gateway: Gateway, authenticate: Callable[[Request], Awaitable[Principal]]) -> APIRouter:
-    """Routes of the gateway."""
+def router(
+    gateways: Callable[[str | None], Gateway], authenticate: Callable[[Request], Awaitable[Principal]]
+) -> APIRouter:
+    """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one)."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 
     @api.post("/query")
@@ -53,7 +56,7 @@ def router(gateway: Gateway, authenticate: Callable[[Request], Awaitable[Princip
             max_rows=body.maxRows,
             timeout_s=body.timeoutS,
         )
-        result = await gateway.run(statement, principal)
+        result = await gateways(body.cluster).run(statement, principal)
         if ARROW in request.headers.get("accept", ""):
             return _stream(result)
         return await _json(result)
@@ -67,7 +70,7 @@ def router(gateway: Gateway, authenticate: Callable[[Request], Awaitable[Princip
         udl = Udl.parse(body.address)
         if udl.acl != "r":
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")
-        return _stream(await gateway.open_input(udl, principal))
+        return _stream(await gateways(None).open_input(udl, principal))
 
     return api
 
@@ -78,15 +81,18 @@ def _stream(result: QueryResult) -> StreamingResponse:
             async for piece in result.stream:
                 yield piece
         finally:
-            await result.stream.aclose()
+            await result.aclose()
 
     return StreamingResponse(body(), media_type=ARROW, headers={"X-DataOS-Query-Id": result.query_id})
 
 
 async def _json(result: QueryResult) -> Response:
     try:
-        pieces = [piece async for piece in result.stream]
+        body = await results.as_json(result)
     finally:
-        await result.stream.aclose()
-    text = await run_in_threadpool(results.to_json, result, pieces)
-    return Response(text, media_type="application/json", headers={"X-DataOS-Query-Id": result.query_id})
+        await result.aclose()
+    return Response(
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        media_type="application/json",
+        headers={"X-DataOS-Query-Id": result.query_id},
+    )

@@ -23,7 +23,7 @@ from dataos.doors import app as http
 from dataos.doors import queries, resources
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
-from dataos.gateway.gateway import Gateway
+from dataos.gateway.gateway import Limits
 from dataos.governance.identities import Identities
 from dataos.governance.vault import Vault, load_master_key
 from dataos.kinds.cluster.controller import ClusterController
@@ -105,11 +105,11 @@ def build(
     options = EngineOptions(
         memory_mib=settings.engine.memory_mib, threads=settings.engine.threads, spill_mib=settings.engine.spill_mib
     )
-    clusters = ClusterController(store, depots, catalog, ids, home.sockets / "engines", home.engines, options)
-    gateway = Gateway(
-        clusters, depots, catalog, ids, timeout_s=settings.query.timeout_s, max_rows=settings.query.max_rows
+    limits = Limits(timeout_s=settings.query.timeout_s, max_rows=settings.query.max_rows)
+    clusters = ClusterController(
+        store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits
     )
-    rooms = Rooms(depots, catalog, gateway)
+    rooms = Rooms(depots, catalog)
     attempts = Attempts(
         store,
         clock,
@@ -149,7 +149,7 @@ def build(
     authenticate = Authenticator(store, identities)
     routers = [
         resources.router(resources.ResourceRooms(store, res, manifests, controllers), authenticate),
-        queries.router(gateway, authenticate),
+        queries.router(clusters.gateway, authenticate),
         iceberg_router(catalog, authenticate),
     ]
 

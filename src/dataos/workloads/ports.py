@@ -16,7 +16,6 @@ from dataos.processes.ports import Launch
 
 if TYPE_CHECKING:
     from dataos.depots.resolver import Depots
-    from dataos.gateway.gateway import Gateway
     from dataos.lakehouse.catalog import Catalog
 
 RESULT_FILE = "result.json"
@@ -68,7 +67,6 @@ class Rooms:
 
     depots: Depots
     catalog: Catalog
-    gateway: Gateway
 
 
 class StackPlanner(Protocol):

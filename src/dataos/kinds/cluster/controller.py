@@ -1,7 +1,7 @@
 """Cluster: an engine process that mounts its Depots, and the door through which the gateway gets at engines.
 
-Level-triggered: each look computes what the engine should reach (folders, databases, credentials) and hands it over; the
-engine starts a new process only if that changed. A Cluster looks again every few seconds, so that a new Depot or a
+Level-triggered: each look computes what the engine should reach (folders, databases, credentials) and hands it over;
+the engine starts a new process only if that changed. A Cluster looks again every few seconds, so that a new Depot or a
 rotated secret is picked up without a signal.
 """
 
@@ -12,12 +12,15 @@ from typing import Any
 
 from dataos.control.ports import Observed, ResourceView
 from dataos.core import logs, names
+from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
 from dataos.depots.ports import Attachable, DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.engines.duckdb.supervisor import DuckdbEngine
-from dataos.engines.ports import Access, Engine, EngineOptions, Mount
+from dataos.engines.ports import Access, EngineOptions, Mount
+from dataos.gateway.gateway import Gateway, Limits
+from dataos.kinds.cluster.catalogs import MountedDepots
 from dataos.kinds.cluster.spec import ClusterSpec
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.documents import Manifest
@@ -37,39 +40,39 @@ class ClusterController:
         store: Store,
         depots: Depots,
         catalog: Catalog,
+        clock: Clock,
         ids: Ids,
         run_folder: Path,
         spill_folder: Path,
         options: EngineOptions,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._depots = depots
         self._catalog = catalog
+        self._clock = clock
         self._ids = ids
         self._run_folder = run_folder
         self._spill_folder = spill_folder
         self._options = options
+        self._limits = limits
         self._engines: dict[str, DuckdbEngine] = {}
-        self._mounted: dict[str, frozenset[str]] = {}
+        self._gateways: dict[str, Gateway] = {}
 
-    # --- what the gateway asks ----------------------------------------------------------------------------------------
+    # --- what doors ask -----------------------------------------------------------------------------------------------
 
-    def engine(self, cluster: str | None = None) -> Engine:
-        """The engine of a Cluster (default: `miniature`). Raises DataOSError `cluster.not_found`, never another one."""
+    def gateway(self, cluster: str | None = None) -> Gateway:
+        """The gateway of a Cluster (default: `miniature`). Raises DataOSError `cluster.not_found`, never another one."""
         name = cluster or DEFAULT
-        engine = self._engines.get(name)
-        if engine is None:
+        gateway = self._gateways.get(name)
+        if gateway is None:
             raise fail(
                 "engine.unavailable" if name == DEFAULT else "cluster.not_found",
                 f"cluster `{name}` is not running",
-                hint=names.did_you_mean(name, self._engines) or "see `dataos get -t cluster`",
+                hint=names.did_you_mean(name, self._gateways) or "see `dataos get -t cluster`",
                 retry=1.0 if name == DEFAULT else None,
             )
-        return engine
-
-    def serves(self, cluster: str | None, depot: str) -> bool:
-        """True if a Cluster mounts a Depot."""
-        return depot in self._mounted.get(cluster or DEFAULT, frozenset())
+        return gateway
 
     def health(self) -> list[dict[str, Any]]:
         """A line per engine."""
@@ -102,9 +105,10 @@ class ClusterController:
             )
             await engine.start(access)
             self._engines[name] = engine
+            catalogs = MountedDepots(self._depots, self._catalog, self._clock, spec.depots)
+            self._gateways[name] = Gateway(engine, catalogs, ids=self._ids, limits=self._limits)
         else:
             await engine.apply(access)
-        self._mounted[name] = frozenset(e.name for e in wanted)
         problems = {**skipped, **{depot: p.message for depot, p in engine.unavailable.items()}}
         info = "; ".join(f"{depot} is not mounted: {text}" for depot, text in sorted(problems.items()))
         return Observed(
@@ -117,7 +121,7 @@ class ClusterController:
     async def delete(self, view: ResourceView) -> bool:
         """Stop the engine; statements in progress fail."""
         name = view.manifest.meta.name
-        self._mounted.pop(name, None)
+        self._gateways.pop(name, None)
         engine = self._engines.pop(name, None)
         if engine is not None:
             await engine.close()
@@ -128,6 +132,7 @@ class ClusterController:
         for engine in list(self._engines.values()):
             await engine.close()
         self._engines.clear()
+        self._gateways.clear()
 
     def _sized(self, spec: ClusterSpec) -> EngineOptions:
         memory = (spec.memory_bytes or 0) >> 20
