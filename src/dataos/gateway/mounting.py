@@ -1,0 +1,90 @@
+"""Which depots a Cluster shows, and making its engine able to reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError
+from dataos.core.logs import get as get_logger
+from dataos.depots.ports import Attachable, DepotEntry
+from dataos.depots.resolver import Depots
+from dataos.depots.types.iceberg.adapter import warehouse
+from dataos.engines.duckdb.supervisor import DuckdbEngine
+from dataos.engines.ports import Access, Mount
+from dataos.gateway.providers.databases import DatabaseProvider
+from dataos.gateway.providers.lakehouse import LakehouseProvider
+from dataos.gateway.relations import RelationProvider
+from dataos.lakehouse.catalog import Catalog
+
+_log = get_logger(__name__)
+
+
+class MountedDepots:
+    """The catalogs of one Cluster: all depots (`only` None), or those it lists. FILE depots are no catalogs."""
+
+    def __init__(self, depots: Depots, catalog: Catalog, clock: Clock, only: frozenset[str] | None = None) -> None:
+        self._depots = depots
+        self._catalog = catalog
+        self._databases = DatabaseProvider(depots, clock)
+        self._only = only
+
+    async def entries(self) -> list[DepotEntry]:
+        """The depots that this Cluster mounts and that can be queried."""
+        found = await self._depots.list()
+        return [
+            e for e in found if e.type in ("ICEBERG", "POSTGRESQL") and (self._only is None or e.name in self._only)
+        ]
+
+    async def providers(self) -> Mapping[str, RelationProvider]:
+        """Catalog name -> who answers for it."""
+        made: dict[str, RelationProvider] = {}
+        for entry in await self.entries():
+            if entry.type == "ICEBERG":
+                made[entry.name] = LakehouseProvider(self._catalog, warehouse(entry))
+            else:
+                made[entry.name] = self._databases
+        return made
+
+    async def access(self, folders: Sequence[Path] = ()) -> Access:
+        """What the engine must reach for these depots: the warehouses' folders (and `folders`), the databases.
+
+        A depot whose credentials cannot be read is left out, and logged.
+        """
+        places = {Path(f) for f in folders}
+        mounts: list[Mount] = []
+        for entry in await self.entries():
+            try:
+                if entry.type == "ICEBERG":
+                    found = await self._catalog.load_warehouse(warehouse(entry))
+                    places.add(Path(found.location.removeprefix("file://")))
+                else:
+                    mounts.append(await self._mount(entry))
+            except DataOSError as error:
+                _log.warning("depot_not_mounted", depot=entry.name, code=error.problem.code)
+        return Access(tuple(sorted(places)), tuple(sorted(mounts, key=lambda m: m.depot)))
+
+    async def sync(self, engine: DuckdbEngine, folders: Sequence[Path] = ()) -> None:
+        """Bring the engine to what the depots are now. Level-triggered: call it whenever something may have changed."""
+        await engine.apply(await self.access(folders))
+
+    async def _mount(self, entry: DepotEntry) -> Mount:
+        secret = await self._depots.credentials(entry.name, "r")
+        target = cast("Attachable", self._depots.adapter(entry)).connection(entry, secret)
+
+        async def probe() -> None:
+            await self._depots.check(entry.name)
+
+        return Mount(
+            depot=entry.name,
+            kind=target.kind,
+            host=target.host,
+            port=target.port,
+            database=target.database,
+            user=target.user,
+            password=target.password,
+            options=dict(target.options),
+            probe=probe,
+        )

@@ -1,0 +1,132 @@
+"""Our own words for what goes wrong with a statement. Engine text never gets here.
+
+Places are Trino's: `line L:C: text`, both 1-based, counted in the user's own text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from dataos.core.errors import DataOSError, Problem
+from dataos.engines.ports import EngineFailure, FailureKind
+
+
+class Source:
+    """The user's text, for places and for names as written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def place(self, start: int | None) -> tuple[int | None, int | None]:
+        """(line, column) of a character offset."""
+        if start is None or not 0 <= start <= len(self.text):
+            return None, None
+        return self.text.count("\n", 0, start) + 1, start - (self.text.rfind("\n", 0, start) + 1) + 1
+
+    def of(self, node: exp.Expr | None) -> tuple[int | None, int | None]:
+        """Where a node stands: its own place, else that of the first thing inside it that has one."""
+        if node is None:
+            return None, None
+        for inner in node.walk():
+            start = inner.meta.get("start")
+            if isinstance(start, int):
+                return self.place(start)
+        return None, None
+
+    def refuse(self, node: exp.Expr | None, code: str, message: str, hint: str = "", **more: Any) -> DataOSError:
+        """An error at a node."""
+        return at(self.of(node), code, message, hint, **more)
+
+
+def at(place: tuple[int | None, int | None], code: str, message: str, hint: str = "", **more: Any) -> DataOSError:
+    """An error at a place; the message starts with it, as Trino's do."""
+    line, column = place
+    if line is not None:
+        message = f"line {line}:{column}: {message}"
+    return DataOSError(Problem(code, message, hint=hint, line=line, column=column, **more))
+
+
+def syntax(error: ParseError | TokenError, source: Source) -> DataOSError:
+    """A parser's complaint in Trino's form."""
+    details: list[dict[str, Any]] = getattr(error, "errors", None) or []
+    if details:
+        first = details[0]
+        found = str(first.get("highlight") or "")
+        line, column = first.get("line"), first.get("col")
+        if isinstance(line, int) and isinstance(column, int):
+            place = (line, max(1, column - max(0, len(found) - 1)))
+            what = f"mismatched input '{found}'" if found else "the statement ends too early"
+            expecting = re.match(r"(?:Expecting|Expected) (\S+)", str(first.get("description") or ""))
+            tail = f". Expecting: '{expecting[1].rstrip('.')}'" if expecting else ""
+            return at(place, "query.syntax", what + tail, "look just before this place")
+    return at((None, None), "query.syntax", "the statement cannot be read as SQL", "is a quote or parenthesis open?")
+
+
+def unsupported(source: Source, node: exp.Expr | None, what: str, hint: str = "") -> DataOSError:
+    """Something that Trino has, or that nobody has, and that this gateway does not run."""
+    return source.refuse(node, "query.unsupported", f"{what} is not supported", hint)
+
+
+_ERROR_WORDS = {
+    "DIVISION_BY_ZERO": ("query.division_by_zero", "Division by zero", "guard it: NULLIF(x, 0), or TRY(...)"),
+    "INVALID_SUBSCRIPT": (
+        "query.invalid_argument",
+        "Array subscript out of bounds, or key not present in map",
+        "element_at gives NULL instead",
+    ),
+    "INVALID_ARGUMENT": ("query.invalid_argument", "A function got an argument that it does not take", ""),
+}
+
+_BY_KIND: dict[FailureKind, tuple[str, str, str]] = {
+    FailureKind.CONVERSION: (
+        "query.invalid_cast",
+        "A value cannot be cast to the wanted type, or does not fit it",
+        "TRY_CAST gives NULL instead",
+    ),
+    FailureKind.RANGE: ("query.out_of_range", "A numeric value is out of range", "cast to a wider type"),
+    FailureKind.INPUT: ("query.invalid_argument", "A function got an argument that it does not take", ""),
+    FailureKind.BINDING: (
+        "query.type",
+        "The types of an expression, function or operator do not go together",
+        "look for comparisons and function arguments of different types; CAST one of them",
+    ),
+    FailureKind.MEMORY: (
+        "query.memory",
+        "The statement needs more memory than its cluster may use (engine.memory_mib)",
+        "narrow it, aggregate earlier, or raise engine.memory_mib",
+    ),
+    FailureKind.DISK: (
+        "query.spill",
+        "The statement needs more disk for intermediate results than its cluster may use (engine.spill_mib)",
+        "narrow it, aggregate earlier, or raise engine.spill_mib",
+    ),
+    FailureKind.SOURCE: (
+        "depot.unreachable",
+        "A source of the statement could not be read",
+        "is the database running? The server's log holds its words",
+    ),
+    FailureKind.CANCELLED: ("query.cancelled", "The statement was cancelled", ""),
+}
+
+
+def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
+    """A coded error without any of the engine's words. The caller logs those under the query id."""
+    for word, (code, message, hint) in _ERROR_WORDS.items():
+        if failure.kind is FailureKind.INPUT and word in failure.text:
+            return DataOSError(Problem(code, message, hint=hint))
+    if failure.kind is FailureKind.INPUT and "More than one row returned by a subquery" in failure.text:
+        return DataOSError(Problem("query.invalid_argument", "Scalar sub-query has returned multiple rows"))
+    known = _BY_KIND.get(failure.kind)
+    if known is not None:
+        return DataOSError(Problem(known[0], known[1], hint=known[2]))
+    return DataOSError(
+        Problem(
+            "query.internal",
+            f"the statement could not be run as translated for this engine (query {query_id})",
+            hint="this is a fault of the platform: the server's log holds the details under the query id",
+        )
+    )

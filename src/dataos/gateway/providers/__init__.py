@@ -1,0 +1,1 @@
+"""Relation providers: who answers for the tables of which depots."""

@@ -1,0 +1,324 @@
+"""Step 2, second half: every table name to a relation of our catalog, every column to its column.
+
+Base tables are found by our own walk over WITH scopes and replaced by internal names (`__dt_r<n>`), so that nothing
+else can be meant by them; SQLGlot's qualifier then resolves columns over a schema that holds exactly these relations.
+What it cannot resolve is an error here, with Trino's words and near names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.optimizer.annotate_types import TypeAnnotator
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
+
+from dataos.core import names
+from dataos.core.errors import DataOSError
+from dataos.gateway import functions, problems, types
+from dataos.gateway.problems import Source
+from dataos.gateway.relations import Relation, Version
+from dataos.gateway.statements import function_name
+
+PREFIX = "__dt_r"
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table as a statement names it: up to three parts, letter case as written."""
+
+    parts: tuple[str, ...]
+    place: tuple[int | None, int | None]
+    version: Version | None = None
+
+
+@dataclass
+class Qualified:
+    """A statement whose names are all resolved. `relations[i]` stands for the table `__dt_r<i>`."""
+
+    tree: exp.Query
+    relations: list[Relation]
+    names: list[str]  # output columns, as clients see them
+    used: list[frozenset[str]] = field(default_factory=list[frozenset[str]])  # columns per relation, lower case
+
+
+Resolver = Callable[[list[TableName]], Awaitable[list[Relation]]]
+"""Relations as the principal may know them, in the order of the names: asked once a statement."""
+
+
+async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
+    """Resolve all names. Raises DataOSError `query.unknown_relation`, `query.unknown_column`, `query.ambiguous`."""
+    tree = _values_as_selects(tree)
+    _name_outputs(tree)
+    found: list[exp.Table] = []
+    _base_tables(tree, frozenset(), found)
+    relations = await resolver([_table_name(table, source) for table in found])
+    schema = MappingSchema(dialect="trino", normalize=False)
+    for number, (table, relation) in enumerate(zip(found, relations, strict=True)):
+        columns = {c.name.lower(): types.data_type(c.type) for c in relation.columns}
+        if len(columns) != len(relation.columns):
+            raise source.refuse(
+                table,
+                "query.unsupported",
+                f"Table '{relation.full_name}' has columns whose names differ in letter case only",
+                "rename one of them at the source",
+            )
+        schema.add_table(f"{PREFIX}{number}", columns, dialect="trino", normalize=False)
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(relation.table.lower(), quoted=True)))
+            table.meta["dt_full"] = (relation.catalog.lower(), relation.schema.lower(), relation.table.lower())
+        for key in ("db", "catalog", "version"):
+            table.set(key, None)
+        table.set("this", exp.to_identifier(f"{PREFIX}{number}"))
+    _drop_full_qualifiers(tree)
+    try:
+        qualified = qualify(
+            tree, schema=schema, dialect="trino", expand_alias_refs=False, validate_qualify_columns=True
+        )
+        _Annotator(schema).annotate(qualified)
+    except OptimizeError as error:
+        raise _unresolved(error, source, tree, relations) from error
+    except SqlglotError as error:
+        raise problems.unsupported(source, None, "this statement", "it could not be analysed") from error
+    return Qualified(qualified, relations, _output_names(qualified), _used(qualified, len(relations)))
+
+
+def _base_tables(node: exp.Expr, visible: frozenset[str], found: list[exp.Table]) -> None:
+    """Tables that are no reference to a WITH relation in scope, in order of appearance."""
+    with_ = node.args.get("with_")
+    if isinstance(with_, exp.With):
+        for cte in with_.expressions:
+            name = cte.alias.lower()
+            _base_tables(cte.this, visible | {name} if with_.args.get("recursive") else visible, found)
+            visible = visible | {name}
+    if isinstance(node, exp.Table):
+        bare = not node.args.get("db") and not node.args.get("catalog")
+        if not (bare and node.name.lower() in visible):
+            found.append(node)
+    for key, value in node.args.items():
+        if key == "with_":
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, exp.Expr):
+                _base_tables(child, visible, found)
+
+
+def _table_name(table: exp.Table, source: Source) -> TableName:
+    parts = tuple(p.name for p in (table.args.get("catalog"), table.args.get("db"), table.this) if p is not None)
+    return TableName(parts, source.of(table), _version(table, source))
+
+
+def _version(table: exp.Table, source: Source) -> Version | None:
+    version = table.args.get("version")
+    if version is None:
+        return None
+    value = version.expression
+    if version.name.upper() == "VERSION" and isinstance(value, exp.Literal):
+        return Version(reference=value.name) if value.is_string else Version(snapshot_id=int(value.name))
+    raise problems.unsupported(
+        source, version, "FOR TIMESTAMP AS OF", "name a snapshot, branch or tag: FOR VERSION AS OF 123 or 'main'"
+    )
+
+
+def _values_as_selects(tree: exp.Query) -> exp.Query:
+    """VALUES as a query of its own becomes SELECT * FROM (VALUES ...), with Trino's column names `_col0`..."""
+    for values in list(tree.find_all(exp.Values)):
+        width = len(values.expressions[0].expressions) if isinstance(values.expressions[0], exp.Tuple) else 1
+        columns = [exp.to_identifier(f"_col{i}", quoted=True) for i in range(width)]
+        alias = values.args.get("alias")
+        if alias is not None:
+            if not alias.args.get("columns"):
+                alias.set("columns", columns)
+            continue
+        inner = values.copy()
+        inner.set("alias", exp.TableAlias(this=exp.to_identifier("_values", quoted=True), columns=columns))
+        select = exp.Select(expressions=[exp.Star()], from_=exp.From(this=inner))
+        parent = values.parent
+        if isinstance(parent, (exp.From, exp.Join)):
+            values.replace(inner)
+        elif parent is None:
+            return select
+        else:
+            values.replace(select)
+    return tree
+
+
+def _name_outputs(tree: exp.Query) -> None:
+    """Trino names an expression without alias by its position; keep aliases as written for the caller."""
+    for select in tree.find_all(exp.Select):
+        for position, projection in enumerate(select.expressions):
+            if isinstance(projection, exp.Alias):
+                projection.args["alias"].meta["dt_written"] = projection.alias
+            elif not isinstance(projection, (exp.Column, exp.Star, exp.Dot)):
+                select.expressions[position].replace(
+                    exp.Alias(this=projection.copy(), alias=exp.to_identifier(f"_col{position}", quoted=True))
+                )
+
+
+def _output_names(tree: exp.Query) -> list[str]:
+    first: exp.Expr = tree
+    while not isinstance(first, exp.Select):
+        first = first.this
+    shown: list[str] = []
+    for projection in first.expressions:
+        alias = projection.args.get("alias")
+        written = alias.meta.get("dt_written") if isinstance(alias, exp.Identifier) else None
+        shown.append(written or projection.alias_or_name)
+    return shown
+
+
+def _drop_full_qualifiers(tree: exp.Query) -> None:
+    """`c.s.t.x` and `s.t.x` mean column x of a table without alias; SQLGlot's qualifier wants `t.x`."""
+    for column in list(tree.find_all(exp.Column)):
+        parts = [p.name.lower() for p in column.parts]
+        if len(parts) < 3:
+            continue
+        scope = column.find_ancestor(exp.Select)
+        while scope is not None:
+            if _strip(column, parts, scope):
+                break
+            scope = scope.find_ancestor(exp.Select)
+
+
+def _strip(column: exp.Column, parts: list[str], select: exp.Select) -> bool:
+    from_ = select.args.get("from_")
+    tables = [from_.this] if from_ is not None else []
+    tables += [join.this for join in select.args.get("joins") or []]
+    for table in tables:
+        full = table.meta.get("dt_full") if isinstance(table, exp.Table) else None
+        if full is None:
+            continue
+        for length in (3, 2):
+            if tuple(parts[:length]) == full[-length:] and len(parts) > length:
+                rest = column.parts[length:]
+                base: exp.Expr = exp.Column(this=rest[0].copy(), table=exp.to_identifier(full[-1], quoted=True))
+                for field_ in rest[1:]:
+                    base = exp.Dot(this=base, expression=field_.copy())
+                column.replace(base)
+                return True
+    return False
+
+
+def _used(tree: exp.Query, count: int) -> list[frozenset[str]]:
+    """Columns of each relation that the statement names anywhere, also outside its output (WHERE, JOIN, ORDER BY)."""
+    used: list[set[str]] = [set() for _ in range(count)]
+    aliases: dict[str, list[int]] = {}
+    for table in tree.find_all(exp.Table):
+        if table.name.startswith(PREFIX):
+            aliases.setdefault(table.alias_or_name, []).append(int(table.name[len(PREFIX) :]))
+    for column in tree.find_all(exp.Column):
+        # An alias may stand for different relations in different scopes: count the column to each of them.
+        for number in aliases.get(column.table, []):
+            used[number].add(column.name)
+    return [frozenset(u) for u in used]
+
+
+def _unresolved(error: OptimizeError, source: Source, tree: exp.Query, relations: list[Relation]) -> DataOSError:
+    text = str(error)
+    match = re.search(r"[Cc]olumn:? '?\"?([^'\"]+?)'?\"?(?: could not be resolved|$|\.| )", text)
+    name = match[1] if match else ""
+    known = {c.name.lower() for r in relations for c in r.columns}
+    node = next((c for c in tree.find_all(exp.Column) if c.name.lower() == name.lower()), None)
+    owners = [r for r in relations if any(c.name.lower() == name.lower() for c in r.columns)]
+    qualifier = re.search(r"for table: '([^']*)'", text)
+    if "mbiguous" in text or (len(owners) > 1 and not qualifier and node is not None and not node.table):
+        return source.refuse(node, "query.ambiguous", f"Column '{name}' is ambiguous", "write table.column")
+    shown = f"{qualifier[1]}.{name}" if qualifier else name
+    if not name:
+        return problems.at((None, None), "query.unknown_column", "a column cannot be resolved")
+    return source.refuse(
+        node, "query.unknown_column", f"Column '{shown}' cannot be resolved", names.did_you_mean(name.lower(), known)
+    )
+
+
+def _arithmetic(operator: str) -> Callable[[TypeAnnotator, exp.Expr], exp.Expr]:
+    def annotate(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+        left, right = node.args.get("this"), node.args.get("expression")
+        result = types.arithmetic(operator, _type(left), _type(right))
+        if result is None and operator in "+-":
+            result = _temporal(left, right)
+        return annotator._set_type(node, result)  # pyright: ignore[reportPrivateUsage]
+
+    return annotate
+
+
+def _type(node: exp.Expr | None) -> exp.DataType | None:
+    return node.type if node is not None and isinstance(node.type, exp.DataType) else None
+
+
+def _temporal(left: exp.Expr | None, right: exp.Expr | None) -> exp.DataType | None:
+    moments = (exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIME)
+    kinds = types.kind(left), types.kind(right)
+    if kinds[0] in moments and kinds[1] not in moments:
+        return _type(left)
+    if kinds[1] in moments and kinds[0] not in moments:
+        return _type(right)
+    return types.data_type("interval day to second") if kinds[0] in moments else None
+
+
+def _call(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+    name = function_name(node) or ""
+    arguments = node.expressions
+    result: exp.DataType | None = None
+    if name in ("$subscript", "element_at"):
+        base = _type(arguments[0])
+        kind = types.kind(base) if base else None
+        if base is not None and kind is exp.DType.ARRAY and base.expressions:
+            result = base.expressions[0]
+        elif base is not None and kind is exp.DType.MAP and len(base.expressions) == 2:
+            result = base.expressions[1]
+    elif name == "sum":
+        result = _sum_type(arguments[0])
+    elif name == "avg":
+        inner = _inner(arguments[0])
+        kind = types.kind(inner)
+        result = _type(inner) if kind is exp.DType.DECIMAL else types.data_type("double") if kind else None
+    elif name == "mod":
+        result = types.arithmetic("%", _type(arguments[0]), _type(arguments[1]))
+    elif name in ("$nfc", "$trim"):
+        result = types.data_type("varchar")
+    else:
+        function = functions.find(name, len(arguments))
+        result = functions.returned(function, arguments) if function else None
+    return annotator._set_type(node, result.copy() if result is not None else None)  # pyright: ignore[reportPrivateUsage]
+
+
+def _inner(node: exp.Expr) -> exp.Expr:
+    while isinstance(node, (exp.Distinct, exp.Order)):
+        node = node.expressions[0] if isinstance(node, exp.Distinct) else node.this
+    return node
+
+
+def _sum_type(argument: exp.Expr) -> exp.DataType | None:
+    inner = _inner(argument)
+    kind = types.kind(inner)
+    if kind in types.INTEGERS:
+        return types.data_type("bigint")
+    if kind in types.FLOATS:
+        return _type(inner)
+    digits = types.digits(_type(inner))
+    return types.decimal(types.MAX_DIGITS, digits[1]) if digits else None
+
+
+def _literal(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+    type_ = types.data_type("varchar") if node.is_string else types.literal(node.name)
+    return annotator._set_type(node, type_)  # pyright: ignore[reportPrivateUsage]
+
+
+def _wrapped(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
+    return annotator._set_type(node, _type(node.this))  # pyright: ignore[reportPrivateUsage]
+
+
+def _Annotator(schema: MappingSchema) -> TypeAnnotator:
+    metadata = dict(schema.dialect.EXPRESSION_METADATA) if schema.dialect else {}
+    for class_, operator in ((exp.Add, "+"), (exp.Sub, "-"), (exp.Mul, "*"), (exp.Div, "/"), (exp.Mod, "%")):
+        metadata[class_] = {"annotator": _arithmetic(operator)}
+    metadata[exp.Anonymous] = {"annotator": _call}
+    metadata[exp.Literal] = {"annotator": _literal}
+    for class_ in (exp.Filter, exp.WithinGroup, exp.Window, exp.IgnoreNulls, exp.RespectNulls):
+        metadata[class_] = {"annotator": _wrapped}
+    return TypeAnnotator(schema, expression_metadata=metadata)

@@ -1,0 +1,110 @@
+"""Step 4: what one principal may see of one relation, as a sub-query over its raw scan.
+
+`SELECT <permitted columns, masked> FROM <raw scan at its snapshot> WHERE <filters on raw values>`. Whatever the
+statement says about the relation, it says about this sub-query: a denied column has no name in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dataos.core.errors import fail
+from dataos.engines.ports import EngineSession
+from dataos.gateway import duckdb_types
+from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A secured relation. `sql` is its text in the engine's dialect; `raw` is what it alone may scan."""
+
+    relation: Relation
+    tree: exp.Select
+    sql: str
+    raw: tuple[str, ...]
+
+
+def secure(relation: Relation, decision: Decision, session: EngineSession, cluster: str) -> Secured:
+    """Build the sub-query. Raises DataOSError if the relation's database is not mounted in this engine now."""
+    source, raw, empty = _scan(relation, session, cluster)
+    select = exp.Select(
+        expressions=[_projection(c, decision.masks, empty) for c in permitted(relation, decision)]
+        or [exp.Alias(this=exp.Null(), alias=exp.to_identifier("__dt_nothing", quoted=True))]
+    )
+    if source is not None:
+        select.set("from_", exp.From(this=source))
+    conditions: list[exp.Expr] = [exp.Paren(this=exp.maybe_parse(f, dialect="duckdb")) for f in decision.filters]
+    if empty:
+        conditions.append(exp.false())
+    if conditions:
+        select.set("where", exp.Where(this=exp.and_(*conditions, copy=False)))
+    return Secured(relation, select, select.sql("duckdb"), raw)
+
+
+def permitted(relation: Relation, decision: Decision) -> list[Column]:
+    """The columns that exist for this principal, in the relation's order."""
+    if decision.columns is None:
+        return list(relation.columns)
+    return [c for c in relation.columns if c.name.lower() in decision.columns]
+
+
+def visible(relations: Sequence[Relation], decisions: Sequence[Decision]) -> list[Relation]:
+    """The relations as this principal knows them."""
+    return [
+        Relation(r.catalog, r.schema, r.table, tuple(permitted(r, d)), r.scan)
+        for r, d in zip(relations, decisions, strict=True)
+    ]
+
+
+def _projection(column: Column, masks: Mapping[str, str], empty: bool) -> exp.Expr:
+    name = column.name.lower()
+    value: exp.Expr
+    if empty:
+        value = exp.Cast(this=exp.Null(), to=duckdb_types.of(column.type))
+    elif name in masks:
+        value = exp.maybe_parse(masks[name], dialect="duckdb")
+    else:
+        value = exp.Column(this=exp.to_identifier(column.name, quoted=True))
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp.Expr | None, tuple[str, ...], bool]:
+    scan = relation.scan
+    if isinstance(scan, IcebergScan):
+        if scan.snapshot_id is None:
+            return None, (), True
+        path = scan.metadata_location.removeprefix("file://")
+        call = exp.Anonymous(
+            this="iceberg_scan",
+            expressions=[
+                exp.Literal.string(path),
+                exp.Kwarg(this=exp.Var(this="snapshot_from_id"), expression=exp.Literal.number(scan.snapshot_id)),
+            ],
+        )
+        return exp.Table(this=call), (f"iceberg_scan:{path}:{scan.snapshot_id}",), False
+    return _database_table(scan, session, cluster)
+
+
+def _database_table(
+    scan: DatabaseScan, session: EngineSession, cluster: str
+) -> tuple[exp.Expr | None, tuple[str, ...], bool]:
+    catalog = session.catalogs.get(scan.depot)
+    if catalog is None:
+        problem = session.unavailable.get(scan.depot)
+        if problem is not None:
+            raise fail(problem.code, problem.message, hint=problem.hint, retry=problem.retry)
+        raise fail(
+            "engine.unavailable",
+            f"depot '{scan.depot}' is not mounted on cluster '{cluster}' yet",
+            hint="it is mounted soon after it is applied; repeat the statement",
+            retry=2.0,
+        )
+    table = exp.Table(
+        this=exp.to_identifier(scan.table, quoted=True),
+        db=exp.to_identifier(scan.schema, quoted=True),
+        catalog=exp.to_identifier(catalog, quoted=True),
+    )
+    return table, (f"{catalog}.{scan.schema}.{scan.table}",), False

@@ -1,0 +1,322 @@
+"""From text to one statement of a known kind, in Trino's dialect.
+
+SELECT and its kin are parsed by SQLGlot, with one twist: names of functions are marked before parsing, so that
+SQLGlot keeps them as written instead of turning them into its own classes (which lose names, argument order and
+semantics). `dataos.gateway.functions` alone decides what a function means. SHOW, DESCRIBE and EXPLAIN have small
+parsers here; everything else is refused by name. SQLGlot's opaque `Command` never passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from dataos.gateway import problems
+from dataos.gateway.problems import Source
+
+_TRINO = Dialect.get_or_raise("trino")
+
+MARK = "__dt_f_"
+"""Prefix of a function's name in the tree: `Anonymous(this="__dt_f_abs")`."""
+
+# Words before `(` that are syntax, types, or functions with a syntax of their own.
+_SYNTAX_WORDS = """
+ALL AND ANY ARRAY AS ASC BERNOULLI BETWEEN BIGINT BY CASE CAST CHAR CROSS CUBE CURRENT_TIME CURRENT_TIMESTAMP DATE
+DECIMAL DEFINE DESC DISTINCT DOUBLE ELSE END EXCEPT EXISTS EXTRACT FETCH FILTER FIRST FOLLOWING FROM FULL GROUP HAVING
+IF IN INNER INTERSECT INTERVAL IS JOIN LATERAL LEFT LIKE LIMIT LOCALTIME LOCALTIMESTAMP MAP MATCH_RECOGNIZE MEASURES
+NATURAL NEXT NORMALIZE NOT NULLS OFFSET ON OR ORDER OUTER OVER PARTITION PATTERN PIVOT POSITION PRECEDING RANGE
+RECURSIVE RIGHT ROLLUP ROW ROWS SELECT SETS SOME SUBSET SUBSTRING SYSTEM TABLE TABLESAMPLE THEN TIME TIMESTAMP TRIM
+TRY_CAST UNION UNNEST UNPIVOT USING VALUES VARBINARY VARCHAR WHEN WHERE WINDOW WITH WITHIN
+"""
+_SYNTAX = frozenset(_SYNTAX_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Select:
+    """A query to run. `tree` is SQLGlot's, freshly parsed."""
+
+    tree: exp.Query
+
+
+@dataclass(frozen=True)
+class ShowCatalogs:
+    """SHOW CATALOGS [LIKE p]."""
+
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class ShowSchemas:
+    """SHOW SCHEMAS [FROM c] [LIKE p]."""
+
+    catalog: str | None = None
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class ShowTables:
+    """SHOW TABLES [FROM s | c.s] [LIKE p]."""
+
+    name: tuple[str, ...] = ()
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class ShowColumns:
+    """SHOW COLUMNS FROM t, DESCRIBE t."""
+
+    name: tuple[str, ...]
+    start: int
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class ShowFunctions:
+    """SHOW FUNCTIONS [LIKE p]."""
+
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class Explain:
+    """EXPLAIN [(TYPE t, FORMAT f)] query."""
+
+    type: str
+    format: str
+    inner: Select
+
+
+Parsed = Select | ShowCatalogs | ShowSchemas | ShowTables | ShowColumns | ShowFunctions | Explain
+
+
+def parse(text: str) -> tuple[Parsed, Source]:
+    """One statement. Raises DataOSError `query.syntax`, `query.unsupported`."""
+    source = Source(text)
+    if "\x00" in text:
+        raise problems.at((None, None), "query.syntax", "the statement holds a NUL character")
+    try:
+        tokens = _tokens(text)
+    except TokenError as error:
+        raise problems.syntax(error, source) from error
+    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+        tokens.pop()
+    if not tokens:
+        raise problems.at((None, None), "query.syntax", "the statement is empty")
+    for token in tokens:
+        if token.token_type == TokenType.SEMICOLON:
+            raise problems.at(
+                source.place(token.start), "query.unsupported", "only one statement is run at a time", "send them apart"
+            )
+        if token.text.lower().startswith("__dt_"):
+            raise problems.at(source.place(token.start), "query.unsupported", "names beginning with __dt_ are reserved")
+    reader = _Reader(tokens, source)
+    word = reader.word()
+    if word == "SHOW":
+        return _show(reader), source
+    if word in ("DESCRIBE", "DESC"):
+        return _describe(reader), source
+    if word == "EXPLAIN":
+        return _explain(reader), source
+    return Select(_query(tokens, source)), source
+
+
+def _tokens(text: str) -> list[Token]:
+    """All tokens. SQLGlot's tokenizer makes one string of what follows SHOW or EXPLAIN; here it is read on."""
+    tokens = _TRINO.tokenize(text)
+    if not tokens or tokens[0].text.upper() not in ("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
+        return tokens
+    first = tokens[0]
+    hidden = text[: first.start] + " " * (first.end + 1 - first.start) + text[first.end + 1 :]
+    return [first, *_TRINO.tokenize(hidden)]
+
+
+def _query(tokens: list[Token], source: Source) -> exp.Query:
+    first = tokens[0]
+    if first.text.upper() not in ("SELECT", "WITH", "VALUES", "TABLE", "("):
+        raise problems.at(
+            source.place(first.start),
+            "query.unsupported",
+            f"the statement {first.text.upper()} is not supported",
+            "supported: SELECT, WITH, VALUES, TABLE, EXPLAIN, SHOW CATALOGS, SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS, "
+            "SHOW FUNCTIONS, DESCRIBE",
+        )
+    marked = _mark_functions(tokens)
+    try:
+        trees = _TRINO.parser().parse(marked, source.text)
+    except (ParseError, TokenError) as error:
+        raise problems.syntax(error, source) from error
+    except RecursionError as error:
+        raise problems.at((None, None), "query.unsupported", "the statement is nested too deeply") from error
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise problems.at(source.place(first.start), "query.unsupported", "this statement is not supported")
+    tree = trees[0]
+    for node in tree.walk():
+        if isinstance(node, exp.Identifier) and isinstance(node.this, str) and node.this.startswith(MARK):
+            if isinstance(node.parent, exp.Anonymous) and node.arg_key == "this":
+                continue
+            node.set("this", node.this[len(MARK) :])  # an alias before a column list looked like a function
+    return tree
+
+
+def _mark_functions(tokens: list[Token]) -> list[Token]:
+    marked: list[Token] = []
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        opens = following is not None and following.token_type == TokenType.L_PAREN
+        wordlike = token.text[:1].isalpha() or token.text[:1] == "_"
+        literal = token.token_type in (TokenType.STRING, TokenType.NUMBER)
+        if opens and wordlike and not literal and " " not in token.text and token.text.upper() not in _SYNTAX:
+            kind = TokenType.IDENTIFIER if token.token_type == TokenType.IDENTIFIER else TokenType.VAR
+            token = Token(kind, MARK + token.text, token.line, token.col, token.start, token.end, token.comments)
+        marked.append(token)
+    return marked
+
+
+class _Reader:
+    """Reads tokens one by one for the small parsers."""
+
+    def __init__(self, tokens: list[Token], source: Source) -> None:
+        self.tokens = tokens
+        self.source = source
+        self.position = 0
+
+    def peek(self) -> Token | None:
+        return self.tokens[self.position] if self.position < len(self.tokens) else None
+
+    def word(self) -> str:
+        """The next word in capitals, without taking it."""
+        token = self.peek()
+        return token.text.upper() if token is not None and token.token_type != TokenType.STRING else ""
+
+    def take(self) -> Token:
+        token = self.peek()
+        if token is None:
+            raise problems.at(self.source.place(len(self.source.text)), "query.syntax", "the statement ends too early")
+        self.position += 1
+        return token
+
+    def accept(self, *words: str) -> bool:
+        if self.word() in words:
+            self.position += 1
+            return True
+        return False
+
+    def expect(self, *words: str) -> None:
+        if not self.accept(*words):
+            raise self.wrong(" or ".join(f"'{w}'" for w in words))
+
+    def wrong(self, expecting: str) -> Exception:
+        token = self.peek()
+        if token is None:
+            place, found = self.source.place(len(self.source.text)), "<EOF>"
+        else:
+            place, found = self.source.place(token.start), token.text
+        return problems.at(place, "query.syntax", f"mismatched input '{found}'. Expecting: {expecting}")
+
+    def name(self, most: int) -> tuple[tuple[str, ...], int]:
+        parts: list[str] = []
+        start = -1
+        while True:
+            token = self.peek()
+            if token is None or token.token_type in (TokenType.STRING, TokenType.NUMBER, TokenType.L_PAREN):
+                raise self.wrong("a name")
+            self.position += 1
+            start = token.start if start < 0 else start
+            parts.append(token.text)
+            following = self.peek()
+            if len(parts) == most or following is None or following.token_type != TokenType.DOT:
+                return tuple(parts), start
+            self.position += 1
+
+    def like(self) -> str | None:
+        if not self.accept("LIKE"):
+            return None
+        token = self.take()
+        if token.token_type != TokenType.STRING:
+            self.position -= 1
+            raise self.wrong("a string")
+        return token.text
+
+    def end(self) -> None:
+        if self.peek() is not None:
+            raise self.wrong("<EOF>")
+
+
+def _show(reader: _Reader) -> Parsed:
+    reader.expect("SHOW")
+    kind = reader.word()
+    parsed: Parsed
+    if reader.accept("CATALOGS"):
+        parsed = ShowCatalogs(reader.like())
+    elif reader.accept("SCHEMAS"):
+        catalog = reader.name(1)[0][0] if reader.accept("FROM", "IN") else None
+        parsed = ShowSchemas(catalog, reader.like())
+    elif reader.accept("TABLES"):
+        name = reader.name(2)[0] if reader.accept("FROM", "IN") else ()
+        parsed = ShowTables(name, reader.like())
+    elif reader.accept("COLUMNS"):
+        reader.expect("FROM", "IN")
+        name, start = reader.name(3)
+        parsed = ShowColumns(name, start, reader.like())
+    elif reader.accept("FUNCTIONS"):
+        parsed = ShowFunctions(reader.like())
+    else:
+        token = reader.take()
+        raise problems.at(
+            reader.source.place(token.start),
+            "query.unsupported",
+            f"SHOW {kind} is not supported",
+            "supported: SHOW CATALOGS, SCHEMAS, TABLES, COLUMNS, FUNCTIONS",
+        )
+    reader.end()
+    return parsed
+
+
+def _describe(reader: _Reader) -> ShowColumns:
+    reader.take()
+    if reader.word() in ("INPUT", "OUTPUT"):
+        raise problems.at((1, 1), "query.unsupported", f"DESCRIBE {reader.word()} is not supported")
+    name, start = reader.name(3)
+    reader.end()
+    return ShowColumns(name, start)
+
+
+def _explain(reader: _Reader) -> Explain:
+    reader.expect("EXPLAIN")
+    if reader.word() == "ANALYZE":
+        raise problems.at((1, 1), "query.unsupported", "EXPLAIN ANALYZE is not supported")
+    options = {"TYPE": "DISTRIBUTED", "FORMAT": "TEXT"}
+    # `EXPLAIN (SELECT 1)` is a query in parentheses, `EXPLAIN (TYPE VALIDATE) ...` an option list.
+    following = reader.tokens[reader.position + 1].text.upper() if len(reader.tokens) > reader.position + 1 else ""
+    if reader.word() == "(" and following in options:
+        reader.take()
+        while True:
+            key = reader.word()
+            reader.expect("TYPE", "FORMAT")
+            options[key] = reader.take().text.upper()
+            if not reader.accept(","):
+                break
+        reader.expect(")")
+    if options["TYPE"] not in ("LOGICAL", "DISTRIBUTED", "VALIDATE", "IO") or options["FORMAT"] not in ("TEXT", "JSON"):
+        raise problems.at(
+            (1, 1),
+            "query.unsupported",
+            f"EXPLAIN (TYPE {options['TYPE']}, FORMAT {options['FORMAT']}) is not supported",
+        )
+    if reader.peek() is None:
+        raise reader.wrong("a query")
+    inner = Select(_query(reader.tokens[reader.position :], reader.source))
+    return Explain(options["TYPE"], options["FORMAT"], inner)
+
+
+def function_name(node: exp.Expr) -> str | None:
+    """The name of a marked function call in lower case, or None."""
+    if not isinstance(node, exp.Anonymous):
+        return None
+    name: Any = node.this
+    text = cast("str", name.this if isinstance(name, exp.Identifier) else name)
+    return text[len(MARK) :].lower() if text.startswith(MARK) else text.lower()
