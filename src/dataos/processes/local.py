@@ -24,7 +24,7 @@ from dataos.core.clock import Clock
 from dataos.core.errors import fail
 from dataos.processes import folders, limits, logfiles, records, sandbox, trees, watches
 from dataos.processes import shim as shim_program
-from dataos.processes.ports import Isolation, Launch, Observation, Phase
+from dataos.processes.ports import Isolation, Launch, Observation, Phase, ProcessRunner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def _no_checkpoint(_: str) -> None:
     pass
 
 
-class LocalRunner:
+class LocalRunner(ProcessRunner):
     """A `ProcessRunner` for this machine. Belongs to one event loop; safe beside other runners on the same folder.
 
     `root` has one folder per key. `server_socket` lies in a folder that holds nothing but sockets: jobs with server

@@ -46,6 +46,8 @@ class Launch:
     `files` are written (0600) into the program's private folders before it starts; their names begin with `config/`,
     `secret/` or `work/` and appear below `DATAOS_CONFIG_DIR`, `DATAOS_SECRET_DIR` and `RUNNABLE_ARTIFACT_DIR`. The
     program writes its result into `DATAOS_OUT_DIR` and scratch into `DATAOS_TEMP_DIR` (also its TMPDIR and HOME).
+    Where those folders are differs from place to place: `$(RUNNABLE_ARTIFACT_DIR)/main.py` in `argv` is filled in for
+    these folder variables (only these: arguments are public, `env` is not). The program begins in `DATAOS_TEMP_DIR`.
     `server_access` makes the server's API reachable at the unix socket `DATAOS_SERVER_SOCKET`.
     """
 

@@ -28,6 +28,7 @@ def test_everything_holds_for_an_ordinary_user():
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, 65534, 65534)
         environment = {"PATH": os.environ["PATH"], "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+        environment["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{folder}/hypothesis"
         others = [str(path) for path in sorted(_HERE.glob("test_*.py")) if path.name != Path(__file__).name]
         # `--basetemp` is emptied by pytest: a folder below ours, in which nobody else has anything.
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--basetemp={folder}/t"]
