@@ -7,9 +7,11 @@ durable: a metadata file is there as a whole, and on disk, before a pointer name
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Protocol
 
@@ -117,8 +119,10 @@ class LocalFiles:
                 hint="a table may hold files of its own folder only: copy the data in",
             )
         try:
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a fifo must not block
             try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EISDIR, "it is not a file")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

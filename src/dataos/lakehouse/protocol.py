@@ -162,7 +162,7 @@ def page(items: Sequence[str], request: Request) -> tuple[list[str], str | None]
         return list(items), None
     try:
         size = min(max(1, int(size_text or _MAX_PAGE)), _MAX_PAGE)
-        after = base64.urlsafe_b64decode(token.encode()).decode() if token else ""
+        after = base64.b64decode(token.encode(), b"-_", validate=True).decode() if token else ""
     except ValueError as error:
         raise fail("iceberg.invalid", "pageSize must be a number, and pageToken one that was given out") from error
     rest = [item for item in items if item > after]
