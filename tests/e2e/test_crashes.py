@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from support.crashes import start_until, wait_dead
-from support.server import Installation, installation, processes_of, wait_until
+from support.server import Installation, below, installation, processes_of, wait_until
 
 SCRIPT = """
 import os, pathlib, time
@@ -87,9 +88,9 @@ POINTS = [
 
 @pytest.mark.parametrize(("point", "nth"), POINTS, ids=[f"{p}-{n}" for p, n in POINTS])
 def test_a_server_killed_at_a_point_goes_on_from_there(made, point, nth):
-    pid = start_until(made, point, nth)
+    process = start_until(made, point, nth)
     made.cli("apply", "-f", made.write("w.yaml", workflow()))
-    wait_dead(pid)
+    wait_dead(process)
     made.up()
     made.ok("apply", "-f", made.write("w.yaml", workflow()))  # whether or not the first one was accepted
     assert finished(made)["runtime"] == "succeeded"
@@ -111,10 +112,10 @@ def test_an_accepted_apply_survives_kill_9(made):
 
 @pytest.mark.parametrize("point", ["control.deleting", "control.before-deleted"])
 def test_a_deletion_that_was_cut_off_is_completed(made, point):
-    pid = start_until(made, point)
+    process = start_until(made, point)
     made.ok("apply", "-f", made.write("w.yaml", workflow()), "--wait")
     made.cli("delete", "-t", "workflow", "-n", "w")
-    wait_dead(pid)
+    wait_dead(process)
     made.up()
     wait_until(lambda: made.cli("get", "-t", "workflow", "-n", "w").code == 1, 20, "the deletion")
 
@@ -123,7 +124,7 @@ def shims(made: Installation) -> list[int]:
     found = []
     for pid in processes_of(made.home / "work"):
         try:
-            if b"shim.py" in open(f"/proc/{pid}/cmdline", "rb").read():
+            if b"shim.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue
@@ -175,10 +176,8 @@ def test_a_killed_job_fails_with_its_signal(made):
     made.up()
     made.ok("apply", "-f", made.write("w.yaml", workflow(script=LONG)))
     running(made)
-    victims = [p for p in processes_of(made.home / "work") if b"script" in open(f"/proc/{p}/cmdline", "rb").read()]
-    for pid in victims:
-        if pid not in shims(made):
-            os.kill(pid, signal.SIGKILL)
+    (shim,) = shims(made)
+    os.kill(below(shim)[-1], signal.SIGKILL)
     assert "exit code 137" in finished(made)["builder"]["info"]
 
 

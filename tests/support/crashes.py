@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
-from support.server import Installation, alive, wait_until
+from support.server import Installation
 
 # In its command line this process names dataos.server, as a real one does.
 _PROGRAM = """
@@ -28,8 +28,8 @@ sys.exit(main(sys.argv[3:], checkpoint))
 """
 
 
-def start_until(made: Installation, point: str, nth: int = 1) -> int:
-    """Start a server that dies when it reaches `point` for the `nth` time. Returns its pid once it is up (or dead)."""
+def start_until(made: Installation, point: str, nth: int = 1) -> subprocess.Popen[bytes]:
+    """Start a server that dies when it reaches `point` for the `nth` time. Returns it once it is up (or dead)."""
     (made.home / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
     read_end, write_end = os.pipe()
     with open(made.home / "logs" / "server.log", "ab") as log:
@@ -48,18 +48,9 @@ def start_until(made: Installation, point: str, nth: int = 1) -> int:
         body: dict[str, Any] = json.loads(line)
         assert "errors" not in body, body
         made.ok("up")
-    return process.pid
+    return process
 
 
-def wait_dead(pid: int, timeout: float = 30.0) -> None:
+def wait_dead(process: subprocess.Popen[bytes], timeout: float = 30.0) -> None:
     """Wait until the server has killed itself."""
-
-    def dead() -> bool:
-        try:
-            os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return True
-        return not alive(pid)
-
-    wait_until(dead, timeout, "the server's death")
-    time.sleep(0.05)
+    assert process.wait(timeout) == -signal.SIGKILL

@@ -138,6 +138,14 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def below(pid: int) -> list[int]:
+    """Descendants of a process, nearest first."""
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *below(int(child))]
+    return found
+
+
 def alive(pid: int) -> bool:
     """True while the process is there and no zombie."""
     try:
