@@ -217,7 +217,12 @@ class Catalog:
         return (await self.pointers(view, [ref]))[ref] is not None
 
     async def load_table(self, view: View, ref: TableRef) -> Loaded:
-        """A table's metadata as it is on disk. Raises as `pointer`, and `iceberg.corrupt`."""
+        """A table's metadata as it is on disk. An attempt goes on seeing a table as it first loaded it.
+
+        Raises as `pointer`, and `iceberg.corrupt`.
+        """
+        if isinstance(view, AttemptView) and not await self.store.read(rows.is_held, view, ref):
+            await self.store.write(rows.pin, view, ref, self.clock.now_us())
         found = await self.pointer(view, ref)
         return Loaded(found.metadata_location, await self._metadata(found.metadata_location))
 

@@ -276,6 +276,40 @@ def pointers(connection: sa.Connection, view: View, refs: Iterable[TableRef]) ->
     return {ref: pointer(connection, view, ref) for ref in refs}
 
 
+def pin(connection: sa.Connection, view: AttemptView, ref: TableRef, now_us: int) -> Pointer | None:
+    """As `pointer`, and from now on the attempt sees the table as it is now.
+
+    Clients load a table several times for one statement (Sail reads by one answer and commits on a later one); without
+    a fixed base a change that another run publishes in between would be overwritten unseen. A pin is an overlay row
+    whose held metadata is its base: publish passes it by.
+    """
+    found = pointer(connection, view, ref)
+    settled = outcome(connection, view.attempt_id) is not None
+    if found is None or settled or _overlay(connection, view, ref) is not None:
+        return found
+    here = found.metadata_location
+    connection.execute(
+        _o.insert().values(
+            attempt_id=view.attempt_id,
+            **_key(ref),
+            uuid=found.uuid,
+            location=found.location,
+            metadata_location=here,
+            base_metadata_location=here,
+            origin_metadata_location=here,
+            appends_only=True,
+            purge=False,
+            updated_at=now_us,
+        )
+    )
+    return found
+
+
+def is_held(connection: sa.Connection, view: AttemptView, ref: TableRef) -> bool:
+    """True if the attempt has changed, pinned or dropped the table."""
+    return _overlay(connection, view, ref) is not None
+
+
 def origin(connection: sa.Connection, view: View, ref: TableRef, here: Pointer) -> str | None:
     """The published metadata that a table of this view grew from; None if the attempt made the table itself."""
     held = _overlay(connection, view, ref) if isinstance(view, AttemptView) else None

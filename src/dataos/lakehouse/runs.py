@@ -51,10 +51,12 @@ class Held:
 
 
 def held(connection: sa.Connection, attempt_id: AttemptId) -> list[Held]:
-    """All that an attempt holds, by name."""
+    """All that an attempt changed, by name. Tables that it only read (pinned ones) are left out."""
     found: list[Held] = []
     query = sa.select(_o).where(_o.c.attempt_id == attempt_id).order_by(_o.c.warehouse, _o.c.namespace, _o.c.name)
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
+        if row.metadata_location is not None and row.metadata_location == row.base_metadata_location:
+            continue
         ref = TableRef(row.warehouse, row.namespace, row.name)
         published = connection.execute(
             sa.select(_t).where(_t.c.warehouse == ref.warehouse, _t.c.namespace == ref.namespace, _t.c.name == ref.name)

@@ -42,15 +42,45 @@ def test_commits_are_held_and_seen_by_their_attempt_only(server: Server, orders:
     assert ids_of(server, orders) == [1, 2]
     assert ids_of(server, orders, "attempt:b1") == [1, 2]
     assert publish(server, A) == ["dataos://lakehouse:sales/orders"]
-    assert ids_of(server, orders) == ids_of(server, orders, "attempt:b1") == [1, 2, 3]
+    assert ids_of(server, orders) == ids_of(server, orders, "attempt:c1") == [1, 2, 3]
 
 
-def test_reads_fall_back_to_what_is_published_now(server: Server, orders: str) -> None:
-    job = client(server, "attempt:a1")
-    assert ids_of(server, orders, "attempt:a1") == [1, 2]
-    client(server).load_table(orders).append(rows(3))
+def test_an_attempt_sees_a_table_as_it_first_loaded_it(server: Server, orders: str) -> None:
+    user = client(server)
+    user.load_table(orders).append(rows(3))
     assert ids_of(server, orders, "attempt:a1") == [1, 2, 3]
-    assert job.list_tables("sales") == [("sales", "orders")]
+    user.load_table(orders).append(rows(4))
+    assert ids_of(server, orders, "attempt:a1") == [1, 2, 3]
+    assert ids_of(server, orders, "attempt:b1") == [1, 2, 3, 4]
+    assert publish(server, A) == [], "what it only read is no change, and no conflict"
+    assert ids_of(server, orders, "attempt:a1") == [1, 2, 3, 4]
+    assert ids_of(server, orders) == [1, 2, 3, 4]
+
+
+def test_an_overwrite_from_an_older_read_is_a_conflict(server: Server, orders: str) -> None:
+    job = client(server, "attempt:a1")
+    seen = ids_of(server, orders, "attempt:a1")
+    client(server).load_table(orders).append(rows(3))
+    job.load_table(orders).overwrite(rows(*seen, 9))  # loaded anew, as Sail does between reading and committing
+    with pytest.raises(DataOSError, match="was changed by another"):
+        publish(server, A)
+    abandon(server, A)
+    assert ids_of(server, orders) == [1, 2, 3]
+
+
+def test_an_append_from_an_older_read_is_reapplied(server: Server, orders: str) -> None:
+    table = client(server, "attempt:a1").load_table(orders)
+    client(server).load_table(orders).append(rows(3))
+    table.append(rows(4))
+    publish(server, A)
+    assert ids_of(server, orders) == [1, 2, 3, 4]
+
+
+def test_a_purge_waits_for_runs_that_read_the_table(server: Server, orders: str) -> None:
+    table = client(server, "attempt:a1").load_table(orders)
+    client(server).purge_table(orders)
+    asyncio.run(server.catalog.sweep([A]))
+    assert len(table.scan().to_arrow()) == 2
 
 
 def test_two_tables_are_published_at_once(server: Server, orders: str) -> None:
