@@ -140,7 +140,9 @@ def load_text(text: str, file: str | None = None) -> list[Document]:
                 if data is not None:
                     documents.append(Document(data, item, file, len(documents), warnings))
     except RecursionError as error:
-        raise fail("manifest.too_large", "the manifest is nested too deeply, or an alias holds itself", file=file) from error
+        raise fail(
+            "manifest.too_large", "the manifest is nested too deeply, or an alias holds itself", file=file
+        ) from error
     if not documents:
         raise fail("manifest.empty", f"{file or 'the text'} holds no manifest", file=file)
     return documents
