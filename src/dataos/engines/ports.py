@@ -78,6 +78,11 @@ class EngineSession(Protocol):
     """One engine process held for one statement: names stay valid until `release`."""
 
     @property
+    def generation(self) -> int:
+        """Number of the process: what was learnt about one does not hold for the next."""
+        ...
+
+    @property
     def catalogs(self) -> Mapping[str, str]:
         """Mounted depot -> its catalog name in the engine (random, new at each start)."""
         ...

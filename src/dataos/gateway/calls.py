@@ -101,7 +101,7 @@ def _typeof(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
     type_ = a[0].type
     if not isinstance(type_, exp.DataType) or types.kind(type_) is None:
         raise problems.unsupported(source, a[0], "typeof of this expression", "its type is not known beforehand")
-    return exp.Literal.string(type_.sql("trino").lower())
+    return exp.Literal.string(type_.sql("trino").lower().replace(", ", ","))
 
 
 def _zone(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
@@ -256,6 +256,10 @@ def _sum(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
     return _after(made, exp.DataType.build("bigint")) if types.kind(inner) in types.INTEGERS else made
 
 
+def _count_if(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
+    return _after(call("count_if", *a), exp.DataType.build("bigint"))
+
+
 def _after(aggregate: exp.Anonymous, to: exp.DataType) -> exp.Expr:
     """Mark that the aggregate's result is to be cast, outside FILTER and OVER (see `casts_after`)."""
     aggregate.meta["dt_cast"] = to
@@ -268,6 +272,14 @@ def _histogram(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
 
 def _map_agg(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
     return call("map", call("list", a[0]), call("list", a[1]))
+
+
+def _map_concat(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
+    """DuckDB wants all maps of one type; Trino widens them."""
+    type_ = next((x.type for x in a if isinstance(x.type, exp.DataType) and types.kind(x.type) is exp.DType.MAP), None)
+    if type_ is None or len(type_.expressions) != 2:
+        return call("map_concat", *a)
+    return call("map_concat", *[exp.Cast(this=x, to=duckdb_types.translate(type_)) for x in a])
 
 
 def _nfc(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
@@ -309,8 +321,10 @@ BUILDERS: dict[str, Builder] = {
     "map": _map,
     "avg": _avg,
     "sum": _sum,
+    "count_if": _count_if,
     "histogram": _histogram,
     "map_agg": _map_agg,
+    "map_concat": _map_concat,
     "$nfc": _nfc,
     "$trim": _trim,
 }

@@ -38,13 +38,13 @@ _EXPRESSIONS = frozenset(
 )
 
 _WRITTEN = """
-+ - * / % || ~~ !~~ like_escape not_like_escape ~~~ & | ~ << >> count_star list_value row struct_extract unnest len
-range round to_json json_extract_string left cardinality map map_keys map_values map_extract_value list_transform
-list_filter list_reduce list_reverse list_append list_prepend reverse length octet_length octet_length unhex md5 sha1
-sha256 sign sum avg list string_agg histogram strftime strptime date_trunc date_sub now regexp_replace
-regexp_full_match generate_series trim nfc_normalize greatest least to_milliseconds to_seconds to_minutes to_hours
-to_days to_weeks to_months to_quarters to_years coalesce isodow isoyear dayofyear year quarter month week day hour
-minute second to_years date_part array_extract
++ - * / % || ~~ !~~ like_escape not_like_escape ~~~ & | ~ << >> count_star list_value row struct_extract unnest
+len range round to_json json_extract_string left cardinality map map_keys map_values map_extract_value
+list_transform list_filter list_reduce list_reverse list_append list_prepend reverse length octet_length unhex
+md5 sha1 sha256 sign sum avg list string_agg histogram strftime strptime date_trunc date_sub now regexp_replace
+regexp_full_match generate_series trim nfc_normalize count_if map_concat greatest least to_milliseconds to_seconds
+to_minutes to_hours to_days to_weeks to_months to_quarters to_years coalesce isodow isoyear dayofyear year
+quarter month week day hour minute second date_part array_extract
 """
 
 ALLOWED: frozenset[str] = (
@@ -133,13 +133,26 @@ def _any(value: Any, ctes: frozenset[str], leaves: set[str]) -> None:
                 _any(inner, ctes, leaves)
 
 
+def _values(node: dict[str, Any]) -> Any:
+    """The expressions of a VALUES list, which DuckDB reads as `SELECT * FROM <list>`; None for any other query."""
+    source = node.get("from_table") or {}
+    plain = all(
+        not node.get(k) for k in ("where_clause", "group_expressions", "group_sets", "having", "sample", "qualify")
+    )
+    if node.get("type") == "SELECT_NODE" and source.get("type") == "EXPRESSION_LIST" and plain:
+        selected = node.get("select_list") or []
+        if len(selected) == 1 and selected[0].get("class") == "STAR" and not _cte_entries(node):
+            return [source["values"], node.get("modifiers")]
+    return None
+
+
 def _expression(node: dict[str, Any], ctes: frozenset[str], leaves: set[str]) -> None:
     class_ = node["class"]
     if class_ not in _EXPRESSIONS:
         raise Difference(f"expression {class_}")
     if class_ in ("FUNCTION", "WINDOW"):
         name = str(node.get("function_name", "")).lower()
-        if name not in ALLOWED or node.get("schema") or node.get("catalog"):
+        if name not in ALLOWED or node.get("schema") not in ("", "main") or node.get("catalog"):
             raise Difference(f"function {name}")
     for key, value in node.items():
         if key == "value" and class_ == "CONSTANT":
@@ -158,7 +171,10 @@ def _table(node: dict[str, Any], ctes: frozenset[str], leaves: set[str]) -> None
         return
     if kind == "SUBQUERY":
         inner = node["subquery"]["node"]
-        if _canonical(inner) not in leaves:
+        rows = _values(inner)
+        if rows is not None:
+            _any(rows, ctes, leaves)
+        elif _canonical(inner) not in leaves:
             _query(inner, ctes, leaves)
         return
     for key, value in node.items():

@@ -195,7 +195,7 @@ trim_array 2 dt_trim_array 0
 zip 2+ list_zip ?
 map 0 @map ?
 map 2 @map ?
-map_concat 2+ map_concat 0
+map_concat 2+ @map_concat 0
 map_entries 1 map_entries ?
 map_from_entries 1 map_from_entries ?
 map_keys 1 map_keys ?
@@ -234,7 +234,7 @@ every 1 bool_and boolean
 corr 2 corr double
 count 0 count bigint
 count 1 count bigint
-count_if 1 count_if bigint
+count_if 1 @count_if bigint
 covar_pop 2 covar_pop double
 covar_samp 2 covar_samp double
 geometric_mean 1 geomean double

@@ -224,7 +224,7 @@ class Gateway:
 
     async def _refresh_changed(self, plan: Plan, session: EngineSession) -> None:
         """An engine remembers columns of mounted databases; what our catalog sees to be new, it must look up anew."""
-        generation = getattr(session, "number", 0)
+        generation = session.generation
         stale = False
         for secured in plan.secured:
             relation = secured.relation

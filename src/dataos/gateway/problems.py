@@ -28,14 +28,12 @@ class Source:
         return self.text.count("\n", 0, start) + 1, start - (self.text.rfind("\n", 0, start) + 1) + 1
 
     def of(self, node: exp.Expr | None) -> tuple[int | None, int | None]:
-        """Where a node stands: its own place, else that of the first thing inside it that has one."""
+        """Where a node stands: the first place that anything in it has."""
         if node is None:
             return None, None
-        for inner in node.walk():
-            start = inner.meta.get("start")
-            if isinstance(start, int):
-                return self.place(start)
-        return None, None
+        starts = [inner.meta.get("start") for inner in node.walk()]
+        known = [start for start in starts if isinstance(start, int)]
+        return self.place(min(known)) if known else (None, None)
 
     def refuse(self, node: exp.Expr | None, code: str, message: str, hint: str = "", **more: Any) -> DataOSError:
         """An error at a node."""
@@ -59,6 +57,12 @@ def syntax(error: ParseError | TokenError, source: Source) -> DataOSError:
         line, column = first.get("line"), first.get("col")
         if isinstance(line, int) and isinstance(column, int):
             place = (line, max(1, column - max(0, len(found) - 1)))
+            if (
+                found
+                and source.text.rstrip(" \n\t;").endswith(found)
+                and not str(first.get("end_context") or "").strip()
+            ):
+                found, place = "<EOF>", source.place(len(source.text))
             what = f"mismatched input '{found}'" if found else "the statement ends too early"
             expecting = re.match(r"(?:Expecting|Expected) (\S+)", str(first.get("description") or ""))
             tail = f". Expecting: '{expecting[1].rstrip('.')}'" if expecting else ""

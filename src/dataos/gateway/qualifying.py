@@ -53,6 +53,7 @@ Resolver = Callable[[list[TableName]], Awaitable[list[Relation]]]
 async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
     """Resolve all names. Raises DataOSError `query.unknown_relation`, `query.unknown_column`, `query.ambiguous`."""
     tree = _values_as_selects(tree)
+    _name_unnests(tree)
     _name_outputs(tree)
     found: list[exp.Table] = []
     _base_tables(tree, frozenset(), found)
@@ -145,6 +146,19 @@ def _values_as_selects(tree: exp.Query) -> exp.Query:
         else:
             values.replace(select)
     return tree
+
+
+def _name_unnests(tree: exp.Query) -> None:
+    """UNNEST without column aliases: one column an argument, named by its position."""
+    for unnest in tree.find_all(exp.Unnest):
+        alias = unnest.args.get("alias")
+        if alias is not None and alias.args.get("columns"):
+            continue
+        columns = [exp.to_identifier(f"_col{i}", quoted=True) for i in range(len(unnest.expressions))]
+        if unnest.args.get("offset"):
+            unnest.set("offset", exp.to_identifier(f"_col{len(columns)}", quoted=True))
+        name = alias.this if alias is not None and alias.this else exp.to_identifier("_unnest", quoted=True)
+        unnest.set("alias", exp.TableAlias(this=name, columns=columns))
 
 
 def _name_outputs(tree: exp.Query) -> None:
@@ -279,12 +293,31 @@ def _call(annotator: TypeAnnotator, node: exp.Expr) -> exp.Expr:
         result = _type(inner) if kind is exp.DType.DECIMAL else types.data_type("double") if kind else None
     elif name == "mod":
         result = types.arithmetic("%", _type(arguments[0]), _type(arguments[1]))
+    elif name in ("map", "map_agg") and len(arguments) == 2:
+        result = _map_type(arguments, name == "map")
+    elif name in ("map_keys", "map_values"):
+        base = _type(arguments[0])
+        if base is not None and types.kind(base) is exp.DType.MAP and len(base.expressions) == 2:
+            result = _array_of(base.expressions[0 if name == "map_keys" else 1])
     elif name in ("$nfc", "$trim"):
         result = types.data_type("varchar")
     else:
         function = functions.find(name, len(arguments))
         result = functions.returned(function, arguments) if function else None
     return annotator._set_type(node, result.copy() if result is not None else None)  # pyright: ignore[reportPrivateUsage]
+
+
+def _array_of(element: exp.DataType) -> exp.DataType:
+    return exp.DataType(this=exp.DType.ARRAY, expressions=[element.copy()], nested=True)
+
+
+def _map_type(arguments: list[exp.Expr], of_arrays: bool) -> exp.DataType | None:
+    parts = [_type(a) for a in arguments]
+    if of_arrays:
+        parts = [p.expressions[0] if p is not None and p.expressions else None for p in parts]
+    if any(p is None or types.kind(p) is None for p in parts):
+        return None
+    return exp.DataType(this=exp.DType.MAP, expressions=[p.copy() for p in parts if p is not None], nested=True)
 
 
 def _inner(node: exp.Expr) -> exp.Expr:

@@ -105,14 +105,35 @@ def _shape(type_: str) -> str:
 
 
 def _column(column: Any, shape: str, pa: Any) -> list[Any]:
-    if pa.types.is_timestamp(column.type) and column.type.unit in ("us", "ms", "s"):
-        scale = {"us": 1, "ms": 1000, "s": 1_000_000}[column.type.unit]
-        zoned = column.type.tz is not None
+    """JSON values of an Arrow array. By columns, because Arrow's own dictionaries refuse rows with unnamed fields."""
+    type_ = column.type
+    if pa.types.is_struct(type_):
+        parts = [_column(part, "", pa) for part in column.flatten()]
+        valid = column.is_valid().to_pylist()
+        return [list(row) if ok else None for ok, *row in zip(valid, *parts, strict=True)]
+    if pa.types.is_map(type_):
+        keys, items = _column(column.keys, "", pa), _column(column.items, "", pa)
+        return [None if span is None else {str(keys[i]): items[i] for i in range(*span)} for span in _spans(column)]
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        values = _column(column.values, "", pa)
+        return [None if span is None else values[span[0] : span[1]] for span in _spans(column)]
+    if pa.types.is_timestamp(type_) and type_.unit in ("us", "ms", "s"):
+        scale = {"us": 1, "ms": 1000, "s": 1_000_000}[type_.unit]
         raw = column.cast(pa.int64()).to_pylist()
-        return [None if v is None else _moment(v * scale, zoned) for v in raw]
-    simple = pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_string(column.type)
+        return [None if v is None else _moment(v * scale, type_.tz is not None) for v in raw]
     values = column.to_pylist()
-    return values if simple else [_value(v) for v in values]
+    simple = pa.types.is_integer(type_) or pa.types.is_boolean(type_) or pa.types.is_string(type_)
+    if simple:
+        return values
+    if shape == "uuid":
+        return [None if v is None else str(v) for v in values]
+    return [_value(v) for v in values]
+
+
+def _spans(column: Any) -> list[tuple[int, int] | None]:
+    offsets = column.offsets.to_pylist()
+    valid = column.is_valid().to_pylist()
+    return [(offsets[i], offsets[i + 1]) if ok else None for i, ok in enumerate(valid)]
 
 
 def _moment(us: int, zoned: bool) -> str:
@@ -146,16 +167,6 @@ def _value(value: Any) -> Any:
             return base64.b64encode(value).decode()
         case uuid.UUID():
             return str(value)
-        case dict():
-            return [_value(v) for v in value.values()]
-        case list():
-            if (
-                value
-                and all(isinstance(v, tuple) and len(v) == 2 for v in value)
-                and not hasattr(value[0], "nanoseconds")
-            ):
-                return {str(_value(k)): _value(v) for k, v in value}
-            return [_value(v) for v in value]
         case _ if hasattr(value, "nanoseconds"):
             return _interval(value.months, value.days, value.nanoseconds)
         case _:

@@ -99,7 +99,7 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str] | None] = {
     exp.Is: None,
     exp.In: frozenset({"this", "expressions", "query"}),
     exp.Between: frozenset({"this", "low", "high"}),
-    exp.Like: frozenset({"this", "expression"}),
+    exp.Like: frozenset({"this", "expression", "negate"}),
     exp.Escape: None,
     exp.Not: None,
     exp.And: None,
@@ -187,6 +187,8 @@ def _check_function(node: exp.Anonymous, source: Source, cluster: str) -> None:
     written = node.this if isinstance(node.this, str) else node.this.name
     if isinstance(node.parent, exp.Table):
         raise _table_function(node.parent, source)
+    if node.meta.get("dt_internal"):
+        return
     if not written.startswith(MARK) or name not in functions.NAMES:
         raise source.refuse(
             node,
@@ -230,11 +232,19 @@ def _refused(node: exp.Expr, source: Source, cluster: str) -> Exception:
 
 
 def _marked(name: str, *arguments: exp.Expr | None) -> exp.Anonymous:
-    return exp.Anonymous(this=MARK + name, expressions=[a for a in arguments if a is not None])
+    made = exp.Anonymous(this=MARK + name, expressions=[a for a in arguments if a is not None])
+    if name.startswith("$"):
+        made.meta["dt_internal"] = True  # a form that has no function name: users cannot write it
+    return made
 
 
 def _replace_special(node: exp.Expr, source: Source) -> None:
-    if isinstance(node, exp.Bracket):
+    if isinstance(node, exp.Anonymous) and str(node.this).upper() in ("ALL", "SOME") and len(node.expressions) == 1:
+        # SQLGlot knows `> ALL (SELECT ...)`, not `> ALL (VALUES ...)`.
+        if isinstance(node.expressions[0], exp.Values):
+            class_ = exp.All if str(node.this).upper() == "ALL" else exp.Any
+            _swap(node, class_(this=exp.Select(expressions=[exp.Star()], from_=exp.From(this=node.expressions[0]))))
+    elif isinstance(node, exp.Bracket):
         indexes = apply_index_offset(node.this, node.expressions, 1, _TRINO)
         if len(indexes) != 1 or isinstance(indexes[0], exp.Slice):
             raise problems.unsupported(source, node, "an array slice")

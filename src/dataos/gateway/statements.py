@@ -8,6 +8,7 @@ parsers here; everything else is refused by name. SQLGlot's opaque `Command` nev
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -152,9 +153,12 @@ def _query(tokens: list[Token], source: Source) -> exp.Query:
         raise problems.syntax(error, source) from error
     except RecursionError as error:
         raise problems.at((None, None), "query.unsupported", "the statement is nested too deeply") from error
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+    tree = trees[0] if len(trees) == 1 else None
+    if isinstance(tree, exp.Values):
+        around = {key: tree.args.pop(key) for key in ("order", "limit", "offset", "with_") if tree.args.get(key)}
+        tree = exp.Select(expressions=[exp.Star()], from_=exp.From(this=tree), **around)
+    if not isinstance(tree, exp.Query):
         raise problems.at(source.place(first.start), "query.unsupported", "this statement is not supported")
-    tree = trees[0]
     for node in tree.walk():
         if isinstance(node, exp.Identifier) and isinstance(node.this, str) and node.this.startswith(MARK):
             if isinstance(node.parent, exp.Anonymous) and node.arg_key == "this":
@@ -165,15 +169,33 @@ def _query(tokens: list[Token], source: Source) -> exp.Query:
 
 def _mark_functions(tokens: list[Token]) -> list[Token]:
     marked: list[Token] = []
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for before, token, following in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         opens = following is not None and following.token_type == TokenType.L_PAREN
         wordlike = token.text[:1].isalpha() or token.text[:1] == "_"
         literal = token.token_type in (TokenType.STRING, TokenType.NUMBER)
-        if opens and wordlike and not literal and " " not in token.text and token.text.upper() not in _SYNTAX:
+        word = token.text.upper()
+        # FILTER is a clause behind a call, and a function elsewhere.
+        clause = word in _SYNTAX and not (
+            word == "FILTER" and (before is None or before.token_type != TokenType.R_PAREN)
+        )
+        if opens and wordlike and not literal and " " not in token.text and not clause:
             kind = TokenType.IDENTIFIER if token.token_type == TokenType.IDENTIFIER else TokenType.VAR
             token = Token(kind, MARK + token.text, token.line, token.col, token.start, token.end, token.comments)
+        if _decimal_text(before, token):  # DECIMAL '1.20' is the literal 1.20
+            marked.pop()
+            exact = token.text if "." in token.text else token.text + "."
+            token = Token(TokenType.NUMBER, exact, token.line, token.col, token.start, token.end, token.comments)
         marked.append(token)
     return marked
+
+
+def _decimal_text(before: Token | None, token: Token) -> bool:
+    return (
+        before is not None
+        and before.text.upper() == "DECIMAL"
+        and token.token_type == TokenType.STRING
+        and re.fullmatch(r"[0-9]+(\.[0-9]*)?", token.text) is not None
+    )
 
 
 class _Reader:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import UnsupportedError
 
+from dataos.engines.duckdb import macros
 from dataos.gateway import duckdb_types, functions, problems, types
 from dataos.gateway.calls import BUILDERS, call, integer_cast
 from dataos.gateway.problems import Source
@@ -94,7 +95,7 @@ def _function(node: exp.Anonymous, source: Source, session: Session) -> exp.Expr
         return node  # made by a rule below
     name = function_name(node) or ""
     arguments: list[exp.Expr] = node.expressions
-    if name.startswith("$"):
+    if node.meta.get("dt_internal"):
         return BUILDERS[name](name, arguments, source)
     if name == "version":
         return exp.Literal.string("dataos")
@@ -105,6 +106,9 @@ def _function(node: exp.Anonymous, source: Source, session: Session) -> exp.Expr
         raise source.refuse(node, "query.type", f"Window function {name} requires an OVER clause")
     if function.target.startswith("@"):
         return BUILDERS[function.target[1:]](name, arguments, source)
+    if name == "try":
+        for inner in arguments[0].find_all(exp.Anonymous):
+            inner.set("this", macros.FAILING.get(str(inner.this), inner.this))
     return call(function.target, *arguments)
 
 
@@ -124,9 +128,9 @@ def _div(node: exp.Expr, source: Source) -> exp.Expr:
     if a in types.INTEGERS and b in types.INTEGERS:
         return call("dt_int_div", left, right)
     if a in types.FLOATS or b in types.FLOATS:
-        return exp.Div(this=left, expression=right, typed=False, safe=True)
+        return call("dt_float_div", left, right)
     if a is exp.DType.INTERVAL:
-        return exp.Div(this=left, expression=right, typed=False, safe=True)
+        return call("dt_float_div", left, right)
     if a is not None and b is not None:
         result = types.arithmetic("/", left.type, right.type)
         divided = call("dt_dec_div", left, right)
@@ -296,7 +300,7 @@ def _unnest(node: exp.Expr, source: Source) -> exp.Expr:
     offset = node.args.get("offset")
     names = [c.name for c in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
     ordinal = offset.name if isinstance(offset, exp.Identifier) else None
-    if offset is not None and ordinal is None:
+    if offset and ordinal is None:
         ordinal = names.pop() if names else "ordinality"
     lists: list[exp.Expr] = []
     for argument in node.expressions:

@@ -346,8 +346,8 @@ class Session:
         return self._generation.unavailable
 
     @property
-    def number(self) -> int:
-        """Of the generation: what was learnt about one process does not hold for the next."""
+    def generation(self) -> int:
+        """Number of the process."""
         return self._generation.number
 
     async def parse(self, statements: Sequence[str]) -> list[dict[str, Any]]:
