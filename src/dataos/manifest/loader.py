@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -42,6 +42,7 @@ class Document:
     file: str | None = None
     index: int = 0
     warnings: list[Problem] = field(default_factory=list[Problem])
+    lines: tuple[str, ...] = field(default=(), repr=False)  # of the whole file
 
     def place(self, path: Path) -> tuple[int, int]:
         """1-based line and column of the value at `path`, or of its nearest known ancestor."""
@@ -68,15 +69,31 @@ class Document:
             return None
         mark = node.start_mark
         if node.style in ("|", ">"):
-            return mark.line + 2, 1
+            following = self.lines[mark.line + 1 :]
+            first = next((line for line in following if line.strip()), "")
+            return mark.line + 2, len(first) - len(first.lstrip()) + 1
         return mark.line + 1, mark.column + 1 + (1 if node.style else 0)
 
     def located(self, problem: Problem) -> Problem:
-        """The problem with file, line and column filled in from its path."""
+        """The problem with file, line and column filled in from its path. A line and column that it has already count
+        inside the text at its path (SQL), if it names no file yet."""
         if problem.line is not None:
-            return problem.at(file=self.file)
+            start = self.scalar_start(parse_path(problem.path)) if problem.path and problem.file is None else None
+            return inside(problem, start, self.file) if start else problem.at(file=self.file)
         line, column = self.place(parse_path(problem.path or ""))
         return problem.at(file=self.file, line=line, column=column)
+
+
+def inside(problem: Problem, start: tuple[int, int], file: str | None) -> Problem:
+    """A problem whose line and column count inside a text, in terms of the file in which that text begins at `start`.
+    (Every line of a block scalar is indented alike; the lines of other texts are rarely more than one.)"""
+    line, column = start
+    return replace(
+        problem,
+        file=file,
+        line=line + (problem.line or 1) - 1,
+        column=None if problem.column is None else problem.column + column - 1,
+    )
 
 
 def parse_path(text: str) -> Path:
@@ -129,6 +146,7 @@ def load_text(text: str, file: str | None = None) -> list[Document]:
     if len(text) > MAX_BYTES:
         raise _too_large(file or "the manifest", len(text))
     nodes = _compose(text, file)
+    lines = tuple(text.splitlines())
     documents: list[Document] = []
     budget = [MAX_NODES]
     try:
@@ -138,7 +156,7 @@ def load_text(text: str, file: str | None = None) -> list[Document]:
                 warnings: list[Problem] = []
                 data = to_data(item, file, warnings, budget)
                 if data is not None:
-                    documents.append(Document(data, item, file, len(documents), warnings))
+                    documents.append(Document(data, item, file, len(documents), warnings, lines))
     except RecursionError as error:
         raise fail(
             "manifest.too_large", "the manifest is nested too deeply, or an alias holds itself", file=file

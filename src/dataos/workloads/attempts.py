@@ -77,6 +77,10 @@ Also = Callable[[sa.Connection, Settled], None]
 """What the owner writes in the transaction that settles an attempt."""
 
 
+Locate = Callable[[Problem], Problem]
+"""Puts a job's problem (path and line inside its stackSpec) into terms of the user's file."""
+
+
 class Attempts:
     """Starts, watches and settles attempts. One per server."""
 
@@ -240,7 +244,7 @@ class Attempts:
         await self._runner.stop(attempt_id, self._stop_grace_s)
 
     async def settle(
-        self, row: sa.Row[Any], observation: Observation, lease: Lease, stopping: bool, also: Also
+        self, row: sa.Row[Any], observation: Observation, lease: Lease, stopping: bool, also: Also, locate: Locate
     ) -> Settled:
         """End an attempt whose process ended or was lost; `also` joins the deciding transaction.
 
@@ -249,6 +253,7 @@ class Attempts:
         attempt_id = AttemptId(row.id)
         result = await self._result(attempt_id)
         settled = _judge(row, observation, result, stopping)
+        settled = replace(settled, problems=tuple(locate(p) for p in settled.problems))
         self._checkpoint("workloads.exited")
         if settled.ending is None:
             for _ in range(8):

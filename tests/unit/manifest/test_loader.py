@@ -125,7 +125,13 @@ def test_sql_text_knows_where_its_first_character_stands():
     (document,) = load_text(
         "steps:\n  - sql: |\n      SELECT 1\n      FROM x\n  - sql: SELECT 2\n  - sql: 'SELECT 3'\n"
     )
-    assert source_lines(document) == {"steps[0].sql": (3, 1), "steps[1].sql": (5, 10), "steps[2].sql": (6, 11)}
+    assert source_lines(document) == {"steps[0].sql": (3, 7), "steps[1].sql": (5, 10), "steps[2].sql": (6, 11)}
+
+
+def test_a_problem_inside_sql_is_placed_in_the_file():
+    (document,) = load_text("steps:\n  - sql: |\n      SELECT 1\n      FROM x\n  - sql: SELECT 2\n", "f.yaml")
+    assert document.located(Problem("c", "m", path="steps[0].sql", line=2, column=6)).where() == "f.yaml:4:12"
+    assert document.located(Problem("c", "m", path="steps[1].sql", line=1, column=8)).where() == "f.yaml:5:17"
 
 
 json_values = st.recursive(

@@ -6,15 +6,16 @@ step whose effect is recorded in one transaction, so that a restart goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import add_event, by_uid
+from dataos.control.records import add_event, by_uid, manifest_of
 from dataos.control.units import Manifests
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError
+from dataos.core.errors import DataOSError, Problem
 from dataos.core.ids import AttemptId, RunId, UserId
 from dataos.kinds.workflow import records
 from dataos.kinds.workflow.controller import job_request
@@ -29,6 +30,8 @@ from dataos.kinds.workflow.plan import (
 )
 from dataos.kinds.workflow.spec import Job, WorkflowSpec
 from dataos.manifest.documents import Manifest
+from dataos.manifest.loader import inside
+from dataos.manifest.specs import render
 from dataos.processes.ports import Phase
 from dataos.store import work
 from dataos.store.database import Store
@@ -203,7 +206,7 @@ class JobUnits:
             if run.stopping:
                 observation = await self._attempts.observe(attempt_id)
                 if observation.phase is Phase.ABSENT:
-                    await self._finish(attempt, observation, lease, True, also)
+                    await self._finish(run, attempt, observation, lease, job, also)
                     return None
             try:
                 await self._launch(run, row, attempt_id, job, manifest, lease)
@@ -220,11 +223,18 @@ class JobUnits:
                 await self._attempts.stop(attempt_id)
                 return _STOPPING_S
             return _WATCH_S
-        await self._finish(attempt, observation, lease, run.stopping, also)
+        await self._finish(run, attempt, observation, lease, job, also)
         return None
 
-    async def _finish(self, attempt: Any, observation: Any, lease: Lease, stopping: bool, also: Any) -> None:
-        await self._attempts.settle(attempt, observation, lease, stopping, also)
+    async def _finish(
+        self, run: Any, attempt: Any, observation: Any, lease: Lease, job: Job, also: Callable[..., None]
+    ) -> None:
+        generation = await self._store.read(manifest_of, run.uid, run.generation)
+        prefix = render(job.runnable.stack_path)
+        source = generation.source if generation is not None else {}
+        await self._attempts.settle(
+            attempt, observation, lease, run.stopping, also, lambda problem: _located(problem, prefix, source)
+        )
         self._admissions.release(attempt.id)
 
     async def _launch(
@@ -281,3 +291,13 @@ class JobUnits:
         if should_retry(job.retry, failure, tries, elapsed):
             return JobState.PENDING, {"not_before": now + int(job.retry.delay_s * 1e6)}
         return JobState.FAILED, {"finished_at": now}
+
+
+def _located(problem: Problem, prefix: str, source: Mapping[str, Any]) -> Problem:
+    """A job's problem in terms of the file that was applied: whole path, and line and column of that file."""
+    if not problem.path:
+        return problem
+    path = f"{prefix}.{problem.path}"
+    start = source.get("lines", {}).get(path)
+    whole = replace(problem, path=path)
+    return inside(whole, (start[0], start[1]), source.get("file")) if start and problem.line is not None else whole
