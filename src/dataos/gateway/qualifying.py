@@ -85,6 +85,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
         raise _unresolved(error, source, tree, relations) from error
     except SqlglotError as error:
         raise problems.unsupported(source, None, "this statement", "it could not be analysed") from error
+    _verify_columns(qualified, source, relations)
     return Qualified(qualified, relations, _output_names(qualified), _used(qualified, len(relations)))
 
 
@@ -229,6 +230,75 @@ def _used(tree: exp.Query, count: int) -> list[frozenset[str]]:
         for number in aliases.get(column.table, []):
             used[number].add(column.name)
     return [frozenset(u) for u in used]
+
+
+def _verify_columns(tree: exp.Query, source: Source, relations: list[Relation]) -> None:
+    """Every column stands for a column of a source in its scope. SQLGlot leaves some unresolved without a word."""
+    for column in tree.find_all(exp.Column):
+        if not column.table:
+            if not _names_an_output(column):
+                raise _unknown(column, column.name, source, relations)
+            continue
+        found = _source_of(column)
+        if found is None or not _offers(found, column, relations):
+            raise _unknown(column, f"{column.table}.{column.name}", source, relations)
+
+
+def _unknown(node: exp.Expr, name: str, source: Source, relations: list[Relation]) -> DataOSError:
+    known = {c.name.lower() for r in relations for c in r.columns}
+    hint = names.did_you_mean(name.rpartition(".")[2], known)
+    return source.refuse(node, "query.unknown_column", f"Column '{name}' cannot be resolved", hint)
+
+
+def _names_an_output(column: exp.Column) -> bool:
+    """ORDER BY may name an output of its own query."""
+    order = column.find_ancestor(exp.Order)
+    query = order.parent if order is not None else None
+    return isinstance(query, exp.Query) and column.name in query.named_selects
+
+
+def _source_of(column: exp.Column) -> exp.Expr | None:
+    """The FROM item of that alias in the nearest query around the column that has one."""
+    outer: list[exp.Expr] = []
+    node: exp.Expr | None = column
+    while node is not None:
+        outer.append(node)
+        if isinstance(node, exp.Select):
+            for item in _from_items(node):
+                # An item is no source for what stands inside itself (a LATERAL sees what comes before it).
+                if item.alias_or_name == column.table and not any(item is o for o in outer):
+                    return item
+        node = node.parent
+    return None
+
+
+def _from_items(select: exp.Select) -> list[exp.Expr]:
+    from_ = select.args.get("from_")
+    heads = [from_.this] if from_ is not None else []
+    heads += [join.this for join in select.args.get("joins") or []] + list(select.args.get("laterals") or [])
+    items: list[exp.Expr] = []
+    for head in heads:
+        items.append(head)
+        inner = head.this if isinstance(head, exp.Subquery) and isinstance(head.this, exp.Table) else head
+        if inner is not head:
+            items.append(inner)
+        items += [join.this for join in inner.args.get("joins") or []]
+    return items
+
+
+def _offers(item: exp.Expr, column: exp.Column, relations: list[Relation]) -> bool:
+    if isinstance(item, exp.Table) and item.name.startswith(PREFIX):
+        return column.name in {c.name.lower() for c in relations[int(item.name[len(PREFIX) :])].columns}
+    alias = item.args.get("alias")
+    renamed = [c.name for c in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
+    if isinstance(item, exp.Unnest) and isinstance(item.args.get("offset"), exp.Identifier):
+        renamed.append(item.args["offset"].name)
+    if renamed:
+        return column.name in renamed
+    query = item.this if isinstance(item, exp.Lateral) else item
+    if isinstance(query, exp.Subquery):
+        return column.name in query.named_selects
+    return isinstance(item, exp.Table)  # a WITH relation: the engine resolves it against the WITH's own columns
 
 
 def _unresolved(error: OptimizeError, source: Source, tree: exp.Query, relations: list[Relation]) -> DataOSError:

@@ -176,6 +176,12 @@ def _check_node(node: exp.Expr, source: Source, cluster: str) -> None:
             raise problems.unsupported(source, node, f"{method or kind} JOIN")
     elif isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
         raise _table_function(node, source)
+    elif isinstance(node, exp.TableSample):
+        percent = node.args.get("percent")
+        if str(node.args.get("method") or "").upper() not in ("BERNOULLI", "SYSTEM") or not isinstance(
+            percent, exp.Literal
+        ):
+            raise problems.unsupported(source, node, "this TABLESAMPLE", "write BERNOULLI (p) or SYSTEM (p)")
     elif isinstance(node, exp.Distinct) and node.args.get("on") is not None:
         raise problems.unsupported(source, node, "DISTINCT ON")
     elif isinstance(node, exp.Star) and not isinstance(node.parent, (exp.Select, exp.Column, exp.Anonymous)):

@@ -117,6 +117,11 @@ def test_postgresql_lists_only_what_its_user_may_read(depots: resolver.Depots, s
 
     asyncio.run(look())
     assert code(adapter.describe(entry, secret, "public", "hidden")) == "depot.dataset_not_found"
+    # The superuser's hashes of passwords are nobody's dataset.
+    owner = {"username": server.user, "password": server.password}
+    assert code(adapter.describe(entry, owner, "pg_catalog", "pg_authid")) == "depot.dataset_not_found"
+    assert code(adapter.describe(entry, owner, "information_schema", "tables")) == "depot.dataset_not_found"
+    assert asyncio.run(adapter.list_datasets(entry, owner, "pg_catalog")) == []
     text = asyncio.run(adapter.resolve(entry, Udl.parse("dataos://shop:public/orders")))
     assert text == f"postgresql://127.0.0.1:{server.port}/shop public.orders"
 

@@ -25,7 +25,7 @@ class Client(Protocol):
     async def refresh(self) -> None: ...
 
     async def execute(
-        self, sql: str, *, timeout_s: float, max_rows: int | None, at_end: Callable[[], None]
+        self, sql: str, *, timeout_s: float, deadline: float, max_rows: int | None, at_end: Callable[[], None]
     ) -> ArrowStream: ...
 
     async def aclose(self) -> None: ...
@@ -64,10 +64,10 @@ class HttpClient:
         await self._control("/refresh", {})
 
     async def execute(
-        self, sql: str, *, timeout_s: float, max_rows: int | None, at_end: Callable[[], None]
+        self, sql: str, *, timeout_s: float, deadline: float, max_rows: int | None, at_end: Callable[[], None]
     ) -> ArrowStream:
         """Start a statement. `at_end` is called once, when its stream is over (or could not start)."""
-        stream = _Stream(self._gone, timeout_s, at_end)
+        stream = _Stream(self._gone, timeout_s, deadline, at_end)
         request = self._http.build_request("POST", "/execute", json={"sql": sql, "max_rows": max_rows})
         try:
             await stream.open(self._http, request)
@@ -97,13 +97,15 @@ class HttpClient:
 class _Stream:
     """A running statement, seen from the server."""
 
-    def __init__(self, gone: Callable[[], DataOSError], timeout_s: float, at_end: Callable[[], None]) -> None:
+    def __init__(
+        self, gone: Callable[[], DataOSError], timeout_s: float, deadline: float, at_end: Callable[[], None]
+    ) -> None:
         self._gone = gone
         self._timeout_s = timeout_s
         self._at_end: Callable[[], None] | None = at_end
         self._response: httpx.Response | None = None
         self._frames: AsyncIterator[tuple[bytes, bytes]] = frames.unpack(_nothing())
-        self._deadline = asyncio.get_running_loop().time() + max(0.0, timeout_s)
+        self._deadline = deadline  # in the event loop's time; waiting for a slot counts
         self._expiry: asyncio.TimerHandle | None = None
         self._expired = False
         self._closing: asyncio.Task[None] | None = None

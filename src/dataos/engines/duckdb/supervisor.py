@@ -371,9 +371,10 @@ class Session:
                 hint="repeat it later, or give the Cluster more resources",
                 retry=5.0,
             ) from error
-        left = timeout_s - (asyncio.get_running_loop().time() - started)
         free: Callable[[], None] = self._generation.slots.release
-        return await self._generation.client.execute(sql, timeout_s=left, max_rows=max_rows, at_end=free)
+        return await self._generation.client.execute(
+            sql, timeout_s=timeout_s, deadline=started + timeout_s, max_rows=max_rows, at_end=free
+        )
 
     async def release(self) -> None:
         """Let the process go; a second call does nothing."""

@@ -15,6 +15,7 @@ from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import AdapterContext, ColumnDescription, DatabaseConnection, DepotEntry
 from dataos.depots.types.postgresql.spec import FILE_PARAMS
 
+# The system's own schemas are no collections: they show roles, password hashes and other databases' names.
 _COLLECTIONS = """
 SELECT nspname FROM pg_catalog.pg_namespace
 WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%%' AND has_schema_privilege(oid, 'USAGE')
@@ -23,7 +24,8 @@ ORDER BY 1
 
 _DATASETS = """
 SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+WHERE n.nspname = %s AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
 ORDER BY 1
 """
@@ -32,8 +34,9 @@ _COLUMNS = """
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0
-  AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+WHERE n.nspname = %s AND c.relname = %s AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+  AND has_column_privilege(c.oid, a.attnum, 'SELECT')
 ORDER BY a.attnum
 """
 
