@@ -55,7 +55,9 @@ def test_the_join_over_files_lakehouse_and_postgresql_lost_nothing(demo):
 
 
 def test_the_daily_table_is_partitioned_by_month(demo):
-    folders = {p.parent.name for p in (demo.home / "warehouse" / "flightslake").rglob("*.parquet") if "route_daily" in str(p)}
+    folders = {
+        p.parent.name for p in (demo.home / "warehouse" / "flightslake").rglob("*.parquet") if "route_daily" in str(p)
+    }
     assert len(folders) == 12
 
 

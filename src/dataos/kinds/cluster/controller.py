@@ -62,7 +62,7 @@ class ClusterController:
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
     def gateway(self, cluster: str | None = None) -> Gateway:
-        """The gateway of a Cluster (default: `miniature`). Raises DataOSError `cluster.not_found`, never another one."""
+        """The gateway of a Cluster (default `miniature`), never of another. Raises DataOSError `cluster.not_found`."""
         name = cluster or DEFAULT
         gateway = self._gateways.get(name)
         if gateway is None:
