@@ -13,14 +13,13 @@ from typing import Any
 from dataos.control.ports import Observed, ResourceView
 from dataos.core import logs, names
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.errors import Problem, fail
 from dataos.core.ids import Ids, UserId
-from dataos.depots.ports import Attachable, DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.engines.duckdb.supervisor import DuckdbEngine
-from dataos.engines.ports import Access, EngineOptions, Mount
+from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Gateway, Limits
-from dataos.kinds.cluster.catalogs import MountedDepots
+from dataos.gateway.mounting import MountedDepots
 from dataos.kinds.cluster.spec import ClusterSpec
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.documents import Manifest
@@ -58,6 +57,7 @@ class ClusterController:
         self._limits = limits
         self._engines: dict[str, DuckdbEngine] = {}
         self._gateways: dict[str, Gateway] = {}
+        self._mounted: dict[str, ClusterSpec] = {}
 
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
@@ -91,9 +91,10 @@ class ClusterController:
         """Start the engine if it is not there, and let it reach exactly what it should."""
         spec: ClusterSpec = view.manifest.spec
         name = view.manifest.meta.name
-        entries = await self._depots.list()
-        wanted = [e for e in entries if spec.depots is None or e.name in spec.depots]
-        access, skipped = await self._access(wanted)
+        depots = MountedDepots(
+            self._depots, self._catalog, self._clock, None if spec.depots is None else frozenset(spec.depots)
+        )
+        access = await depots.access()
         engine = self._engines.get(name)
         if engine is None:
             engine = DuckdbEngine(
@@ -105,15 +106,18 @@ class ClusterController:
             )
             await engine.start(access)
             self._engines[name] = engine
-            catalogs = MountedDepots(self._depots, self._catalog, self._clock, spec.depots)
-            self._gateways[name] = Gateway(engine, catalogs, ids=self._ids, limits=self._limits)
+            self._mounted[name] = spec
+            self._gateways[name] = Gateway(engine, depots, ids=self._ids, limits=self._limits)
         else:
             await engine.apply(access)
-        problems = {**skipped, **{depot: p.message for depot, p in engine.unavailable.items()}}
-        info = "; ".join(f"{depot} is not mounted: {text}" for depot, text in sorted(problems.items()))
+            if self._mounted.get(name) != spec:  # other Depots: names resolve anew, the engine goes on
+                self._gateways[name] = Gateway(engine, depots, ids=self._ids, limits=self._limits)
+                self._mounted[name] = spec
+        lacking = sorted(engine.unavailable.items())
+        info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
             runtime="running:1",
-            info=info or f"{len(wanted)} depots mounted",
+            info=info or f"{len(await depots.entries())} depots mounted",
             state=dict(view.state),
             again_s=LOOK_AGAIN_S,
         )
@@ -141,33 +145,3 @@ class ClusterController:
             threads=max(1, round(spec.cpu)) if spec.cpu else self._options.threads,
             spill_mib=self._options.spill_mib,
         )
-
-    async def _access(self, entries: list[DepotEntry]) -> tuple[Access, dict[str, str]]:
-        """Folders and databases that the engine may reach, and Depots whose credentials cannot be opened."""
-        warehouses = [await self._catalog.load_warehouse(name) for name in await self._catalog.list_warehouses()]
-        folders = {Path(warehouse.location) for warehouse in warehouses}
-        mounts: list[Mount] = []
-        skipped: dict[str, str] = {}
-        for entry in entries:
-            adapter = self._depots.adapter(entry)
-            if not isinstance(adapter, Attachable):
-                continue
-            try:
-                connection = adapter.connection(entry, await self._depots.credentials(entry.name))
-            except DataOSError as error:
-                skipped[entry.name] = error.problem.message
-                continue
-            mounts.append(
-                Mount(
-                    depot=entry.name,
-                    kind=connection.kind,
-                    host=connection.host,
-                    port=connection.port,
-                    database=connection.database,
-                    user=connection.user,
-                    password=connection.password,
-                    options=connection.options,
-                    probe=lambda name=entry.name: self._depots.check(name),
-                )
-            )
-        return Access(tuple(sorted(folders)), tuple(mounts)), skipped
