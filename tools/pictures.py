@@ -79,8 +79,28 @@ def house() -> str:
         parts.append(f'<text class="t" x="70" y="{y + 20}">{escape(rooms)}</text>')
         parts.append(f'<text class="s" x="70" y="{y + 37}">{escape(text)}</text>')
     height = 20 + len(FLOORS) * 52
-    parts.append(box(790, 20, 170, 130, "cli over client", ["a program of its own:", "imports core and", "manifest only, speaks", "HTTP to the server"], "g"))
-    parts.append(box(790, 200, 170, 112, "jobs", ["Flare driver + Sail,", "in a sandbox; reach the", "server by a unix socket", "with a token of the run"], "g"))
+    parts.append(
+        box(
+            790,
+            20,
+            170,
+            130,
+            "cli over client",
+            ["a program of its own:", "imports core and", "manifest only, speaks", "HTTP to the server"],
+            "g",
+        )
+    )
+    parts.append(
+        box(
+            790,
+            200,
+            170,
+            112,
+            "jobs",
+            ["Flare driver + Sail,", "in a sandbox; reach the", "server by a unix socket", "with a token of the run"],
+            "g",
+        )
+    )
     parts.append(f'<path class="a" d="M775 30 L775 {height - 10}"/>')
     parts.append('<text class="s" x="790" y="345">imports go down only</text>')
     return svg(980, height + 20, *parts)

@@ -72,7 +72,10 @@ def _plain(value: Any) -> str:
 
 def manifests() -> str:
     """Meta section, the runnable block, and a section per kind."""
-    parts = [HEAD, "# Manifests\n\nKeys may be spelled in any letter case; other accepted spellings are listed. Unknown keys\n"]
+    parts = [
+        HEAD,
+        "# Manifests\n\nKeys may be spelled in any letter case; other accepted spellings are listed. Unknown keys\n",
+    ]
     parts.append("close to a known one are errors, others warnings.\n\n## Meta section\n")
     parts += _model(documents.Meta)
     for descriptor in registry.KINDS.values():
@@ -123,7 +126,14 @@ def _type(annotation: Any) -> str:
     text = re.sub(r"typing\.Annotated\[(\w+), .*?\)\]", r"\1", text)
     text = text.replace("typing.", "").replace("NoneType", "null").replace(" | None", "")
     return {"str": "text", "bool": "boolean", "int": "whole number", "float": "number", "Any": "any"}.get(
-        text, "list of text" if text.startswith("tuple[str") else "mapping" if text.startswith("dict") else "text" if "str" in text else "any"
+        text,
+        "list of text"
+        if text.startswith("tuple[str")
+        else "mapping"
+        if text.startswith("dict")
+        else "text"
+        if "str" in text
+        else "any",
     )
 
 

@@ -157,4 +157,4 @@ def test_any_text_is_read_or_refused_with_a_problem(text):
     try:
         load_text(text)
     except DataOSError as error:
-        assert error.problem.message  # noqa: PT017 - either outcome is fine
+        assert error.problem.message
