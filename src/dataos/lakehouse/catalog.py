@@ -8,8 +8,7 @@ Callers: the REST router, the Lakehouse controller, attempts, the gateway. Knows
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import OrderedDict
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,11 +16,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId, Ids
-from dataos.lakehouse import descriptions, namespaces, rows, runs
+from dataos.lakehouse import namespaces, rows, runs
+from dataos.lakehouse.caches import MetadataCache
 from dataos.lakehouse.descriptions import TableInfo
 from dataos.lakehouse.files import Files, LocalFiles, contains
 from dataos.lakehouse.rows import MovedError, Warehouse
@@ -70,7 +71,7 @@ class Catalog:
         self.checkpoint = checkpoint
         self.files: Files = files or LocalFiles()
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="lakehouse")
-        self._cache = _Bytes(_CACHE_BYTES)
+        self._cache = MetadataCache(_CACHE_BYTES)
         self._commits: Commits | None = None
         self._loading = Lock()
 
@@ -222,7 +223,8 @@ class Catalog:
         Raises as `pointer`, and `iceberg.corrupt`.
         """
         if isinstance(view, AttemptView) and not await self.store.read(rows.is_held, view, ref):
-            await self.store.write(rows.pin, view, ref, self.clock.now_us())
+            with contextlib.suppress(MovedError):  # then another load of this attempt has pinned it
+                await self.store.write(rows.pin, view, ref, self.clock.now_us())
         found = await self.pointer(view, ref)
         return Loaded(found.metadata_location, await self._metadata(found.metadata_location))
 
@@ -461,7 +463,14 @@ class Catalog:
             rows.remember(connection, key, {"result": result}, self.clock.now_us())
             return result
 
-        return await self.store.write(unit)
+        try:
+            return await self.store.write(unit)
+        except IntegrityError:
+            # PostgreSQL: the same call, sent again, ran beside this one and was first
+            done = await self.store.read(rows.replay, key) if key is not None else None
+            if done is None:
+                raise
+            return done["result"]
 
     async def _replay(self, key: str | None) -> list[str] | None:
         done = await self.store.read(rows.replay, key) if key is not None else None
@@ -529,41 +538,3 @@ def _namespace_location(root: str, namespace: str) -> str:
 
 def _exists(ref: TableRef) -> DataOSError:
     return fail("iceberg.exists.table", f"table `{ref}` exists already", hint="drop it first, or write into it")
-
-
-class _Bytes:
-    """Recently used metadata files, bounded by size, and what was read out of them."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._infos: OrderedDict[tuple[str, int | str | None], TableInfo] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, location: str) -> bytes | None:
-        with self._lock:
-            found = self._kept.get(location)
-            if found is not None:
-                self._kept.move_to_end(location)
-            return found
-
-    def put(self, location: str, content: bytes) -> None:
-        with self._lock:
-            if location in self._kept or len(content) > self._limit // 4:
-                return
-            self._kept[location] = content
-            self._size += len(content)
-            while self._size > self._limit:
-                self._size -= len(self._kept.popitem(last=False)[1])
-
-    def described(self, location: str, snapshot: int | str | None, content: bytes) -> TableInfo:
-        with self._lock:
-            found = self._infos.get((location, snapshot))
-        if found is None:
-            found = descriptions.describe(json.loads(content), location, snapshot)
-            with self._lock:
-                self._infos[location, snapshot] = found
-                while len(self._infos) > 1000:
-                    self._infos.popitem(last=False)
-        return found

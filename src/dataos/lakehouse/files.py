@@ -12,6 +12,7 @@ import gzip
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,10 @@ class Files(Protocol):
 
         Raises DataOSError `iceberg.invalid`.
         """
+        ...
+
+    def secure_folders(self, locations: Iterable[str], folder: str) -> None:
+        """Bring to disk that the files, secured before, are entries of their folders, up to and with `folder`."""
         ...
 
 
@@ -132,6 +137,14 @@ class LocalFiles:
                 f"the commit names {location}, which cannot be opened: {error.strerror}",
                 hint="the client must write a file before it commits it",
             ) from error
+
+    def secure_folders(self, locations: Iterable[str], folder: str) -> None:
+        top = Path(os.path.realpath(plain(folder)))
+        found = {Path(os.path.realpath(plain(location))).parent for location in locations}
+        for path in list(found):
+            found |= {above for above in path.parents if above.is_relative_to(top)}
+        for path in found:
+            _sync_folder(path)
 
 
 def plain(location: str) -> str:

@@ -42,18 +42,22 @@ def secure_snapshot(files: Files, location: str, snapshot: Snapshot, known: set[
     Raises DataOSError `iceberg.invalid`.
     """
     files.secure(snapshot.manifest_list, location)
+    written = [snapshot.manifest_list]
     seam = _SeamIO(files)
     for manifest in _read_list(seam, snapshot):
         if manifest.manifest_path in known:
             continue
         files.secure(manifest.manifest_path, location)
+        written.append(manifest.manifest_path)
         for entry in _read_entries(seam, manifest, discard_deleted=False):
             path = entry.data_file.file_path
             if entry.status is ManifestEntryStatus.ADDED:
                 files.secure(path, location)
+                written.append(path)
             elif not contains(location, path):
                 raise fail("iceberg.invalid", f"{path} does not lie in the folder of its table, {location}")
         known.add(manifest.manifest_path)
+    files.secure_folders(written, location)
 
 
 def manifest_paths(files: Files, snapshots: Iterable[Snapshot]) -> set[str]:

@@ -187,6 +187,7 @@ def create_namespace(
 def drop_namespace(connection: sa.Connection, view: View, in_warehouse: str, name: str) -> None:
     """Raises DataOSError `iceberg.not_found.namespace`, `iceberg.conflict.not_empty`."""
     check_open(connection, view)
+    _lock_namespace(connection, in_warehouse, name, read=False)
     namespace(connection, view, in_warehouse, name)
     inside = list(list_tables(connection, view, in_warehouse, name))
     below = [n for n in namespaces(connection, view, in_warehouse) if n.startswith(name + ".")]
@@ -217,6 +218,13 @@ def set_namespace(
         raise _not_held(name)
     connection.execute(
         _n.update().where(_n.c.warehouse == in_warehouse, _n.c.name == name).values(properties=dict(properties))
+    )
+
+
+def _lock_namespace(connection: sa.Connection, in_warehouse: str, name: str, *, read: bool) -> None:
+    # PostgreSQL: a table must not be made in a namespace that is being dropped. SQLite has one writer anyhow
+    connection.execute(
+        sa.select(_n.c.name).where(_n.c.warehouse == in_warehouse, _n.c.name == name).with_for_update(read=read)
     )
 
 
@@ -281,27 +289,27 @@ def pin(connection: sa.Connection, view: AttemptView, ref: TableRef, now_us: int
 
     Clients load a table several times for one statement (Sail reads by one answer and commits on a later one); without
     a fixed base a change that another run publishes in between would be overwritten unseen. A pin is an overlay row
-    whose held metadata is its base: publish passes it by.
+    whose held metadata is its base: publish passes it by. Raises MovedError if another load pinned it just now.
     """
     found = pointer(connection, view, ref)
     settled = outcome(connection, view.attempt_id) is not None
     if found is None or settled or _overlay(connection, view, ref) is not None:
         return found
     here = found.metadata_location
-    connection.execute(
-        _o.insert().values(
-            attempt_id=view.attempt_id,
-            **_key(ref),
-            uuid=found.uuid,
-            location=found.location,
-            metadata_location=here,
-            base_metadata_location=here,
-            origin_metadata_location=here,
-            appends_only=True,
-            purge=False,
-            updated_at=now_us,
-        )
-    )
+    values = {
+        "uuid": found.uuid,
+        "location": found.location,
+        "metadata_location": here,
+        "base_metadata_location": here,
+        "origin_metadata_location": here,
+        "appends_only": True,
+        "purge": False,
+        "updated_at": now_us,
+    }
+    try:
+        connection.execute(_o.insert().values(attempt_id=view.attempt_id, **_key(ref), **values))
+    except IntegrityError as error:  # PostgreSQL: another load of the same attempt was first
+        raise MovedError(str(ref)) from error
     return found
 
 
@@ -350,6 +358,7 @@ def apply(connection: sa.Connection, view: View, changes: Iterable[Change], now_
     check_open(connection, view)
     for change in changes:
         if change.base is None:
+            _lock_namespace(connection, change.ref.warehouse, change.ref.namespace, read=True)
             namespace(connection, view, change.ref.warehouse, change.ref.namespace)
         if isinstance(view, AttemptView):
             _hold(connection, view, change, now_us)

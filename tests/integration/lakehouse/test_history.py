@@ -23,7 +23,7 @@ def settle(server: Server, attempt: AttemptId) -> bool:
     for _ in range(20):
         try:
             asyncio.run(server.catalog.prepare_publish(attempt))
-            server.store.write_sync(server.catalog.publish, attempt)
+            asyncio.run(server.store.write(server.catalog.publish, attempt))
         except DataOSError as error:
             if error.problem.code != "iceberg.conflict":
                 raise
