@@ -1,0 +1,167 @@
+"""The parts of a Flare stackSpec as people write them, and the list of what comes later (ch04 3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dataos.manifest.specs import Path, Reading, Spec, Text, spelled
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What may name a view."""
+
+
+class Sizing(Spec):
+    """`driver` and `executor`."""
+
+    core_limit: Text | None = None
+    cores: Text | None = None
+    memory: Text | None = None
+    instances: Text | None = None
+
+
+class InputEntry(Spec):
+    """One of `inputs`. Keys without use here are read so that they can be refused or ignored knowingly."""
+
+    name: Text
+    dataset: Text | None = None
+    query: Text | None = None
+    format: Text | None = None
+    is_stream: bool = False
+    options: dict[str, Any] | None = None
+    schema_type: Text | None = None
+    schema_path: Text | None = None
+    schema_string: Text | None = None
+    schema_text: Any = spelled(default=None, alias="schema")
+    schema_subject: Text | None = None
+    schema_id: Text | None = None
+    driver: Text | None = None
+    connection_props: Any = None
+    sf_warehouse: Any = None
+    incremental: Any = None
+    input_type: Text | None = None
+
+
+class SequenceEntry(Spec):
+    """One of `steps[].sequence`."""
+
+    name: Text
+    doc: Text = ""
+    sql: Text | None = None
+    sql_file: Text | None = None
+    classpath: Text | None = None
+    params: Any = None
+    functions: Any = None
+    commands: tuple[Any, ...] = spelled("command", default=(), lone=True)
+    output_type: Text | None = None
+    output_options: Any = None
+    save_mode: Text | None = None
+    partition_by: Any = None
+
+
+class OutputEntry(Spec):
+    """One of `outputs`."""
+
+    name: Text
+    dataset: Text | None = None
+    depot: Text | None = None
+    format: Text | None = spelled("type", "outputType", default=None)
+    driver: Text | None = None
+    title: Text = ""
+    description: Text = ""
+    tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
+    column_tags: Any = None
+    is_stream: bool = False
+    checkpoint_location: Text | None = None
+    assertions: Any = spelled("assertion", default=None)
+    options: dict[str, Any] | None = None
+    iceberg: dict[str, Any] | None = None
+
+
+class JobBlock(Spec):
+    """`job`."""
+
+    explain: bool = False
+    log_level: Text | None = spelled("loglevel", default=None)
+    show_preview_lines: int | None = None
+    inputs: tuple[InputEntry, ...] = spelled("input", default=(), lone=True)
+    steps: tuple[Any, ...] = spelled("step", default=(), lone=True)
+    outputs: tuple[OutputEntry, ...] = spelled("output", default=(), lone=True)
+    assertions: Any = spelled("assertion", default=None)
+    streaming: Any = None
+    profile: Any = None
+    actions: Any = spelled("action", default=None)
+    udfs: Any = spelled("udf", default=None)
+    variables: dict[str, Any] = {}
+    rewrite_dataset: Any = None
+    options: Any = None
+    spark_conf: Any = spelled("sparkConfig", default=None)
+
+
+class StackBlock(Spec):
+    """The stackSpec itself."""
+
+    driver: Sizing = spelled(default=Sizing())
+    executor: Sizing = spelled("executors", default=Sizing())
+    job: JobBlock | None = None
+    spark_conf: Any = spelled("sparkConfig", default=None)
+    configs: Any = None
+
+
+LATER_JOB = {
+    "streaming": "streaming",
+    "profile": "profiling",
+    "actions": "table maintenance (`actions`)",
+    "udfs": "user-defined functions (`udfs`)",
+    "rewrite_dataset": "compaction (`rewriteDataset`)",
+}
+LATER_INPUT = {
+    "query": "a `query` as input",
+    "schema_type": "a schema for an input",
+    "schema_path": "a schema for an input",
+    "schema_string": "a schema for an input",
+    "schema_text": "a schema for an input",
+    "schema_subject": "a schema registry",
+    "schema_id": "a schema registry",
+    "connection_props": "`connectionProps`",
+    "sf_warehouse": "Snowflake",
+    "incremental": "incremental reading",
+    "input_type": "the standalone form `inputType`",
+}
+LATER_STEP = {
+    "functions": "step functions",
+    "classpath": "a step in a class (`classpath`)",
+    "params": "a step in a class (`params`)",
+    "output_type": "a writer inside a step",
+    "output_options": "a writer inside a step",
+    "save_mode": "a writer inside a step",
+    "partition_by": "a writer inside a step",
+}
+LATER_OUTPUT = {
+    "column_tags": "column tags",
+    "checkpoint_location": "streaming (`checkpointLocation`)",
+}
+
+
+def refuse(entry: Spec, field: str, what: str, reading: Reading, path: Path) -> None:
+    """An error if the entry says something in a field that is not built yet."""
+    if getattr(entry, field):
+        info = type(entry).model_fields[field]
+        later(reading, (*path, info.alias or field), what)
+
+
+def later(reading: Reading, path: Path, what: str, hint: str = "") -> None:
+    """The one wording for what is not built yet."""
+    reading.error(
+        path,
+        f"{what} comes in a later version",
+        code="stack.unsupported",
+        hint=hint or "leave it out for now; see docs/roadmap.md",
+    )
+
+
+def text_of(value: Any) -> str:
+    """An option's value as text: booleans as `true` and `false`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

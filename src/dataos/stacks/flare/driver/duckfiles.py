@@ -1,0 +1,199 @@
+"""Files read strictly by DuckDB into Parquet, where the engine's own reader would be lenient or cannot.
+
+DuckDB runs inside this process with a memory limit, spills into scratch, and reads only the files it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataos.core.errors import DataOSError, fail
+from dataos.stacks.flare.driver.csvfiles import Dialect
+
+if TYPE_CHECKING:
+    import duckdb
+
+_LINE = re.compile(r"(?:CSV Error on Line|in line|Line):?\s*([0-9]+)", re.IGNORECASE)
+_COUNTS = re.compile(r"Expected Number of Columns: ([0-9]+) Found: ([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A Parquet file in scratch, its rows, and rows that were left out because the input's `mode` says so."""
+
+    path: str
+    rows: int
+    dropped: int = 0
+
+
+class Converter:
+    """Makes Parquet files below `scratch`."""
+
+    def __init__(self, scratch: Path, threads: int, memory_bytes: int) -> None:
+        self._scratch = scratch
+        self._threads = threads
+        self._memory = memory_bytes
+
+    def csv(
+        self, name: str, files: Sequence[str], columns: Sequence[str], dialect: Dialect, options: Mapping[str, str]
+    ) -> Converted:
+        """All columns as text. Raises DataOSError `flare.file` naming file and line of what is not CSV."""
+        mode = options.get("mode", "failfast").lower()
+        shown = ", ".join(f"{_literal(c)}: 'VARCHAR'" for c in columns)
+        arguments = [
+            _files(files),
+            "auto_detect=false",
+            f"columns={{{shown}}}",
+            f"header={str(dialect.header).lower()}",
+            f"delim={_literal(dialect.delimiter)}",
+            f"quote={_literal('' if dialect.quote == chr(0) else dialect.quote)}",
+            f"escape={_literal(dialect.escape or ('' if dialect.quote == chr(0) else dialect.quote))}",
+            "nullstr=['']",
+            "allow_quoted_nulls=false",
+            f"encoding={_literal(_duckdb_encoding(dialect.encoding))}",
+            "max_line_size=4194304",
+            "strict_mode=true",
+        ]
+        if dialect.comment:
+            arguments.append(f"comment={_literal(dialect.comment)}")
+        if mode == "permissive":
+            arguments.append("null_padding=true")
+        if mode == "dropmalformed":
+            arguments += ["ignore_errors=true", "store_rejects=true"]
+        return self._copy(name, f"SELECT * FROM read_csv({', '.join(arguments)})", rejects=mode == "dropmalformed")
+
+    def json(self, name: str, files: Sequence[str], options: Mapping[str, str]) -> Converted:
+        """Columns in order of their names, as Spark has them; types as all rows agree on."""
+        multiline = options.get("multiline", "false").lower() == "true"
+        arguments = [
+            _files(files),
+            f"format={_literal('auto' if multiline else 'newline_delimited')}",
+            "sample_size=-1",
+            "union_by_name=true",
+            "map_inference_threshold=-1",
+            "maximum_object_size=33554432",
+            # texts stay texts: Spark infers no dates from JSON
+            "dateformat='#'",
+            "timestampformat='#'",
+        ]
+        if options.get("mode", "failfast").lower() == "dropmalformed":
+            arguments.append("ignore_errors=true")
+        source = f"read_json({', '.join(arguments)})"
+        with self._open() as connection:
+            described = self._fetch(connection, f"DESCRIBE SELECT * FROM {source}")
+        columns = sorted((row[0], row[1]) for row in described)
+        if [c for c, _ in columns] == ["json"] and columns[0][1] == "JSON":
+            raise fail(
+                "flare.file",
+                f"{files[0]}: not one JSON object a line",
+                hint="set `multiLine: true` if the file is an array or objects over several lines",
+            )
+        chosen = ", ".join(_typed(c, t) for c, t in columns)
+        return self._copy(name, f"SELECT {chosen} FROM {source}")
+
+    def parquet(self, name: str, files: Sequence[str]) -> Converted:
+        """Several Parquet files whose columns differ, missing ones filled with NULL."""
+        return self._copy(name, f"SELECT * FROM read_parquet({_files(files)}, union_by_name=true)")
+
+    def _copy(self, name: str, query: str, *, rejects: bool = False) -> Converted:
+        target = self._scratch / f"{name}.parquet"
+        with self._open() as connection:
+            text = f"COPY ({query}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
+            rows = int(self._fetch(connection, text)[0][0])
+            dropped = 0
+            if rejects:
+                counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
+                dropped = int(self._fetch(connection, counted)[0][0])
+        return Converted(str(target), rows, dropped)
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        config: dict[str, Any] = {
+            "temp_directory": str(self._scratch / "duckdb"),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "preserve_insertion_order": "false",
+        }
+        if self._threads:
+            config["threads"] = str(self._threads)
+        if self._memory:
+            config["memory_limit"] = f"{max(128, self._memory // 2 >> 20)}MiB"
+        return duckdb.connect(config=config)
+
+    def _fetch(self, connection: duckdb.DuckDBPyConnection, text: str) -> list[Any]:
+        import duckdb
+
+        try:
+            return connection.execute(text).fetchall()
+        except duckdb.Error as error:
+            raise _failure(str(error)) from None  # its text repeats the statement
+
+
+def _failure(text: str) -> DataOSError:
+    """DuckDB's message, cut to what helps: file, line, what is wrong there."""
+    if "allocate" in text or "Out of Memory" in text:
+        return fail(
+            "flare.memory",
+            "reading the files needs more memory than this job has",
+            hint="raise driver.memory or executor.memory in the stackSpec",
+        )
+    counts = _COUNTS.search(text)
+    lines = [s.strip() for s in text.splitlines() if s.strip()]
+    head = re.sub(r"^[A-Za-z -]+ Error: ", "", lines[0]) if lines else "unreadable"
+    file = next(
+        (s.removeprefix("file = ").removeprefix("file=") for s in lines if s.startswith(("file =", "file="))), ""
+    )
+    if not file:
+        found = re.search(r'file "([^"]+)"', text)
+        file = found[1] if found else ""
+    if counts and file:
+        line = _LINE.search(text)
+        return fail(
+            "flare.file",
+            f"{file}: line {line[1] if line else '?'} has {counts[2]} fields where {counts[1]} are expected",
+            hint="correct the file, or set `mode: DROPMALFORMED` in the input's options to leave such rows out",
+        )
+    detail = next(
+        (s for s in lines[1:] if s.startswith(("Expected Number", "Value with", "Invalid unicode", "Error when"))), ""
+    )
+    line = _LINE.search(text)
+    where = f"{file}: " if file else ""
+    at = f" (line {line[1]})" if line and "line" not in head.lower() else ""
+    original = next((s for s in lines if s.startswith("Original Line:")), "")
+    return fail(
+        "flare.file",
+        (f"{where}{head}{at}" + (f": {detail}" if detail else "") + (f" {original[:120]}" if original else ""))[:500],
+        hint="correct the file, or set `mode: DROPMALFORMED` in the input's options to leave such rows out",
+    )
+
+
+def _typed(column: str, kind: str) -> str:
+    name = '"' + column.replace('"', '""') + '"'
+    if kind == "HUGEINT":
+        return f"CAST({name} AS DECIMAL(38, 0)) AS {name}"
+    if kind in ("JSON", "UUID", "UBIGINT"):
+        return f"CAST({name} AS {'VARCHAR' if kind != 'UBIGINT' else 'DECIMAL(20, 0)'}) AS {name}"
+    return name
+
+
+def _duckdb_encoding(name: str) -> str:
+    known = {"utf-8": "utf-8", "iso8859-1": "latin-1", "ascii": "utf-8", "utf-16": "utf-16"}
+    return known.get(name, name)
+
+
+def _files(files: Sequence[str]) -> str:
+    return "[" + ", ".join(_literal(_plain_glob(f)) for f in files) + "]"
+
+
+def _plain_glob(path: str) -> str:
+    """A path whose own `*`, `?` and `[` name themselves."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

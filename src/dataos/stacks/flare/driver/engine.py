@@ -1,0 +1,77 @@
+"""The embedded engine: a Sail server inside this process, and a session of it.
+
+Everything heavy (pysail, pyspark) is imported here and at first use: a job that fails early never pays for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from dataos.core.secrecy import Secret
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_CATALOGS = "SAIL_CATALOG__LIST"
+_PREFIX = "dw_"
+
+
+class Engine:
+    """One Sail and one session. `warehouses` become catalogs that SQL of ours can name and SQL of steps cannot."""
+
+    def __init__(self, server: str, token: Secret, warehouses: Iterable[str], threads: int) -> None:
+        entries = ['{type="memory",name="sail",initial_database=["default"]}']
+        for name in sorted(set(warehouses)):
+            entries.append(
+                f'{{type="iceberg-rest",name="{_PREFIX}{name}",uri="{server}/iceberg",warehouse="{name}",'
+                f'bearer_access_token="{token.reveal()}"}}'
+            )
+        os.environ.setdefault("RUST_LOG", "error")
+        os.environ["SAIL_CATALOG__DEFAULT_CATALOG"] = '"sail"'
+        os.environ[_CATALOGS] = f"[{','.join(entries)}]"
+        if threads > 0:
+            os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(threads))
+        from pysail.spark import SparkConnectServer
+
+        self._sail = SparkConnectServer("127.0.0.1", 0)
+        self._sail.start(background=True)
+        self.session = self._connect()
+        os.environ.pop(_CATALOGS, None)  # the session has its catalogs; no child needs the token
+
+    def _connect(self) -> SparkSession:
+        from pyspark.sql import SparkSession
+
+        address: Any = self._sail.listening_address
+        session = SparkSession.builder.remote(f"sc://{address[0]}:{address[1]}").getOrCreate()  # pyright: ignore[reportAttributeAccessIssue]
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        return session
+
+    def sql(self, text: str) -> DataFrame:
+        """A relation, not computed yet. Its `schema` is analysed at first look."""
+        return self.session.sql(text)
+
+    def run(self, text: str) -> list[Any]:
+        """Compute a statement; its rows."""
+        return self.session.sql(text).collect()
+
+    def close(self) -> None:
+        """End the session and the server."""
+        self.session.stop()
+        self._sail.stop()
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier of the engine's SQL."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(value: str) -> str:
+    """A text as a literal of the engine's SQL."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def table_name(warehouse: str, namespace: Iterable[str], table: str) -> str:
+    """The engine's name of a Lakehouse table."""
+    return ".".join(quoted(part) for part in (_PREFIX + warehouse, *namespace, table))

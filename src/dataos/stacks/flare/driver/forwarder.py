@@ -1,0 +1,63 @@
+"""A loopback port that leads to the server's unix socket: the sandbox has no network, the engine speaks TCP only."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import socketserver
+import threading
+
+_PIECE = 1 << 16
+
+
+class Forwarder:
+    """Listens on 127.0.0.1:<free port> while it is open; each connection gets one of its own to the socket."""
+
+    def __init__(self, unix_socket: str) -> None:
+        self._path = unix_socket
+        forwarder = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                forwarder._pump(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+            request_queue_size = 64
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:<port>`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Stop listening; open connections end with the process."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _pump(self, near: socket.socket) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as far:
+            far.connect(self._path)
+            peers = {near: far, far: near}
+            with selectors.DefaultSelector() as selector:
+                for end in peers:
+                    selector.register(end, selectors.EVENT_READ)
+                while peers:
+                    for key, _ in selector.select():
+                        source = key.fileobj
+                        assert isinstance(source, socket.socket)  # noqa: S101 - for the type checker
+                        piece = source.recv(_PIECE)
+                        if piece:
+                            peers[source].sendall(piece)
+                            continue
+                        # one direction is done; the other may still carry an answer
+                        selector.unregister(source)
+                        other = peers.pop(source)
+                        with contextlib.suppress(OSError):
+                            other.shutdown(socket.SHUT_WR)

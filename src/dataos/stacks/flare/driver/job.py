@@ -1,0 +1,111 @@
+"""What the planner told the job: job.json, and the token beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dataos.core.errors import fail
+from dataos.core.secrecy import Secret
+
+VERSION = 1
+CONFIG_FILE = "job.json"
+TOKEN_FILE = "token"  # noqa: S105 - a file name
+
+Kind = Literal["files", "table", "query"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an input is. files: absolute paths; table: warehouse, namespace, table; query: asked of the server."""
+
+    kind: Kind
+    place: str = ""  # for messages
+    format: str = ""
+    files: tuple[str, ...] = ()
+    warehouse: str = ""
+    namespace: tuple[str, ...] = ()
+    table: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table of an output."""
+
+    warehouse: str
+    namespace: tuple[str, ...]
+    table: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt. `server` empty: reached through the unix socket."""
+
+    stack_spec: Mapping[str, Any]
+    sources: Mapping[str, Source]  # by input name
+    targets: tuple[Target, ...]  # in the order of outputs
+    identity: Mapping[str, str]  # workspace, workflow, run, user, job, attempt: for the log
+    token: Secret
+    server: str = ""
+    log_level: str = "INFO"
+    threads: int = 0
+    memory_bytes: int = 0
+    now_us: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def load(config: Path, secret: Path) -> Job:
+    """The job of these folders. Raises DataOSError `flare.job` if they hold none that this version understands."""
+    try:
+        body: dict[str, Any] = json.loads((config / CONFIG_FILE).read_text())
+        token = Secret((secret / TOKEN_FILE).read_text().strip())
+    except (OSError, ValueError) as error:
+        raise fail("flare.job", f"the job's own files cannot be read: {error}") from error
+    if body.get("version") != VERSION:
+        raise fail("flare.job", f"job.json has version {body.get('version')}, this program reads {VERSION}")
+    return Job(
+        stack_spec=body["stack_spec"],
+        sources={k: _source(v) for k, v in body["sources"].items()},
+        targets=tuple(Target(t["warehouse"], tuple(t["namespace"]), t["table"]) for t in body["targets"]),
+        identity=body.get("identity", {}),
+        token=token,
+        server=body.get("server", ""),
+        log_level=body.get("log_level", "INFO"),
+        threads=int(body.get("threads", 0)),
+        memory_bytes=int(body.get("memory_bytes", 0)),
+        now_us=body.get("now_us"),
+    )
+
+
+def dump(
+    stack_spec: Mapping[str, Any],
+    sources: Mapping[str, Source],
+    targets: tuple[Target, ...],
+    identity: Mapping[str, str],
+    **more: Any,
+) -> bytes:
+    """job.json of these values; the token never goes into it."""
+    body = {
+        "version": VERSION,
+        "stack_spec": stack_spec,
+        "sources": {k: vars(v) for k, v in sources.items()},
+        "targets": [vars(t) for t in targets],
+        "identity": identity,
+        **more,
+    }
+    return json.dumps(body).encode()
+
+
+def _source(body: Mapping[str, Any]) -> Source:
+    return Source(
+        kind=body["kind"],
+        place=body.get("place", ""),
+        format=body.get("format", ""),
+        files=tuple(body.get("files", ())),
+        warehouse=body.get("warehouse", ""),
+        namespace=tuple(body.get("namespace", ())),
+        table=body.get("table", ""),
+    )

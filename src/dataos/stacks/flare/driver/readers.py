@@ -1,0 +1,365 @@
+"""Inputs as views: files, Lakehouse tables, and answers of the server."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataos.client.api import ARROW, Client
+from dataos.core import names
+from dataos.core.errors import DataOSError, fail
+from dataos.stacks.flare.driver import csvfiles, unpacking
+from dataos.stacks.flare.driver.catalog import Catalog
+from dataos.stacks.flare.driver.duckfiles import Converter
+from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
+from dataos.stacks.flare.driver.job import Source
+from dataos.stacks.flare.driver.output import Log
+from dataos.stacks.flare.functions import words
+from dataos.stacks.flare.model import Input
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SYSTEM_COLUMN = "__metadata"
+_CSV_OPTIONS = words(
+    """
+    header inferschema delimiter sep quote escape comment encoding charset nullvalue mode mergeschema enforceschema
+    multiline samplingratio recursivefilelookup pathglobfilter maxcolumns maxcharspercolumn unescapedquotehandling
+    ignoreleadingwhitespace ignoretrailingwhitespace savemode branch
+    """
+)
+_JSON_OPTIONS = words("multiline mode recursivefilelookup pathglobfilter samplingratio savemode branch")
+_REFUSED_OPTIONS = words(
+    """
+    linesep emptyvalue nanvalue positiveinf negativeinf columnnameofcorruptrecord primitivesasstring prefersdecimal
+    allowcomments allowunquotedfieldnames allownumericleadingzeros locale
+    """
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """A registered view. `rows` is None where nothing but computing it would tell."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int | None
+
+
+class Readers:
+    """Registers each input under its name, in the engine's session."""
+
+    def __init__(
+        self, engine: Engine, catalog: Catalog, client: Client, converter: Converter, scratch: Path, log: Log
+    ) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._client = client
+        self._converter = converter
+        self._scratch = scratch
+        self._log = log
+
+    def load(self, entry: Input, source: Source, keep_system_columns: bool) -> View:
+        """Make the view. Raises DataOSError `flare.file`, `flare.option`, `flare.input`, or what the server says."""
+        if source.kind == "table":
+            frame, rows = self._table(entry, source)
+        elif source.kind == "query":
+            frame, rows = self._query(entry)
+        else:
+            frame, rows = self._files(entry, source)
+        if SYSTEM_COLUMN in frame.columns and not keep_system_columns:
+            self._log.info("keepSystemColumns not set. Will delete the system columns")
+            frame = frame.drop(SYSTEM_COLUMN)
+        _check_columns(entry.name, frame.columns)
+        frame.createOrReplaceTempView(entry.name)
+        return View(entry.name, tuple(frame.columns), rows)
+
+    # --- tables and queries -----------------------------------------------------------------------------------------
+
+    def _table(self, entry: Input, source: Source) -> tuple[DataFrame, int | None]:
+        found = self._catalog.find(source.warehouse, source.namespace, source.table)
+        if found is None:
+            raise fail(
+                "flare.input",
+                f"{entry.address} does not exist",
+                hint="the job that makes it must run first: name it in `dependencies`",
+            )
+        name = table_name(source.warehouse, source.namespace, source.table)
+        # the snapshot of now, however often the view is computed and whatever this job writes meanwhile
+        at = f" VERSION AS OF {found.snapshot['snapshot-id']}" if found.snapshot else ""
+        return self._engine.sql(f"SELECT * FROM {name}{at}"), found.rows
+
+    def _query(self, entry: Input) -> tuple[DataFrame, int | None]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        answer = self._client.call(
+            "POST", "/api/v1/inputs", body={"address": str(entry.address)}, accept=ARROW, timeout_s=3600.0
+        )
+        target = self._scratch / f"input-{entry.name}.parquet"
+        rows = 0
+        try:
+            with pa.ipc.open_stream(_Stream(answer.chunks(1 << 20))) as stream:
+                schema = stream.schema
+                with pq.ParquetWriter(target, schema, compression="snappy") as writer:
+                    for batch in stream:
+                        rows += batch.num_rows
+                        writer.write_batch(batch)
+        except pa.ArrowInvalid as error:
+            raise fail(
+                "flare.input", f"the answer for {entry.address} broke off: {str(error)[:200]}", retry=5.0
+            ) from error
+        return self._engine.session.read.parquet(str(target)), rows
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def _files(self, entry: Input, source: Source) -> tuple[DataFrame, int | None]:
+        options = {k.lower(): v for k, v in entry.options.items()}
+        files = [f for f in source.files if fnmatch.fnmatch(Path(f).name, options.get("pathglobfilter", "*"))]
+        for path in files:
+            if not Path(path).is_file():
+                raise fail("flare.file", f"Path does not exist: {entry.address} ({path})")
+        if not files:
+            raise fail("flare.file", f"Path does not exist: {entry.address} ({source.place or 'no file'})")
+        if source.format == "parquet":
+            return self._parquet(entry, files, options)
+        refused = sorted(_REFUSED_OPTIONS & options.keys())
+        if refused:
+            raise fail("stack.unsupported", f"the option `{refused[0]}` comes in a later version", hint="leave it out")
+        folder = self._scratch / f"input-{entry.name}"
+        plain = unpacking.unpack(files, folder)
+        packed = dict(zip(plain, files, strict=False)) if len(plain) == len(files) else {}
+        try:
+            if source.format == "json":
+                return self._json(entry, plain, options)
+            return self._csv(entry, plain, options)
+        except DataOSError as error:
+            raise _unscratched(error, packed, folder) from error
+
+    def _csv(self, entry: Input, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+        self._notice(entry, options, _CSV_OPTIONS)
+        mode = options.get("mode", "failfast").lower()
+        if mode not in ("failfast", "dropmalformed", "permissive"):
+            raise fail("flare.option", f"mode `{mode}` is not allowed", hint="FAILFAST, DROPMALFORMED or PERMISSIVE")
+        dialect = csvfiles.Dialect.of(options)
+        facts = [csvfiles.look(f, dialect) for f in files]
+        columns = csvfiles.same_columns(facts, options.get("mergeschema", "false").lower() == "true")
+        if any(f.backslash for f in facts) and dialect.escape is None:
+            dialect = replace(dialect, escape="\\")
+        direct = (
+            all(f.plain for f in facts)
+            and mode == "failfast"
+            and dialect.escape is None
+            and dialect.comment is None
+            and len(dialect.delimiter) == 1
+        )
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for fact in facts:
+            groups.setdefault(fact.columns, []).append(fact.path)
+        frames: list[DataFrame] = []
+        rows: int | None = 0
+        for number, (cells, paths) in enumerate(groups.items()):
+            if direct:
+                frame = self._plain_csv(paths, cells, dialect)
+                known = [f.rows for f in facts if f.columns == cells]
+                rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
+            else:
+                made = self._converter.csv(f"input-{entry.name}-{number}", paths, cells, dialect, options)
+                frame = self._engine.session.read.parquet(made.path)
+                rows = None if rows is None else rows + made.rows
+                if made.dropped:
+                    self._log.warn(f"{entry.name}: {made.dropped} malformed rows were left out (mode DROPMALFORMED)")
+            frames.append(self._with_columns(frame, columns))
+        whole = frames[0]
+        for frame in frames[1:]:
+            whole = whole.union(frame)
+        whole = self._treat(whole, options)
+        if options.get("inferschema", "false").lower() == "true":
+            whole = self._infer(entry.name, whole)
+        return whole, rows
+
+    def _plain_csv(self, paths: list[str], columns: Sequence[str], dialect: csvfiles.Dialect) -> DataFrame:
+        from pyspark.sql.types import StringType, StructField, StructType
+
+        schema = StructType([StructField(c, StringType()) for c in columns])
+        reader = self._engine.session.read.schema(schema).option("header", str(dialect.header).lower())
+        return reader.option("sep", dialect.delimiter).option("quote", dialect.quote).csv(paths)
+
+    def _with_columns(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
+        """The columns in one order, NULL where a file has none."""
+        if list(frame.columns) == list(columns):
+            return frame
+        have = set(frame.columns)
+        return frame.selectExpr(*[quoted(c) if c in have else f"CAST(NULL AS STRING) AS {quoted(c)}" for c in columns])
+
+    def _treat(self, frame: DataFrame, options: Mapping[str, str]) -> DataFrame:
+        """nullValue, and white space round values."""
+        null = options.get("nullvalue")
+        left = options.get("ignoreleadingwhitespace", "false").lower() == "true"
+        right = options.get("ignoretrailingwhitespace", "false").lower() == "true"
+        if not (null or left or right):
+            return frame
+        call = {(True, True): "trim", (True, False): "ltrim", (False, True): "rtrim"}.get((left, right), "")
+        chosen: list[str] = []
+        for column in frame.columns:
+            text = f"{call}({quoted(column)})" if call else quoted(column)
+            if null:
+                text = f"nullif({text}, {literal(null)})"
+            chosen.append(f"{text} AS {quoted(column.strip() if call else column)}")
+        return frame.selectExpr(*chosen)
+
+    def _infer(self, name: str, frame: DataFrame) -> DataFrame:
+        """The narrowest of int, bigint, double, date, timestamp, boolean that all values of a column are; else text."""
+        view = f"raw_{name}"
+        frame.createOrReplaceTempView(view)
+        measured: list[str] = []
+        for column in frame.columns:
+            value = quoted(column)
+            measured.append(f"count({value})")
+            measured += [f"count_if({test.format(v=value)})" for _, test in _INFERENCES]
+        width = 1 + len(_INFERENCES)
+        row = self._engine.run(f"SELECT {', '.join(measured)} FROM {quoted(view)}")[0]
+        chosen: list[str] = []
+        for position, column in enumerate(frame.columns):
+            total, *hits = row[position * width : (position + 1) * width]
+            kind = next((k for (k, _), n in zip(_INFERENCES, hits, strict=True) if total and n == total), None)
+            text = quoted(column)
+            chosen.append(f"CAST({text} AS {kind}) AS {text}" if kind else text)
+        return frame.selectExpr(*chosen)
+
+    def _json(self, entry: Input, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+        self._notice(entry, options, _JSON_OPTIONS)
+        for path in files:
+            if Path(path).stat().st_size == 0:
+                raise fail("flare.file", f"{path} is empty")
+        made = self._converter.json(f"input-{entry.name}", files, options)
+        return self._engine.session.read.parquet(made.path), made.rows
+
+    def _parquet(self, entry: Input, files: list[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = 0
+        schemas: list[Any] = []
+        for path in files:
+            try:
+                metadata = pq.read_metadata(path)
+                schemas.append(metadata.schema.to_arrow_schema().remove_metadata())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+                size = Path(path).stat().st_size
+                what = "is empty" if size == 0 else f"is no whole Parquet file: {str(error).splitlines()[0][:160]}"
+                raise fail("flare.file", f"{path} {what}", hint="write the file again") from error
+            rows += metadata.num_rows
+        other = next((i for i, s in enumerate(schemas) if not s.equals(schemas[0])), None)
+        if other is None:
+            return self._engine.session.read.parquet(*files), rows
+        difference = _difference(schemas[0], schemas[other])
+        if options.get("mergeschema", "false").lower() != "true":
+            raise fail(
+                "flare.file",
+                f"{files[other]} has other columns than {files[0]}: {difference}",
+                hint="read them as two inputs, or set `mergeSchema: true` in the input's options",
+            )
+        made = self._converter.parquet(f"input-{entry.name}", files)
+        return self._engine.session.read.parquet(made.path), made.rows
+
+    def _notice(self, entry: Input, options: Mapping[str, str], known: frozenset[str]) -> None:
+        for key in sorted(options.keys() - known):
+            hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
+            self._log.warn(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
+
+
+_NUMBER = "'^[+-]?[0-9]+$'"
+_MOMENT = (
+    "'^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?"
+    "(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?$'"
+)
+_INFERENCES = (
+    ("INT", "{v} RLIKE " + _NUMBER + " AND try_cast({v} AS INT) IS NOT NULL"),
+    ("BIGINT", "{v} RLIKE " + _NUMBER + " AND try_cast({v} AS BIGINT) IS NOT NULL"),
+    ("DOUBLE", "{v} RLIKE '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$'"),
+    ("DATE", "{v} RLIKE '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$' AND try_cast({v} AS DATE) IS NOT NULL"),
+    (
+        "TIMESTAMP",
+        "{v} RLIKE " + _MOMENT + " AND try_cast({v} AS TIMESTAMP) IS NOT NULL",
+    ),
+    ("BOOLEAN", "lower({v}) IN ('true', 'false')"),
+)
+
+
+class _Stream:
+    """Pieces of bytes as a file that Arrow reads from."""
+
+    closed = False
+
+    def __init__(self, pieces: Any) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, fewer only at the end."""
+        parts = [self._rest]
+        have = len(self._rest)
+        while size < 0 or have < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            parts.append(piece)
+            have += len(piece)
+        whole = b"".join(parts)
+        cut = len(whole) if size < 0 else min(size, len(whole))
+        self._rest = whole[cut:]
+        return whole[:cut]
+
+    def close(self) -> None:
+        """Nothing to do: the answer closes itself at its end."""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Never."""
+        return False
+
+    def writable(self) -> bool:
+        """Never."""
+        return False
+
+
+def _difference(first: Any, other: Any) -> str:
+    missing = [n for n in first.names if n not in other.names]
+    extra = [n for n in other.names if n not in first.names]
+    changed = [
+        f"{n} is {other.field(n).type}, not {first.field(n).type}"
+        for n in first.names
+        if n in other.names and other.field(n).type != first.field(n).type
+    ]
+    parts = [f"missing {', '.join(missing)}" if missing else "", f"additional {', '.join(extra)}" if extra else ""]
+    return "; ".join([p for p in (*parts, *changed) if p]) or "another order"
+
+
+def _check_columns(name: str, columns: Sequence[str]) -> None:
+    folded = [c.lower() for c in columns]
+    twice = sorted({c for c in columns if folded.count(c.lower()) > 1})
+    if twice:
+        raise fail(
+            "flare.input",
+            f"input `{name}` has columns that differ in letter case only: {', '.join(twice)}",
+            hint="SQL does not tell them apart: rename one at the source",
+        )
+
+
+def _unscratched(error: DataOSError, packed: Mapping[str, str], folder: Path) -> DataOSError:
+    """Messages name the files that people know, not their unpacked copies."""
+
+    def cleaned(text: str) -> str:
+        for copy, original in packed.items():
+            if copy != original:
+                text = text.replace(copy, f"{original}:{Path(copy).name[6:]}")
+        return text.replace(str(folder) + "/", "")
+
+    return DataOSError([replace(p, message=cleaned(p.message)) for p in error.problems])

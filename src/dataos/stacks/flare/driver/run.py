@@ -1,0 +1,343 @@
+"""One run of a Flare job, in order: inputs, steps, assertions, outputs (ch04 6.1)."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dataos
+from dataos.client.api import Client
+from dataos.client.connections import Connection
+from dataos.core.errors import DataOSError, Problem
+from dataos.manifest.specs import Reading, render
+from dataos.stacks.flare import spec as specs
+from dataos.stacks.flare import sql
+from dataos.stacks.flare.driver import lineage, problems
+from dataos.stacks.flare.driver.catalog import Catalog, Table
+from dataos.stacks.flare.driver.checks import Checker, Measured
+from dataos.stacks.flare.driver.duckfiles import Converter
+from dataos.stacks.flare.driver.engine import Engine, quoted
+from dataos.stacks.flare.driver.job import Job
+from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
+from dataos.stacks.flare.driver.readers import Readers
+from dataos.stacks.flare.driver.writers import Writers
+from dataos.stacks.flare.model import FlareSpec, Output, Step, relative
+
+
+@dataclass
+class _State:
+    """What is known of the views while a run goes on."""
+
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    checked: dict[str, sql.Checked] = field(default_factory=dict[str, sql.Checked])
+    kept: set[str] = field(default_factory=set[str])
+
+
+class Run:
+    """A run of one job. Made once, `execute` called once."""
+
+    def __init__(self, job: Job, server: str, scratch: Path, log: Log, clock: Callable[[], datetime]) -> None:
+        self._job = job
+        self._server = server
+        self._scratch = scratch
+        self._log = log
+        self._now = clock()
+        self._state = _State()
+        self.result = Result()
+
+    def execute(self) -> bool:
+        """Do it. True if all went well; either way `result` tells, and nothing is published here."""
+        identity = self._identity()
+        self._log.info(identity)
+        try:
+            spec = self._read_spec()
+            self._execute(spec)
+        except DataOSError as error:
+            self.result.add(error)
+        except Exception as error:  # noqa: BLE001 - the boundary of the run
+            code, message, _, hint = problems.explain(error, "run", ())
+            self.result.add(DataOSError(Problem(code, message, hint=hint)))
+        if self.result.problems:
+            found = [Problem.from_json(p) for p in self.result.problems]
+            for line in problem_lines(found):
+                self._log.error(line)
+            self._log.error(f"=>Flare: Job finished with error {identity}")
+            return False
+        self._log.info("run complete")
+        return True
+
+    def _identity(self) -> str:
+        known = self._job.identity
+        return "; ".join(
+            (
+                f"build version: {dataos.__version__}",
+                f"workspace name: {known.get('workspace', '')}",
+                f"workflow name: {known.get('workflow', '')}",
+                f"workflow run id: {known.get('run', '')}",
+                f"run as user: {known.get('user', '')}",
+                f"job name: {known.get('job', '')}",
+                f"job run id: {known.get('attempt', '')}",
+            )
+        )
+
+    def _read_spec(self) -> FlareSpec:
+        reading = Reading()
+        spec = specs.read(self._job.stack_spec, reading, ())
+        if spec is None:
+            raise DataOSError(reading.problems)
+        self.result.warnings = [w.to_json() for w in reading.warnings if w.code != "manifest.variant"]
+        self._log.debug(f"python {platform.python_version()}, {len(spec.inputs)} inputs, {len(spec.steps)} steps")
+        return spec
+
+    def _execute(self, spec: FlareSpec) -> None:
+        warehouses = [s.warehouse for s in self._job.sources.values() if s.warehouse]
+        warehouses += [t.warehouse for t in self._job.targets]
+        with self.result.timed("start engine"):
+            engine = Engine(self._server, self._job.token, warehouses, self._job.threads)
+        try:
+            catalog = Catalog(self._server, self._job.token)
+            self._load_inputs(spec, engine, catalog)
+            self._make_steps(spec, engine)
+            self._assert(spec, engine)
+            self._write(spec, engine, catalog)
+        finally:
+            with suppress(Exception):
+                engine.close()
+
+    # --- inputs and steps -------------------------------------------------------------------------------------------
+
+    def _load_inputs(self, spec: FlareSpec, engine: Engine, catalog: Catalog) -> None:
+        client = Client(Connection(self._server, self._job.token, "the job's server"))
+        converter = Converter(self._scratch, self._job.threads, self._job.memory_bytes)
+        readers = Readers(engine, catalog, client, converter, self._scratch, self._log)
+        failures: list[Problem] = []
+        for entry in spec.inputs:
+            self._log.info(f"Loading {entry.name} table...")
+            path = relative(entry.path, spec.root)
+            try:
+                with self.result.timed(f"input {entry.name}"):
+                    view = readers.load(entry, self._job.sources[entry.name], spec.keep_system_columns)
+            except Exception as error:  # noqa: BLE001 - all inputs are looked at: every fault in one go
+                failures += problems.of_step(error, f"input {entry.name}", "", path, ()).problems
+                continue
+            self._state.columns[entry.name] = view.columns
+            row: dict[str, Any] = {"name": entry.name, "address": str(entry.address)}
+            self.result.inputs.append(row if view.rows is None else {**row, "rows": view.rows})
+            self._show(spec, engine, entry.name)
+        if failures:
+            raise DataOSError(failures)
+
+    def _make_steps(self, spec: FlareSpec, engine: Engine) -> None:
+        views = [i.name for i in spec.inputs]
+        uses = self._uses(spec)
+        for step in spec.steps:
+            checked = sql.check(step.sql, views, self._now)
+            if not checked.text:
+                self._log.info(f"{step.name}: the statement has no effect here")
+                continue
+            self._log.info(f"calculating sequence {step.name}")
+            self._state.checked[step.name] = checked
+            with self.result.timed(f"step {step.name}"):
+                self._make_step(spec, engine, step, checked, uses[step.name])
+            views.append(step.name)
+            self._show(spec, engine, step.name)
+
+    def _make_step(self, spec: FlareSpec, engine: Engine, step: Step, checked: sql.Checked, uses: int) -> None:
+        path = (*relative(step.path, spec.root), "sql")
+        known = [c for v in checked.reads for c in self._state.columns[v]]
+        try:
+            frame = engine.sql(checked.text)
+            self._state.columns[step.name] = tuple(frame.columns)
+            frame.createOrReplaceTempView(step.name)
+            if spec.explain:
+                frame.explain(extended=True)
+            if checked.volatile or (checked.costly and uses > 1):
+                self._keep(engine, step.name)
+        except Exception as error:
+            raise problems.of_step(error, f"step {step.name}", step.sql, path, known) from error
+
+    def _keep(self, engine: Engine, view: str) -> None:
+        """Compute a view once, into scratch, and let its name mean the answer from now on."""
+        target = self._scratch / f"step-{view}"
+        frame = engine.sql(f"SELECT * FROM {quoted(view)}")
+        typeless = [c for c, kind in frame.dtypes if kind == "void"]
+        if typeless:
+            frame = frame.selectExpr(
+                *[f"CAST({quoted(c)} AS STRING) AS {quoted(c)}" if c in typeless else quoted(c) for c in frame.columns]
+            )
+        frame.write.mode("overwrite").parquet(str(target))
+        kept = engine.session.read.schema(frame.schema).parquet(str(target))
+        kept.createOrReplaceTempView(view)
+        self._state.kept.add(view)
+
+    def _uses(self, spec: FlareSpec) -> Counter[str]:
+        """How often each view will be computed if nobody keeps it."""
+        uses: Counter[str] = Counter()
+        views = [i.name for i in spec.inputs]
+        for step in spec.steps:
+            checked = sql.check(step.sql, views)
+            if checked.text:
+                uses.update(checked.reads)
+                views.append(step.name)
+        for output in spec.outputs:
+            name = _spelt(output.name, views)
+            uses[name] += 1 + bool(output.assertions)
+        if spec.assertions and spec.inputs:
+            uses[spec.inputs[0].name] += 1
+        if spec.preview_lines:
+            uses.update(views)
+        return uses
+
+    def _show(self, spec: FlareSpec, engine: Engine, view: str) -> None:
+        if not spec.preview_lines:
+            return
+        frame = engine.sql(f"SELECT * FROM {quoted(view)} LIMIT {spec.preview_lines + 1}")
+        try:
+            rows = frame.collect()
+        except Exception as error:  # noqa: BLE001 - a preview must not decide about the run
+            self._log.warn(f"{view}: no preview: {problems.first_line(str(error))}")
+            return
+        self._log.info(f"preview of {view}")
+        self._log.block(table(frame.columns, [tuple(r) for r in rows[: spec.preview_lines]]))
+        if len(rows) > spec.preview_lines:
+            self._log.block(f"only showing top {spec.preview_lines} rows")
+
+    # --- assertions -------------------------------------------------------------------------------------------------
+
+    def _assert(self, spec: FlareSpec, engine: Engine) -> None:
+        """Every assertion of the run, before anything is written. Raises with one problem for each dataset."""
+        checker = Checker(engine, spec.views, self._now, spec.root)
+        failures: list[Problem] = []
+        groups: list[tuple[str, str, tuple[Any, ...], Any]] = []
+        if spec.assertions:
+            first = spec.inputs[0].name if spec.inputs else spec.steps[-1].name
+            address = str(spec.inputs[0].address) if spec.inputs else first
+            groups.append((first, address, spec.assertions, spec.assertions[0].path[:-1]))
+        for output in spec.outputs:
+            if output.assertions:
+                view = _spelt(output.name, spec.views)
+                groups.append((view, str(output.address), output.assertions, (*output.path, "assertions")))
+        for view, address, assertions, path in groups:
+            with self.result.timed(f"assertions {view}"):
+                measured = checker.measure(view, assertions)
+            self.result.assertions += [m.row() for m in measured]
+            self._log.info(f"assertion results of {address}")
+            self._log.block(_assertion_table(measured))
+            failed = [m for m in measured if not m.passed]
+            if failed:
+                failures.append(
+                    Problem(
+                        "flare.assertions_failed",
+                        f"{len(failed)} out of {len(measured)} assertions failed for dataset {address}. "
+                        "For more details, please look into the assertion results table in logs.",
+                        hint="; ".join(_shown(m) for m in failed[:5]),
+                        path=render(relative(path, spec.root)),
+                    )
+                )
+        if failures:
+            raise DataOSError(failures)
+
+    # --- outputs ----------------------------------------------------------------------------------------------------
+
+    def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog) -> None:
+        """All frames are compared with their tables first, then all are written."""
+        writers = Writers(engine, catalog, self._log, spec.root)
+        outputs = [_renamed(o, _spelt(o.name, spec.views)) for o in spec.outputs]
+        prepared: list[tuple[Table | None, list[str]]] = []
+        failures: list[Problem] = []
+        for output, target in zip(outputs, self._job.targets, strict=True):
+            try:
+                prepared.append(writers.prepare(output, target))
+            except DataOSError as error:
+                failures += error.problems
+        if failures:
+            raise DataOSError(failures)
+        for output, target, (existing, chosen) in zip(outputs, self._job.targets, prepared, strict=True):
+            self._log.info(f"writing {output.name} to {output.address} ({output.mode})")
+            try:
+                with self.result.timed(f"output {output.name}"):
+                    written = writers.write(output, target, existing, chosen)
+            except DataOSError:
+                raise
+            except Exception as error:
+                raise self._blame(spec, engine, output, error) from error
+            rows = "rows unknown" if written.rows is None else f"{written.rows} rows"
+            self._log.info(f"{output.address}: {rows}{', new table' if written.created else ''}")
+            self.result.outputs.append(
+                {
+                    "name": output.name,
+                    "address": str(output.address),
+                    "rows": written.rows,
+                    "operation": written.operation,
+                    "columns": written.columns,
+                    "title": output.title,
+                    "description": output.description,
+                    "tags": list(output.tags),
+                }
+            )
+        with self.result.timed("lineage"):
+            self._trace(outputs)
+
+    def _trace(self, outputs: list[Output]) -> None:
+        steps = {n: c.text for n, c in self._state.checked.items()}
+        reads = {n: c.reads for n, c in self._state.checked.items()}
+        inputs = {n: c for n, c in self._state.columns.items() if n not in steps}
+        for view in dict.fromkeys(o.name for o in outputs):
+            self.result.lineage += lineage.trace(view, self._state.columns[view], steps, reads, inputs)
+
+    def _blame(self, spec: FlareSpec, engine: Engine, output: Output, error: Exception) -> DataOSError:
+        """Which step an error of writing comes from: the first one that cannot be computed alone."""
+        for step in spec.steps:
+            checked = self._state.checked.get(step.name)
+            if checked is None or not self._needed(output.name, step.name):
+                continue
+            target = self._scratch / f"blame-{step.name}"
+            try:
+                engine.sql(f"SELECT * FROM {quoted(step.name)}").write.mode("overwrite").parquet(str(target))
+            except Exception as found:  # noqa: BLE001 - that it fails is what we want to know
+                known = [c for v in checked.reads for c in self._state.columns[v]]
+                path = (*relative(step.path, spec.root), "sql")
+                return problems.of_step(found, f"step {step.name}", step.sql, path, known)
+        path = relative(output.path, spec.root)
+        what = f"Failed to write {output.name} to output: Iceberg {output.address}"
+        return problems.of_step(error, what, "", path, ())
+
+    def _needed(self, view: str, step: str) -> bool:
+        if view == step:
+            return True
+        checked = self._state.checked.get(view)
+        return checked is not None and any(self._needed(r, step) for r in checked.reads)
+
+
+def _spelt(name: str, views: Any) -> str:
+    return next((v for v in views if v.lower() == name.lower()), name)
+
+
+def _renamed(output: Output, name: str) -> Output:
+    return output if output.name == name else replace(output, name=name)
+
+
+def _shown(measured: Measured) -> str:
+    where = f"{measured.column}: " if measured.column else ""
+    value = measured.note or f"is {measured.value:g}"
+    return f"{where}{measured.test} ({value})"
+
+
+def _assertion_table(measured: list[Measured]) -> str:
+    rows = [
+        (m.view, m.column or "(sql)", m.test, m.note if m.value is None else f"{m.value:g}",
+         "passed" if m.passed else "FAILED")
+        for m in measured
+    ]  # fmt: skip
+    return table(("dataset", "column", "test", "value", "result"), rows)
+
+
+def utc_now() -> datetime:
+    """The clock of a real run."""
+    return datetime.now(UTC)

@@ -1,0 +1,269 @@
+"""Outputs: the table made or compared, then written in one commit that the server holds back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataos.core import names
+from dataos.core.errors import DataOSError, Problem
+from dataos.manifest.specs import Path, render
+from dataos.stacks.flare.driver import schemas
+from dataos.stacks.flare.driver.catalog import Catalog, Table
+from dataos.stacks.flare.driver.engine import Engine, quoted, table_name
+from dataos.stacks.flare.driver.job import Target
+from dataos.stacks.flare.driver.output import Log
+from dataos.stacks.flare.model import Output, PartitionField, relative
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one output did."""
+
+    rows: int | None
+    operation: str
+    columns: list[dict[str, str]]
+    created: bool
+
+
+class Writers:
+    """Writes registered views into Lakehouse tables."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, log: Log, root: Path) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._log = log
+        self._root = root
+
+    def prepare(self, output: Output, target: Target) -> tuple[Table | None, list[str]]:
+        """The existing table, if any, and the select list that fits it; the new table's columns otherwise.
+
+        Raises DataOSError where the frame does not fit: nothing has been changed then.
+        """
+        columns = self._columns(output)
+        self._resolve_partitions(output, columns)
+        for sort in output.sort:
+            self._find(sort.name, columns, (*sort.path, "name"), "sort column")
+        table = self._catalog.find(target.warehouse, target.namespace, target.table)
+        if table is None:
+            chosen = [quoted(c) for c, _ in columns]
+            for column, kind in columns:
+                try:
+                    schemas.iceberg_type(kind, [0])
+                except DataOSError as error:
+                    raise self._fault(
+                        output, "flare.types", f"column `{column}`: {error.problem.message}", "cast it"
+                    ) from error
+        else:
+            chosen = self._fit(output, columns, table)
+        return table, chosen
+
+    def write(self, output: Output, target: Target, table: Table | None, chosen: Sequence[str]) -> Written:
+        """Create or evolve the table and write the view. Raises DataOSError."""
+        columns = self._columns(output)
+        partitions = self._resolve_partitions(output, columns)
+        created = table is None
+        place = (target.warehouse, target.namespace, target.table)
+        if table is None:
+            counter = [0]
+            fields = schemas.iceberg_fields(columns, counter)
+            spec = _spec(partitions, {f["name"]: f["id"] for f in fields}, 1000)
+            table = self._catalog.create(*place, fields, spec, self._properties(output))
+        else:
+            table = self._evolve(output, target, table, partitions)
+        text = f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}{self._order(output, columns, partitions)}"
+        name = table_name(*place)
+        if output.dynamic and table.spec:
+            operation = "overwrite partitions"
+            self._engine.sql(text).writeTo(name).overwritePartitions()
+        else:
+            operation = output.mode
+            verb = "INSERT INTO" if output.mode == "append" else "INSERT OVERWRITE"
+            self._engine.run(f"{verb} {name} {text}")
+        after = self._catalog.find(*place)
+        shown = [{"name": f["name"], "type": schemas.text_of(f["type"])} for f in (after or table).fields]
+        return Written(_added(table, after), operation, shown, created)
+
+    def _columns(self, output: Output) -> list[tuple[str, Any]]:
+        schema = self._engine.sql(f"SELECT * FROM {quoted(output.name)}").schema
+        columns = [(f.name, f.dataType) for f in schema.fields]
+        folded = [c.lower() for c, _ in columns]
+        twice = sorted({c for c, _ in columns if folded.count(c.lower()) > 1})
+        if twice:
+            raise self._fault(
+                output,
+                "flare.types",
+                f"`{output.name}` has several columns named {', '.join(twice)}",
+                "give each a name of its own with AS",
+            )
+        return columns
+
+    def _resolve_partitions(
+        self, output: Output, columns: Sequence[tuple[str, Any]]
+    ) -> list[tuple[PartitionField, str, str]]:
+        """(field, column as it is spelt, partition name). Raises for unknown columns and names that are taken."""
+        found: list[tuple[PartitionField, str, str]] = []
+        taken = {c.lower() for c, _ in columns}
+        for field in output.partitions:
+            column = self._find(field.column, columns, (*field.path, "column"), "partition column")
+            kind = dict(columns)[column].simpleString()
+            if not schemas.can_transform(field.transform, kind):
+                raise self._problem(
+                    "flare.partition",
+                    f"`{field.transform}` cannot partition `{column}`, which is {kind}",
+                    (*field.path, "type"),
+                    "cast it in a step, or partition by something else",
+                )
+            default = column if field.transform == "identity" else f"{column}_{field.transform}"
+            name = field.name or default
+            if name.lower() in taken and not (field.transform == "identity" and name.lower() == column.lower()):
+                if field.name is not None:
+                    raise self._problem(
+                        "flare.partition",
+                        f"the partition may not be named `{name}`: a column has that name",
+                        (*field.path, "name"),
+                        "choose another name, or leave it out",
+                    )
+                name = f"{name}_partition"
+            found.append((field, column, name))
+        return found
+
+    def _find(self, wanted: str, columns: Sequence[tuple[str, Any]], path: Path, what: str) -> str:
+        found = next((c for c, _ in columns if c.lower() == wanted.strip("`").lower()), None)
+        if found is None:
+            raise self._problem(
+                "flare.unknown_column",
+                f"the {what} `{wanted}` does not exist",
+                path,
+                names.did_you_mean(wanted, [c for c, _ in columns]),
+            )
+        return found
+
+    def _fit(self, output: Output, columns: Sequence[tuple[str, Any]], table: Table) -> list[str]:
+        """The select list in the table's order, cast where that is safe (ch04 14.2)."""
+        have = {c.lower(): (c, t) for c, t in columns}
+        wanted = {f["name"].lower(): f for f in table.fields}
+        missing = [f["name"] for k, f in wanted.items() if k not in have]
+        extra = [c for c, _ in columns if c.lower() not in wanted]
+        lists = (
+            f"the table has {', '.join(f['name'] for f in table.fields)}; "
+            f"the data has {', '.join(c for c, _ in columns)}"
+        )
+        if missing:
+            raise self._fault(
+                output,
+                "flare.schema",
+                f"Cannot find data for the output column {_ticked(missing)} of {output.address}: {lists}",
+                "select the column in the last step (CAST(NULL AS ...) AS name fills it with NULL)",
+            )
+        if extra:
+            raise self._fault(
+                output,
+                "flare.schema",
+                f"Too many data columns for {output.address}: {_ticked(extra)} not in the table: {lists}",
+                "leave the column out, or add it to the table first (dataset add-field)",
+            )
+        chosen: list[str] = []
+        for key, field in wanted.items():
+            column, kind = have[key]
+            verdict = schemas.assignable(kind, field["type"])
+            if verdict is None:
+                raise self._fault(
+                    output,
+                    "flare.schema",
+                    f"Cannot safely cast '{column}': {kind.simpleString()} to {schemas.text_of(field['type'])}, "
+                    f"the column's type in {output.address}",
+                    f"cast it in the last step: CAST({column} AS {schemas.spark_text(field['type'])}) AS {column}",
+                )
+            text = f"CAST({quoted(column)} AS {verdict})" if verdict else quoted(column)
+            chosen.append(f"{text} AS {quoted(field['name'])}")
+        return chosen
+
+    def _evolve(
+        self, output: Output, target: Target, table: Table, partitions: Sequence[tuple[PartitionField, str, str]]
+    ) -> Table:
+        """Change the table's partition spec to the output's, if it names one (ch04 6.4)."""
+        if not partitions:
+            return table
+        ids = {f["name"]: f["id"] for f in table.fields}
+        by_name = {f["name"].lower(): f["name"] for f in table.fields}
+        spelt = [(f, by_name[c.lower()], n) for f, c, n in partitions]
+        wanted = [(ids[c], schemas.transform_text(f)) for f, c, _ in spelt]
+        if wanted == [(f["source-id"], f["transform"]) for f in table.spec]:
+            return table
+        if output.dynamic:
+            raise self._fault(
+                output,
+                "flare.partition",
+                f"{output.address} is partitioned otherwise than this job says, and `overwrite-mode: dynamic` "
+                "replaces partitions of one kind only",
+                "overwrite the whole table once (without overwrite-mode), then go back to dynamic",
+            )
+        last = max([int(table.metadata.get("last-partition-id", 999)), 999])
+        spec = _spec(spelt, ids, last + 1)
+        known = {(f["source-id"], f["transform"]): f for s in table.metadata["partition-specs"] for f in s["fields"]}
+        for field in spec:  # an equal field of an older spec keeps its id and name
+            old = known.get((field["source-id"], field["transform"]))
+            if old is not None:
+                field.update({"field-id": old["field-id"], "name": old["name"]})
+        self._log.info(f"{output.address}: new data is partitioned by {', '.join(f['name'] for f in spec)}")
+        number = max(s["spec-id"] for s in table.metadata["partition-specs"]) + 1
+        updates = [
+            {"action": "add-spec", "spec": {"spec-id": number, "fields": spec}},
+            {"action": "set-default-spec", "spec-id": -1},
+        ]
+        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+
+    def _order(
+        self,
+        output: Output,
+        columns: Sequence[tuple[str, Any]],
+        partitions: Sequence[tuple[PartitionField, str, str]],
+    ) -> str:
+        """ORDER BY of the written rows; partitions first where order inside them is asked for."""
+        if not output.sort:
+            return ""
+        keys: list[str] = []
+        if output.sort_mode == "partition":
+            keys = [schemas.order_key(f.transform, quoted(c)) for f, c, _ in partitions if f.transform != "bucket"]
+        for sort in output.sort:
+            column = self._find(sort.name, columns, (*sort.path, "name"), "sort column")
+            keys.append(f"{quoted(column)} {'DESC' if sort.descending else 'ASC'}")
+        return f" ORDER BY {', '.join(keys)}"
+
+    def _properties(self, output: Output) -> dict[str, str]:
+        properties: dict[str, str] = dict(output.properties)
+        if output.description or output.title:
+            properties.setdefault("comment", output.description or output.title)
+        return properties
+
+    def _fault(self, output: Output, code: str, message: str, hint: str) -> DataOSError:
+        return self._problem(code, message, output.path, hint)
+
+    def _problem(self, code: str, message: str, path: Path, hint: str) -> DataOSError:
+        return DataOSError(Problem(code, message, hint=hint, path=render(relative(path, self._root)) or None))
+
+
+def _ticked(words: Sequence[str]) -> str:
+    return ", ".join(f"`{w}`" for w in words)
+
+
+def _spec(
+    partitions: Sequence[tuple[PartitionField, str, str]], ids: Mapping[str, int], first: int
+) -> list[dict[str, Any]]:
+    return [
+        {"source-id": ids[column], "field-id": first + n, "name": name, "transform": schemas.transform_text(field)}
+        for n, (field, column, name) in enumerate(partitions)
+    ]
+
+
+def _added(before: Table, after: Table | None) -> int | None:
+    """Rows that the newest snapshot added; 0 if there is no new one."""
+    if after is None or after.snapshot is None:
+        return 0
+    if before.snapshot is not None and before.snapshot["snapshot-id"] == after.snapshot["snapshot-id"]:
+        return 0
+    added = after.snapshot.get("summary", {}).get("added-records", "0")
+    return int(added) if re.fullmatch("[0-9]+", str(added)) else None

@@ -1,0 +1,108 @@
+"""A Flare job in its one canonical form. Made by `spec.read`, used by the planner and the driver; no variants left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataos.core.addresses import Udl
+from dataos.manifest.specs import Path
+from dataos.stacks.flare.assertions import Assertion
+
+FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
+"""Formats that are built: files of FILE depots, tables of a Lakehouse, tables of a PostgreSQL depot."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One view read from outside. `format` None: what the depot's type (or the file's name) implies."""
+
+    name: str
+    address: Udl
+    format: str | None
+    options: Mapping[str, str]
+    path: Path  # of the list item
+    address_path: Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """One view made by SQL. `sql` is empty for a step that does nothing here (CACHE TABLE and the like)."""
+
+    name: str
+    sql: str
+    doc: str
+    path: Path  # of the list item; its SQL stands at `sql` below it
+
+
+@dataclass(frozen=True)
+class PartitionField:
+    """One level of a partition spec. `transform`: identity, year, month, day, hour or bucket."""
+
+    transform: str
+    column: str
+    name: str | None
+    buckets: int | None
+    path: Path
+
+
+@dataclass(frozen=True)
+class SortColumn:
+    """One column to order written rows by."""
+
+    name: str
+    descending: bool
+    path: Path
+
+
+@dataclass(frozen=True)
+class Output:
+    """One view written to a Lakehouse table."""
+
+    name: str
+    address: Udl
+    mode: str  # overwrite | append
+    dynamic: bool  # overwrite replaces only partitions that receive rows
+    partitions: tuple[PartitionField, ...]
+    sort_mode: str | None  # partition | global
+    sort: tuple[SortColumn, ...]
+    properties: Mapping[str, str]
+    assertions: tuple[Assertion, ...]
+    title: str
+    description: str
+    tags: tuple[str, ...]
+    path: Path
+    address_path: Path
+
+
+@dataclass(frozen=True)
+class FlareSpec:
+    """One job. Lists keep the order of the manifest; paths are absolute in it."""
+
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+    assertions: tuple[Assertion, ...]
+    explain: bool
+    preview_lines: int
+    keep_system_columns: bool
+    log_level: str | None
+    cpu: float | None  # of driver and executors together
+    memory_bytes: int | None
+    root: Path
+    views: tuple[str, ...] = field(default=())
+
+    @property
+    def addresses(self) -> tuple[tuple[Path, Udl], ...]:
+        """Every address with its path; `acl` says what it is for."""
+        reads = tuple((i.address_path, i.address) for i in self.inputs)
+        return reads + tuple((o.address_path, o.address) for o in self.outputs)
+
+
+def relative(path: Path, root: Path) -> Path:
+    """`path` below `root` (the path of stackSpec), as results report it."""
+    return path[len(root) :] if path[: len(root)] == root else path
+
+
+JsonMap = dict[str, Any]

@@ -1,0 +1,277 @@
+"""stackSpec -> Plan: addresses to real places, and the process that will work on them."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from dataos.core import names
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.depots.ports import DepotEntry, FileDepot
+from dataos.depots.types.iceberg.adapter import warehouse
+from dataos.lakehouse import namespaces
+from dataos.lakehouse.views import AttemptView, TableRef
+from dataos.manifest import specs
+from dataos.manifest.specs import Reading, render
+from dataos.processes.ports import Isolation, Launch, Mount
+from dataos.stacks.flare import spec as flare
+from dataos.stacks.flare.driver import job as jobs
+from dataos.stacks.flare.model import FlareSpec, Input, Output
+from dataos.workloads.ports import AttemptRequest, JobRequest, Plan, Rooms
+
+_MODULE = "dataos.stacks.flare.driver"
+_DEFAULT_MEMORY = 2 << 30
+_FEW_FILES = 64
+_SUFFIXES = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
+             "parquet": "parquet"}  # fmt: skip
+_BY_TYPE = {"FILE": ("csv", "json", "parquet"), "ICEBERG": ("iceberg",), "POSTGRESQL": ("jdbc",)}
+
+
+class FlarePlanner:
+    """Plans Flare jobs; knows depots and the lakehouse, nothing of engines."""
+
+    async def check(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
+        """Depots exist and can do what is asked, files are there, outputs go to a Lakehouse. Paths as in the port."""
+        spec = _read(job)
+        problems: list[Problem] = []
+        for entry in spec.inputs:
+            try:
+                depot = await _depot(rooms, entry.address)
+                source = _format(entry, depot)
+                if depot.type == "FILE" and not _is_pattern(entry.address):
+                    await _files(rooms, depot, entry, source)
+            except DataOSError as error:
+                problems += _at(error, job, entry.address_path)
+        for output in spec.outputs:
+            try:
+                _target(output, await _depot(rooms, output.address))
+            except DataOSError as error:
+                problems += _at(error, job, output.address_path)
+        return problems
+
+    async def plan(self, attempt: AttemptRequest, rooms: Rooms) -> Plan:
+        """The launch of one attempt. Raises DataOSError `depot.*`, `flare.input`, `iceberg.*`."""
+        job = attempt.job
+        spec = _read(job)
+        view = AttemptView(attempt.attempt_id)
+        places = _Places()
+        sources: dict[str, jobs.Source] = {}
+        for entry in spec.inputs:
+            try:
+                sources[entry.name] = await _source(rooms, view, entry, places)
+            except DataOSError as error:
+                raise DataOSError(_at(error, job, entry.address_path)) from error
+        targets: list[jobs.Target] = []
+        for output in spec.outputs:
+            target = _target(output, await _depot(rooms, output.address))
+            targets.append(target)
+            await _writable(rooms, view, target, places)
+        cpu = job.cpu or spec.cpu
+        memory = job.memory_bytes or spec.memory_bytes or _DEFAULT_MEMORY
+        body = jobs.dump(
+            job.stack_spec,
+            sources,
+            tuple(targets),
+            {
+                "workspace": job.workspace,
+                "workflow": job.resource,
+                "run": str(attempt.run_id),
+                "user": str(job.run_as),
+                "job": job.job,
+                "attempt": str(attempt.attempt_id),
+            },
+            log_level=spec.log_level or job.log_level,
+            threads=max(1, math.ceil(cpu)) if cpu else 0,
+            memory_bytes=memory,
+        )
+        launch = Launch(
+            argv=(sys.executable, "-m", _MODULE),
+            isolation=Isolation.PLATFORM,
+            files={
+                f"config/{jobs.CONFIG_FILE}": body,
+                f"secret/{jobs.TOKEN_FILE}": attempt.token.encode(),
+            },
+            mounts=places.mounts(),
+            cpu=cpu or 1.0,
+            memory_bytes=memory,
+            timeout_s=job.timeout_s,
+            server_access=True,
+        )
+        return Plan(
+            launch,
+            reads=tuple(str(i.address) for i in spec.inputs),
+            writes=tuple(str(o.address) for o in spec.outputs),
+            rerunnable=True,
+        )
+
+
+@dataclass
+class _Places:
+    """What the job may see of the disk: files to read, folders to read, folders to write."""
+
+    files: dict[Path, None] = field(default_factory=dict[Path, None])
+    read: dict[Path, None] = field(default_factory=dict[Path, None])
+    write: dict[Path, None] = field(default_factory=dict[Path, None])
+
+    def add_files(self, files: Sequence[Path]) -> None:
+        """Few files one by one; many through the folder that holds them all."""
+        if len(files) <= _FEW_FILES:
+            self.files.update(dict.fromkeys(files))
+        else:
+            self.files[Path(os.path.commonpath([str(f.parent) for f in files]))] = None
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """Outer folders first: what is mounted later lies on top, so a table that is only read stays read-only."""
+        chosen: dict[Path, bool] = dict.fromkeys(self.files, False)
+        chosen.update(dict.fromkeys(self.read, False))
+        chosen.update(dict.fromkeys(self.write, True))
+        ordered = sorted(chosen.items(), key=lambda item: len(item[0].parts))
+        return tuple(Mount(path, str(path), writable) for path, writable in ordered)
+
+
+def _read(job: JobRequest) -> FlareSpec:
+    reading = Reading()
+    spec = flare.read(dict(job.stack_spec), reading, ())
+    if spec is None:
+        raise DataOSError([_prefixed(p, job) for p in reading.problems])
+    return spec
+
+
+def _prefixed(problem: Problem, job: JobRequest) -> Problem:
+    path = f"{job.path}.{problem.path}" if problem.path else job.path
+    body = {**problem.to_json(), "path": path}
+    return Problem.from_json(body)
+
+
+def _at(error: DataOSError, job: JobRequest, path: specs.Path) -> list[Problem]:
+    return [_prefixed(Problem.from_json({**p.to_json(), "path": render(path)}), job) for p in error.problems]
+
+
+async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
+    try:
+        return await rooms.depots.get(address.depot)
+    except DataOSError as error:
+        if error.problem.code != "depot.not_found":
+            raise
+        known = [d.name for d in await rooms.depots.list()]
+        raise fail(
+            "depot.not_found",
+            f"invalid resource dependency, not found: {address.depot}:depot",
+            hint=names.did_you_mean(address.depot, known) or error.problem.hint,
+        ) from error
+
+
+def _format(entry: Input, depot: DepotEntry) -> str:
+    """The format to read, of the input or of what its depot and file name imply."""
+    allowed = _BY_TYPE.get(depot.type)
+    if allowed is None:
+        raise fail(
+            "stack.unsupported",
+            f"reading from depots of type {depot.type} comes in a later version",
+            hint="depots of type FILE, POSTGRESQL and a Lakehouse's own are read now",
+        )
+    if entry.format is not None:
+        if entry.format not in allowed:
+            raise fail(
+                "flare.format",
+                f"depot '{depot.name}' is of type {depot.type}: format `{entry.format}` cannot be read from it",
+                hint="allowed: " + ", ".join(allowed) + "; the format may be left out"
+                if depot.type != "FILE"
+                else "allowed: " + ", ".join(allowed),
+            )
+        return entry.format
+    if depot.type != "FILE":
+        return allowed[0]
+    suffixes = [s.lstrip(".").lower() for s in PurePosixPath(entry.address.dataset or "").suffixes]
+    found = next((_SUFFIXES[s] for s in reversed(suffixes) if s in _SUFFIXES), None)
+    if found is None:
+        raise fail(
+            "flare.format",
+            f"input `{entry.name}` names no format, and {entry.address} does not tell one",
+            hint="add `format: csv`, `json` or `parquet`",
+        )
+    return found
+
+
+def _is_pattern(address: Udl) -> bool:
+    return any(c in (address.dataset or "") for c in "*?[")
+
+
+async def _files(rooms: Rooms, depot: DepotEntry, entry: Input, kind: str) -> list[Path]:
+    adapter = cast("FileDepot", rooms.depots.adapter(depot))
+    try:
+        return await adapter.files(depot, entry.address)
+    except DataOSError as error:
+        if error.problem.code != "depot.path":
+            raise
+        text = f"Path does not exist: {entry.address}: {error.problem.message}"
+        raise fail("depot.path", text, hint=error.problem.hint) from error
+
+
+async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places) -> jobs.Source:
+    depot = await _depot(rooms, entry.address)
+    kind = _format(entry, depot)
+    if depot.type == "POSTGRESQL":
+        return jobs.Source("query")
+    if depot.type == "FILE":
+        files = await _files(rooms, depot, entry, kind)
+        places.add_files(files)
+        place = await rooms.depots.resolve(entry.address) if not _is_pattern(entry.address) else ""
+        return jobs.Source("files", place=place, format=kind, files=tuple(str(f) for f in files))
+    levels, table = _table(entry.address)
+    ref = TableRef(warehouse(depot), namespaces.join(levels), table)
+    found = await rooms.catalog.locations(view, [ref])
+    if ref not in found:
+        raise fail(
+            "flare.input",
+            f"{entry.address} does not exist",
+            hint="the job that makes it must run before this one: name it in `dependencies`",
+        )
+    places.read[_local(found[ref])] = None
+    return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table)
+
+
+def _target(output: Output, depot: DepotEntry) -> jobs.Target:
+    if depot.type != "ICEBERG":
+        raise fail(
+            "stack.unsupported",
+            f"output `{output.name}`: depot '{depot.name}' is of type {depot.type}; "
+            "writing to other places than a Lakehouse comes in a later version",
+            hint="write to the depot of a Lakehouse: dataos://[lakehouse]:[collection]/[table]?acl=rw",
+        )
+    levels, table = _table(output.address)
+    namespaces.join(levels)
+    namespaces.check(table, "table")
+    return jobs.Target(warehouse(depot), levels, table)
+
+
+async def _writable(rooms: Rooms, view: AttemptView, target: jobs.Target, places: _Places) -> None:
+    """The table's own folder; for a table that is not there yet the warehouse's, since the catalog will choose one."""
+    ref = TableRef(target.warehouse, namespaces.join(target.namespace), target.table)
+    found = await rooms.catalog.locations(view, [ref])
+    location = found.get(ref) or (await rooms.catalog.load_warehouse(target.warehouse)).location
+    path = _local(location)
+    path.mkdir(parents=True, exist_ok=True)
+    places.read.pop(path, None)
+    places.write[path] = None
+
+
+def _table(address: Udl) -> tuple[tuple[str, ...], str]:
+    dataset = address.dataset or ""
+    if not address.collection or not dataset or "/" in dataset:
+        raise fail(
+            "manifest.address",
+            f"Invalid dataset found: {address}",
+            hint="a table's address reads dataos://[depot]:[collection]/[table]",
+        )
+    return tuple(address.collection.split(".")), dataset
+
+
+def _local(location: str) -> Path:
+    return Path(location.removeprefix("file://"))

@@ -1,0 +1,311 @@
+"""What a stackSpec of the stack `flare` may say (ch04 2, 3, 19), and the one canonical form made of it.
+
+All spellings of what is built are read here; what is not built yet is refused by name (`stack.unsupported`), never
+ignored. `read` finds every fault at once, each with its path; faults inside SQL carry `line` and `column` of that text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from dataos.core import names
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError
+from dataos.manifest.specs import Path, Reading, one_of, read_model
+from dataos.stacks.flare import assertions, outputs, sql
+from dataos.stacks.flare.blocks import (
+    LATER_INPUT,
+    LATER_JOB,
+    LATER_STEP,
+    NAME,
+    InputEntry,
+    SequenceEntry,
+    StackBlock,
+    later,
+    refuse,
+    text_of,
+)
+from dataos.stacks.flare.model import FlareSpec, Input, Output, Step
+from dataos.stacks.flare.sizing import read_sizing
+
+_JOB_KEYS = (
+    "inputs", "steps", "outputs", "assertions", "streaming", "profile", "actions", "udfs", "explain", "logLevel",
+    "showPreviewLines", "variables",
+)  # fmt: skip
+_LEVELS = ("INFO", "WARN", "DEBUG", "ERROR")
+
+
+def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
+    """Canonical FlareSpec of the stackSpec at `path`, or None with every fault in `reading`."""
+    before = len(reading.problems)
+    block = read_model(StackBlock, _lift(data, reading, path), reading, path)
+    if block is None:
+        return None
+    if block.job is None:
+        reading.error(path, "`job` is required", code="manifest.missing")
+        return None
+    job, where = block.job, (*path, "job")
+    for key, what in LATER_JOB.items():
+        refuse(job, key, what, reading, where)
+    cpu, memory = read_sizing(block, reading, path)
+    level = one_of(job.log_level, _LEVELS, (*where, "logLevel"), reading, "logLevel") if job.log_level else None
+    inputs = tuple(i for i in (_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(job.inputs)) if i)
+    steps = tuple(_steps(job.steps, reading, (*where, "steps")))
+    written = tuple(
+        o for o in (outputs.read(e, reading, (*where, "outputs", n)) for n, e in enumerate(job.outputs)) if o
+    )
+    checks = assertions.read(job.assertions, reading, (*where, "assertions"))
+    if not job.inputs and not steps:
+        reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
+    elif not job.outputs and not job.assertions and len(reading.problems) == before:
+        reading.warn(where, "the job writes nothing and asserts nothing")
+    views = _check_views(inputs, steps, reading)
+    _check_outputs(inputs, written, views, reading)
+    _check_assertions(inputs, written, checks, views, reading)
+    if len(reading.problems) > before:
+        return None
+    return FlareSpec(
+        inputs=inputs,
+        steps=steps,
+        outputs=written,
+        assertions=checks,
+        explain=job.explain,
+        preview_lines=max(0, job.show_preview_lines or 0),
+        keep_system_columns=text_of(job.variables.get("keepSystemColumns")).lower() == "true",
+        log_level=level,
+        cpu=cpu,
+        memory_bytes=memory,
+        root=path,
+        views=views,
+    )
+
+
+def addresses(spec: FlareSpec) -> list[tuple[Path, Udl, str]]:
+    """(path, address, acl) of everything that the job reads or writes."""
+    return [(path, udl, udl.acl) for path, udl in spec.addresses]
+
+
+def _lift(data: Any, reading: Reading, path: Path) -> Any:
+    """Keys of `job` found directly under stackSpec are moved into it (ch04 3.1)."""
+    if not isinstance(data, dict):
+        return data
+    block = cast("dict[str, Any]", dict(data))
+    folded = {k.lower(): k for k in _JOB_KEYS}
+    found = [k for k in block if k.lower() in folded]
+    if not found:
+        return block
+    job_key = next((k for k in block if k.lower() == "job"), "job")
+    inner = block.get(job_key)
+    job: dict[str, Any] = dict(cast("dict[str, Any]", inner)) if isinstance(inner, dict) else {}
+    for key in found:
+        reading.warn((*path, key), f"`{key}` is read as `job.{folded[key.lower()]}`", code="manifest.variant")
+        job.setdefault(folded[key.lower()], block.pop(key))
+    block[job_key] = job
+    return block
+
+
+def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
+    before = len(reading.problems)
+    _check_name(entry.name, "input", reading, (*path, "name"))
+    if entry.query is not None and entry.dataset is not None:
+        reading.error(path, "the input has both `dataset` and `query`", hint="keep one of them", code="flare.input")
+    for key, what in LATER_INPUT.items():
+        refuse(entry, key, what, reading, path)
+    if entry.is_stream:
+        later(reading, (*path, "isStream"), "reading a stream")
+    address = _address(entry.dataset, reading, (*path, "dataset"))
+    format_ = outputs.canonical_format(entry.format, reading, (*path, "format"), reads=True)
+    options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
+    branch = options.get("branch", "main")
+    if branch != "main":
+        later(reading, (*path, "options", "branch"), "reading a branch other than `main`")
+    if address is None and entry.dataset is None and len(reading.problems) == before:
+        reading.error(path, "`dataset` is required", code="manifest.missing")
+    if address is None or len(reading.problems) > before:
+        return None
+    if address.acl == "rw":
+        address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
+    return Input(entry.name, address, format_, options, path, (*path, "dataset"))
+
+
+def _address(text: str | None, reading: Reading, path: Path) -> Udl | None:
+    if text is None:
+        return None
+    if text.startswith("/"):
+        reading.error(
+            path,
+            f"Invalid dataset found: {text}",
+            code="manifest.address",
+            hint="a path on a machine is no address: name a depot, as in dataos://depot:none/path",
+        )
+        return None
+    udl = reading.attempt(path, lambda: Udl.parse(text))
+    if udl is None:
+        return None
+    if not udl.collection or not (udl.dataset or "").strip("/"):
+        reading.error(
+            path,
+            f"Invalid dataset found: {text}",
+            code="manifest.address",
+            hint="name the dataset: dataos://[depot]:[collection]/[dataset]",
+        )
+        return None
+    return Udl(udl.depot, udl.collection, (udl.dataset or "").strip("/"), udl.acl, udl.options)
+
+
+def _steps(blocks: Iterable[Any], reading: Reading, path: Path) -> Iterable[Step]:
+    for number, block in enumerate(blocks):
+        where = (*path, number)
+        if block is None:
+            reading.warn(where, "an empty step is skipped")
+            continue
+        if isinstance(block, str):
+            later(reading, where, "a step file", "write its content here")
+            continue
+        if not isinstance(block, dict):
+            reading.error(where, "a step must be a mapping with `sequence`")
+            continue
+        items = cast("dict[str, Any]", block)
+        for key in items:
+            if key.lower() == "sink":
+                later(reading, (*where, key), "the legacy writer `sink`", "write to `outputs[].dataset`")
+            elif key.lower() != "sequence":
+                reading.warn((*where, key), f"unknown key `{key}` has no effect", code="manifest.unknown_key")
+        key = next((k for k in items if k.lower() == "sequence"), "sequence")
+        sequence = items.get(key)
+        if not isinstance(sequence, list):
+            reading.error((*where, "sequence"), "`sequence` must be a list of steps", code="manifest.invalid")
+            continue
+        for position, entry in enumerate(cast("list[Any]", sequence)):
+            if entry is None:
+                reading.warn((*where, "sequence", position), "an empty step is skipped")
+                continue
+            step = _step(entry, reading, (*where, "sequence", position))
+            if step:
+                yield step
+
+
+def _step(data: Any, reading: Reading, path: Path) -> Step | None:
+    before = len(reading.problems)
+    entry = read_model(SequenceEntry, data, reading, path)
+    if entry is None:
+        return None
+    _check_name(entry.name, "step", reading, (*path, "name"))
+    for key, what in LATER_STEP.items():
+        refuse(entry, key, what, reading, path)
+    for command in entry.commands:
+        word = text_of(command.get("name")).lower() if isinstance(command, dict) else text_of(command).lower()
+        if word not in ("persist", "unpersist", "unpersisted"):
+            reading.error((*path, "commands"), f"unknown command `{word}`", hint="allowed: persist, unpersist")
+        else:
+            reading.warn((*path, "commands"), f"`{word}` has no effect: the engine keeps what it needs twice")
+    if entry.sql_file is not None and entry.sql is None:
+        reading.error(
+            (*path, "sqlFile"),
+            f"the SQL file `{entry.sql_file}` was not put into the manifest",
+            hint="apply with the dataos CLI, which reads it, or write the text as `sql`",
+            code="flare.sql_file",
+        )
+    elif not (entry.sql or "").strip() and len(reading.problems) == before:
+        reading.error(path, "the step has no `sql`", code="manifest.missing")
+    if len(reading.problems) > before:
+        return None
+    return Step(entry.name, entry.sql or "", entry.doc, path)
+
+
+def _check_name(name: str, what: str, reading: Reading, path: Path) -> None:
+    if not NAME.fullmatch(name):
+        reading.error(
+            path,
+            f"`{name}` cannot name an {what}" if what == "input" else f"`{name}` cannot name a {what}",
+            hint="letters, digits and `_`, beginning with a letter or `_`",
+            code="flare.name",
+        )
+
+
+def _check_views(inputs: tuple[Input, ...], steps: tuple[Step, ...], reading: Reading) -> tuple[str, ...]:
+    """Names that views have after all steps; SQL of each step is checked against those that exist by then."""
+    views: list[str] = []
+    known: dict[str, Path] = {}
+
+    def add(name: str, path: Path) -> None:
+        if name.lower() in known:
+            reading.error(
+                (*path, "name"),
+                f"`{name}` names two views",
+                hint="views are told apart without regard to letter case: rename one",
+                code="flare.duplicate_name",
+            )
+        else:
+            known[name.lower()] = path
+            views.append(name)
+
+    for entry in inputs:
+        add(entry.name, entry.path)
+    for step in steps:
+        makes_view = True
+        try:
+            makes_view = sql.check(step.sql, views).text != ""
+        except DataOSError as error:
+            for problem in error.problems:
+                report_sql(problem, (*step.path, "sql"), reading)
+        if makes_view:
+            add(step.name, step.path)
+    return tuple(views)
+
+
+def report_sql(problem: Any, path: Path, reading: Reading) -> None:
+    """A problem of an SQL text, at the path of that text."""
+    reading.error(path, problem.message, code=problem.code, hint=problem.hint, line=problem.line, column=problem.column)
+
+
+def _check_outputs(
+    inputs: tuple[Input, ...], written: tuple[Output, ...], views: tuple[str, ...], reading: Reading
+) -> None:
+    known = {v.lower() for v in views}
+    targets: dict[str, Output] = {}
+    for output in written:
+        if output.name.lower() not in known:
+            reading.error(
+                (*output.path, "name"),
+                f"the output names no view: `{output.name}`",
+                hint=names.did_you_mean(output.name, views) or "an output writes the view of an input or step",
+                code="flare.unknown_view",
+            )
+        address = str(output.address).lower()
+        if address in targets:
+            reading.error(
+                output.address_path,
+                f"two outputs write {output.address}",
+                hint="write it once; UNION the views in a step",
+                code="flare.duplicate_name",
+            )
+        targets[address] = output
+        if output.mode == "overwrite" and any(str(i.address).lower() == address for i in inputs):
+            reading.warn(
+                output.address_path,
+                f"{output.address} is read and overwritten in one job: it reads the content of before",
+            )
+
+
+def _check_assertions(
+    inputs: tuple[Input, ...],
+    written: tuple[Output, ...],
+    checks: tuple[assertions.Assertion, ...],
+    views: tuple[str, ...],
+    reading: Reading,
+) -> None:
+    if checks and len(inputs) > 1 and any(c.column for c in checks):
+        reading.warn(
+            checks[0].path[:-1], f"assertions on columns of the job are tests of the first input, `{inputs[0].name}`"
+        )
+    for check in (*checks, *(a for o in written for a in o.assertions)):
+        for key, text, test in (("sql", check.sql, sql.check), ("filter", check.filter, sql.check_condition)):
+            if text is None:
+                continue
+            try:
+                test(text, views)
+            except DataOSError as error:
+                for problem in error.problems:
+                    report_sql(problem, (*check.path, key), reading)

@@ -1,0 +1,180 @@
+"""A catalog behind a real HTTP server, and Flare jobs run as processes against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+
+from dataos.core.errors import fail
+from dataos.core.ids import AttemptId, RunId, UserId
+from dataos.governance.principals import AttemptScope, Principal
+from dataos.lakehouse.catalog import Catalog
+from dataos.stacks.flare.driver import job as jobs
+from dataos.store.database import Store
+
+WAREHOUSE = "lakehouse"
+
+
+@dataclass
+class Server:
+    """A running catalog server. Tokens: `user`, or `attempt:<id>` for the view of an attempt."""
+
+    url: str
+    catalog: Catalog
+    store: Store
+    root: Path
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])  # address -> Arrow table, of POST /api/v1/inputs
+
+
+@dataclass
+class Done:
+    """How a job ended."""
+
+    code: int
+    log: str
+    result: dict[str, Any]
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        return self.result["problems"][0]
+
+
+@dataclass
+class Jobs:
+    """Runs jobs; each is an attempt of its own."""
+
+    server: Server
+    folder: Path
+    count: int = 0
+
+    def run(
+        self,
+        spec: dict[str, Any],
+        sources: dict[str, Any] | None = None,
+        *,
+        publish: bool = True,
+        env: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Done:
+        """Run a job to its end. `sources`: input name -> files (list of paths), `table` or `query`."""
+        self.count += 1
+        attempt = f"a{self.count}"
+        place = self.folder / attempt
+        for name in ("config", "secret", "out", "scratch"):
+            (place / name).mkdir(parents=True)
+        (place / "config" / "job.json").write_bytes(self.body(spec, sources or {}, attempt, **more))
+        (place / "secret" / "token").write_text(f"attempt:{attempt}")
+        done = subprocess.run(
+            [sys.executable, "-m", "dataos.stacks.flare.driver"],
+            env={
+                **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "VIRTUAL_ENV")},
+                "DATAOS_CONFIG_DIR": str(place / "config"),
+                "DATAOS_SECRET_DIR": str(place / "secret"),
+                "DATAOS_OUT_DIR": str(place / "out"),
+                "DATAOS_TEMP_DIR": str(place / "scratch"),
+                **(env or {}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+            check=False,
+        )
+        result = json.loads((place / "out" / "result.json").read_text())
+        if publish and done.returncode == 0:
+            self.publish(attempt)
+        return Done(done.returncode, done.stdout.decode(), result)
+
+    def body(self, spec: dict[str, Any], sources: dict[str, Any], attempt: str, **more: Any) -> bytes:
+        """job.json as the planner would write it."""
+        job = spec.get("job", spec)
+        resolved: dict[str, jobs.Source] = {}
+        for entry in job.get("inputs", []):
+            given = sources.get(entry["name"], "table")
+            if given == "table":
+                resolved[entry["name"]] = jobs.Source("table", **_table(entry["dataset"]))
+            elif given == "query":
+                resolved[entry["name"]] = jobs.Source("query")
+            else:
+                files = tuple(str(f) for f in given)
+                resolved[entry["name"]] = jobs.Source("files", format=entry.get("format", "csv").lower(), files=files)
+        targets = tuple(jobs.Target(**_table(o["dataset"])) for o in job.get("outputs", []))
+        identity = {"workspace": "public", "workflow": "wf", "run": "r1", "job": "j", "attempt": attempt, "user": "me"}
+        return jobs.dump(spec, resolved, targets, identity, **{"server": self.server.url, "threads": 2, **more})
+
+    def publish(self, attempt: str) -> None:
+        """What the server does when the job ended well."""
+        import asyncio
+
+        asyncio.run(self.server.catalog.prepare_publish(AttemptId(attempt)))
+        self.server.store.write_sync(self.server.catalog.publish, AttemptId(attempt))
+
+
+def _table(address: str) -> dict[str, Any]:
+    from dataos.core.addresses import Udl
+
+    udl = Udl.parse(address)
+    return {"warehouse": udl.depot, "namespace": tuple((udl.collection or "").split(".")), "table": udl.dataset or ""}
+
+
+async def authenticate(request: Request) -> Principal:
+    """The test's own tokens."""
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token.startswith("attempt:"):
+        scope = AttemptScope("public", RunId("run"), AttemptId(token.removeprefix("attempt:")))
+        return Principal(UserId("job"), attempt=scope)
+    if token != "user":
+        raise fail("auth.invalid", "unknown token")
+    return Principal(UserId("user"))
+
+
+def table(server: Server, name: str) -> Any:
+    """A published table, as a user's PyIceberg sees it."""
+    from pyiceberg.catalog import load_catalog
+
+    catalog = load_catalog("test", type="rest", uri=f"{server.url}/iceberg", warehouse=WAREHOUSE, token="user")
+    return catalog.load_table(name)
+
+
+def rows(server: Server, name: str, *columns: str) -> list[tuple[Any, ...]]:
+    """All rows of a published table, sorted by their text."""
+    found = table(server, name).scan().to_arrow()
+    chosen = found.select(list(columns)) if columns else found
+    return sorted((tuple(r.values()) for r in chosen.to_pylist()), key=str)
+
+
+def spec(
+    inputs: list[dict[str, Any]],
+    steps: dict[str, str] | None = None,
+    outputs: list[dict[str, Any]] | None = None,
+    **job: Any,
+) -> dict[str, Any]:
+    """A stackSpec."""
+    body: dict[str, Any] = {"inputs": inputs, **job}
+    if steps:
+        body["steps"] = [{"sequence": [{"name": n, "sql": s} for n, s in steps.items()]}]
+    if outputs:
+        body["outputs"] = outputs
+    return {"job": body}
+
+
+def output(name: str, table: str = "sales.t", **options: Any) -> dict[str, Any]:
+    """An output into the test's Lakehouse."""
+    namespace, _, last = table.rpartition(".")
+    made: dict[str, Any] = {
+        "name": name,
+        "dataset": f"dataos://{WAREHOUSE}:{namespace}/{last}?acl=rw",
+        "format": "Iceberg",
+    }
+    checks = options.pop("assertions", None)
+    if checks:
+        made["assertions"] = checks
+    if options:
+        made["options"] = options
+    return made
