@@ -57,14 +57,13 @@ def syntax(error: ParseError | TokenError, source: Source) -> DataOSError:
         line, column = first.get("line"), first.get("col")
         if isinstance(line, int) and isinstance(column, int):
             place = (line, max(1, column - max(0, len(found) - 1)))
-            if (
-                found
-                and source.text.rstrip(" \n\t;").endswith(found)
-                and not str(first.get("end_context") or "").strip()
-            ):
+            description = str(first.get("description") or "")
+            # Where something is missing at the very end, SQLGlot points at the last token.
+            lacking = description.startswith(("Required", "Expect")) and found not in ("", ")", ",")
+            if lacking and source.text.rstrip(" \n\t;").endswith(found) and not first.get("end_context"):
                 found, place = "<EOF>", source.place(len(source.text))
             what = f"mismatched input '{found}'" if found else "the statement ends too early"
-            expecting = re.match(r"(?:Expecting|Expected) (\S+)", str(first.get("description") or ""))
+            expecting = re.match(r"(?:Expecting|Expected) (\S+)", description)
             tail = f". Expecting: '{expecting[1].rstrip('.')}'" if expecting else ""
             return at(place, "query.syntax", what + tail, "look just before this place")
     return at((None, None), "query.syntax", "the statement cannot be read as SQL", "is a quote or parenthesis open?")

@@ -168,7 +168,8 @@ def _field(text: str) -> tuple[str, str]:
         name = text[1:end].replace('""', '"')
         return (name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else text[: end + 1]), text[end + 1 :].strip()
     name, _, rest = text.partition(" ")
-    return name, rest
+    unnamed = not rest or "(" in name or "[" in name or text in _DUCKDB_NAMES
+    return ("", text) if unnamed else (name, rest)
 
 
 _ICEBERG = {

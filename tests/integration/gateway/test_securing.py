@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """What a decision hides stays hidden, whatever the statement: the governed answer equals the answer over a twin.
 
 The twin (`orders_seen`) is a physical copy that holds only what the principal may see: no `price`, masked `customer`, no

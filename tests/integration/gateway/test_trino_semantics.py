@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004 - a table reads better as lines
+# ruff: noqa: ISC004 - a table reads better as lines
 """Statements with the rows that Trino gives for them (worked out from Trino's documentation and ch06 7)."""
 
 from __future__ import annotations
