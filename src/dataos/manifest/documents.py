@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -110,12 +112,16 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         reading.error((), "a manifest must be a mapping with name, version, type and a section named after the type")
         return None
     document = cast("dict[str, Any]", data)
+    if not _is_storable(document, reading):
+        return None
     if any(key in document for key in _PRODUCT_KEYS) or str(document.get("type", "")).lower() == "data":
         reading.error((), "this is a product manifest, not a Resource", code="kind.unsupported", hint=_LATER)
         return None
     kind, section_key = _kind_and_section(document, reading)
     before = len(reading.problems)
     meta_data = {k: v for k, v in document.items() if k != section_key and k not in _SERVER_FIELDS}
+    if kind is None:  # the section of a type that is not known is no unknown key
+        meta_data = {k: v for k, v in meta_data.items() if not isinstance(v, dict)}
     meta = read_model(Meta, meta_data, reading, ())
     if kind is None:
         return None
@@ -140,6 +146,34 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         return None
     return Manifest(meta, kind, version, target, section_key, result.spec, result.references, result.secret_paths)
 
+
+def _is_storable(document: dict[str, Any], reading: Reading) -> bool:
+    """JSON from a program may hold what no store, file or answer can: half characters, numbers that are none, and
+    nesting that exhausts whoever walks it."""
+    before = len(reading.problems)
+
+    def look(value: Any, path: Path) -> None:
+        if len(path) > _MAX_DEPTH:
+            reading.error(path[:3], f"nested deeper than {_MAX_DEPTH} levels", code="manifest.too_large")
+        elif isinstance(value, dict):
+            for key, inner in cast("dict[str, Any]", value).items():
+                look(key, path)
+                look(inner, (*path, key))
+        elif isinstance(value, list):
+            for position, inner in enumerate(cast("list[Any]", value)):
+                look(inner, (*path, position))
+        elif isinstance(value, str) and not value.isascii() and _HALF_CHARACTER.search(value):
+            clean = tuple(_HALF_CHARACTER.sub("?", p) if isinstance(p, str) else p for p in path)
+            reading.error(clean, "the text holds half a character (an unpaired surrogate)", code="manifest.encoding")
+        elif isinstance(value, float) and not math.isfinite(value):
+            reading.error(path, f"{value} is no number that a manifest can hold")
+
+    look(document, ())
+    return len(reading.problems) == before
+
+
+_MAX_DEPTH = 100
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 _LATER = "this comes with a later version of DataOS: see docs/roadmap.md"
 

@@ -1,7 +1,7 @@
 """References to local files in manifests, read by the client before anything is sent (ch01 3.5).
 
-Secrets' `files` are merged into `data`; a Flare step's `sqlFile` becomes `sql`. Paths are looked for beside the manifest
-first, then in the working folder; a file that is not found is an error naming both places.
+Secrets' `files` are merged into `data`; a Flare step's `sqlFile` becomes `sql`. Paths are looked for beside the
+manifest first, then in the working folder; a file that is not found is an error naming both places.
 """
 
 from __future__ import annotations

@@ -174,6 +174,7 @@ def _canonical_key(key: str, fields: dict[str, FieldInfo]) -> str | None:
 
 def _unknown_key(key: str, fields: dict[str, FieldInfo], reading: Reading, path: Path) -> None:
     close = difflib.get_close_matches(key, fields, n=1, cutoff=0.75)
+    close = close or [f for f in fields if sorted(f) == sorted(key)]  # `alc` for `acl`: too short for a ratio
     if close:
         reading.error(
             (*path, key), f"unknown key `{key}`", code="manifest.unknown_key", hint=f"did you mean `{close[0]}`?"

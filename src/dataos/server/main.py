@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -52,7 +53,13 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
     except DataOSError as error:
         _report(options.report_fd, {"errors": [p.to_json() for p in error.problems]})
         for problem in error.problems:
-            print(f"{problem.message}\n  {problem.hint}", file=sys.stderr)
+            sys.stderr.write(f"{problem.message}\n  {problem.hint}\n")
+        return 1
+    except Exception as error:  # noqa: BLE001 - named boundary: whoever started the server hears of it
+        _log.error("server crashed", exc_info=error)
+        text = f"the server failed to start: {type(error).__name__}"
+        hint = f"its log says where: {home.logs / 'server.log'}"
+        _report(options.report_fd, {"errors": [Problem("server.internal", text, hint=hint).to_json()]})
         return 1
 
 
@@ -141,6 +148,14 @@ def _on_signals(stopping: asyncio.Event) -> None:
         loop.add_signal_handler(name, stopping.set)
 
 
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "another program holds the port: choose one with `dataos up --port N` (0 picks a free one), "
+    "or stop the other",
+    errno.EACCES: "ports below 1024 need rights of their own: choose a higher one with `dataos up --port N`",
+    errno.EADDRNOTAVAIL: "this machine has no such address: `--host 127.0.0.1` is the default",
+}
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -152,8 +167,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise fail(
             "server.port",
             f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="another program holds the port: choose one with `dataos up --port N` (0 picks a free one), "
-            "or stop the other",
+            hint=_LISTEN_HINTS.get(error.errno or 0, "choose another address with `dataos up --host H --port N`"),
         ) from error
     sock.listen(1024)
     sock.setblocking(False)
@@ -161,12 +175,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _listen_inside(path: Path) -> socket.socket:
-    """The unix socket through which jobs reach the API. A leftover of a dead server is replaced (the home is locked)."""
+    """The unix socket by which jobs reach the API. A dead server's leftover is replaced (the home is locked)."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.bind(str(path))
-    os.chmod(path, 0o666)  # jobs run under another uid; the folder is private, and every call needs a token
+    os.chmod(path, 0o666)  # noqa: S103 - jobs run under another uid; the folder is private, and every call needs a token
     sock.listen(256)
     sock.setblocking(False)
     return sock
@@ -206,7 +220,7 @@ def _reset_token(home: Home) -> int:
         write_token(home, store.write_sync(identities.reset_token))
         store.close()
     except DataOSError as error:
-        print(json.dumps({"errors": [p.to_json() for p in error.problems]}))
+        sys.stdout.write(json.dumps({"errors": [p.to_json() for p in error.problems]}) + "\n")
         return 1
     return 0
 
