@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from dataos.cli import table
@@ -43,8 +44,29 @@ def run(argv: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `dataos get | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the interpreter flushes it at exit
+        _silence()
         return ExitCode.OK
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        print(f"⚠️  cannot read or write{place}: {error.strerror or error}", file=sys.stderr)
+        _silence()
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - named boundary: a bug of ours is said in one line
+        return _crashed(error)
+
+
+def _silence() -> None:
+    """Standard output cannot be written any more: nothing may try again, not even the interpreter at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _crashed(error: Exception) -> int:
+    print(f"⚠️  the command failed inside: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)
+    if os.environ.get("DATAOS_LOG_LEVEL", "").upper() == "DEBUG":
+        traceback.print_exception(error, file=sys.stderr)
+    else:
+        print("     this is a fault of DataOS: DATAOS_LOG_LEVEL=DEBUG shows where", file=sys.stderr)
+    return ExitCode.FAILED
 
 
 def _call(module: object, command: table.Command, argv: list[str]) -> int:
@@ -58,6 +80,8 @@ def _call(module: object, command: table.Command, argv: list[str]) -> int:
     target = getattr(program, "commands", {}).get("-".join(path), program)
     try:
         result = target.main(argv[len(path) :], prog_name="dataos " + " ".join(path), standalone_mode=False)
+    except SystemExit as error:  # Typer's only one: the reader of a pipe has gone
+        raise BrokenPipeError from error
     except typer.Exit as error:
         return error.exit_code
     except typer.Abort:
@@ -66,6 +90,7 @@ def _call(module: object, command: table.Command, argv: list[str]) -> int:
         text = error.format_message() if hasattr(error, "format_message") else str(error)  # pyright: ignore[reportAttributeAccessIssue]
         print(f"dataos {' '.join(path)}: {text}\nsee: dataos {' '.join(path)} --help", file=sys.stderr)
         return ExitCode.USAGE
+    sys.stdout.flush()  # here, where a full disk can still be said
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 

@@ -163,14 +163,16 @@ def apply(
     out.talk("apply...", "🛠")
     options.report(out, loaded.problems, loaded.warnings)
     failures = list(loaded.problems) or (list(loaded.warnings) if strict else [])
-    results: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = [
+        {"action": "error", "errors": [p.to_json()], "file": p.file} for p in loaded.problems
+    ]
     for document in _ordered(loaded.documents):
         try:
             results.append(_apply_one(out, client, document, workspace, lint or dry_run, re_run, strict))
         except DataOSError as error:
             failures += error.problems
             results.append({"action": "error", "errors": [p.to_json() for p in error.problems], "file": document.file})
-            if error.problem.code.startswith(("auth.", "server.")):
+            if error.problem.code.startswith(_NOT_IN_THE_FILE):
                 break
     if wait and not (lint or dry_run):
         failures += _wait(out, client, results, timeout)
@@ -182,6 +184,10 @@ def apply(
         return exit_code(failures[0].code) or ExitCode.FAILED
     out.talk("apply...nothing" if lint or dry_run else "apply...complete", "🛠")
     return ExitCode.OK
+
+
+_NOT_IN_THE_FILE = ("auth.missing", "auth.invalid", "auth.expired", "server.", "store.", "wait.")
+"""What no change of a manifest mends: it has no place in the file, and the next document would meet it again."""
 
 
 def _apply_one(
@@ -205,7 +211,7 @@ def _apply_one(
             source={"file": document.file, "lines": source_lines(document)},
         )
     except DataOSError as error:
-        located = [document.located(p) for p in error.problems]
+        located = [p if p.code.startswith(_NOT_IN_THE_FILE) else document.located(p) for p in error.problems]
         options.report(out, located, warnings)
         out.talk(f"{label}...error", "🔧", "WARN")
         raise DataOSError(located) from error

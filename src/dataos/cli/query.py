@@ -58,7 +58,8 @@ def _statement(sql: str | None, file: Path | None) -> str:
         try:
             return file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise fail("usage.file", f"cannot read {file}: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise fail("usage.file", f"cannot read {file}: {reason}") from error
     if sql == "-" or (sql is None and not sys.stdin.isatty()):
         return sys.stdin.read()
     if not sql:

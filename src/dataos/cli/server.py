@@ -90,12 +90,10 @@ def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
     os.close(write_end)
     line = _read_line(read_end, timeout)
     if line is None:
-        state = f"ended with code {process.poll()}" if process.poll() is not None else "has not answered"
-        raise fail(
-            "server.unreachable",
-            f"the server {state} within {timeout:g} s",
-            hint=f"its log: {home / 'logs' / 'server.log'}",
-        )
+        raise fail("wait.timeout", f"the server has not answered within {timeout:g} s", hint=f"its log: {log.name}")
+    if not line:
+        code = process.wait()
+        raise fail("server.start", f"the server ended with code {code} before it was up", hint=f"its log: {log.name}")
     body = json.loads(line)
     if body.get("errors"):
         raise DataOSError(Problem.from_json(p) for p in body["errors"])
@@ -103,6 +101,7 @@ def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
 
 
 def _read_line(fd: int, timeout: float) -> str | None:
+    """The line; None if it has not come in time, nothing if the other end was closed without one."""
     import select
 
     deadline = time.monotonic() + timeout
@@ -114,25 +113,27 @@ def _read_line(fd: int, timeout: float) -> str | None:
                 return None
             piece = pipe.read(65536)
             if not piece:
-                return None
+                return ""
             data += piece
     return data.decode()
 
 
 def _alive(home: Path) -> dict[str, Any] | None:
     body = running_server(home)
-    if body is None or not _is_server(int(body.get("pid", 0))):
+    if body is None or not _is_server(int(body.get("pid", 0)), home):
         return None
     return body
 
 
-def _is_server(pid: int) -> bool:
+def _is_server(pid: int, home: Path) -> bool:
+    """True if the process is the server of this home: a dead one's pid may belong to another home's by now."""
     try:
         os.kill(pid, 0)
     except OSError:
         return False
     try:
-        return b"dataos.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return any(b"dataos.server" in w for w in words) and os.fsencode(home) in words
     except OSError:
         return True  # no /proc here (macOS): the pid is all there is
 
@@ -152,7 +153,7 @@ def down(
     pid = int(body["pid"])
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout
-    while _is_server(pid):
+    while _is_server(pid, home):
         if time.monotonic() > deadline:
             raise fail("wait.timeout", f"the server (pid {pid}) has not ended within {timeout:g} s", hint=f"kill {pid}")
         time.sleep(0.05)

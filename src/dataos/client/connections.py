@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dataos.core import places
 from dataos.core.errors import DataOSError, fail
@@ -29,6 +30,8 @@ class Connection:
 
 
 CREDENTIALS = ".dataos.cred.config"
+LOCAL = "local"
+"""The context that `dataos up` writes: the server of this machine."""
 RESERVED = frozenset({"server"})
 
 
@@ -39,6 +42,8 @@ def find_connection(
     env = os.environ if environ is None else environ
     folder = places.client_folder(env)
     tried: list[str] = []
+    if url:
+        _check_url(url)
     if context:
         return _from_context(folder, context)
     key = env.get("APIKEY")
@@ -54,11 +59,12 @@ def find_connection(
         return Connection(_url(env["DATAOS_FQDN"]), Secret(key), "DATAOS_FQDN and APIKEY")
     tried.append("DATAOS_FQDN with APIKEY (not set)")
     active = _active(folder)
+    here = _of_home(places.home_folder(env)) if active in (None, LOCAL) else None
+    if here is not None:
+        return here
     if active:
-        found = _from_context(folder, active)
-        running = _running(places.home_folder(env)) if active == "local" else None
-        return Connection(str(running["url"]), found.token, found.source, active) if running else found
-    tried.append(f"the active context in {folder} (none)")
+        return _from_context(folder, active)
+    tried += [f"the active context in {folder} (none)", f"a server that runs on {places.home_folder(env)} (none)"]
     raise fail(
         "auth.missing",
         "no cred file, need to login",
@@ -67,9 +73,23 @@ def find_connection(
 
 
 def save_context(folder: Path, name: str, url: str, token: str, user: str) -> Path:
-    """Write a context (0600) and make it active. Raises DataOSError `usage.context` for a reserved name."""
+    """Write a context (0600) and make it active.
+
+    Raises DataOSError `usage.context` for a reserved name, `client.unwritable`.
+    """
     if name in RESERVED:
         raise fail("usage.context", f"`{name}` is reserved and cannot name a context")
+    try:
+        return _write_context(folder, name, url, token, user)
+    except OSError as error:
+        raise fail(
+            "client.unwritable",
+            f"cannot write to the client folder {folder}: {error.strerror}",
+            hint="make it writable for you, or name another with DATAOS_CONFIG_DIRECTORY=<folder>",
+        ) from error
+
+
+def _write_context(folder: Path, name: str, url: str, token: str, user: str) -> Path:
     place = folder / name
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = place / CREDENTIALS
@@ -103,6 +123,29 @@ def _from_context(folder: Path, name: str) -> Connection:
         ) from error
     except (ValueError, KeyError) as error:
         raise fail("auth.missing", f"{file} is damaged", hint="run `dataos up` again to rewrite it") from error
+
+
+def _of_home(home: Path) -> Connection | None:
+    """The server that runs on a home, with the administrator's token of that home if the caller may read it: several
+    homes may share one client folder, whose context holds the token of the last one only."""
+    running = _running(home)
+    if running is None:
+        return None
+    try:
+        token = (home / "keys" / "admin.token").read_text().strip()
+    except OSError:
+        return None
+    return Connection(str(running["url"]), Secret(token), f"the server that runs on {home}", LOCAL)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https", "http+unix") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise fail("usage.url", f"`{url}` is no address of a server", hint="write http://HOST:PORT or https://HOST")
 
 
 def _url(fqdn: str) -> str:

@@ -103,18 +103,8 @@ class Resources:
         return manifest, reading.warnings
 
     def _check_references(self, connection: sa.Connection, manifest: Manifest) -> list[Problem]:
-        problems: list[Problem] = []
-        if manifest.workspace is not None:
-            known = list(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
-            if manifest.workspace not in known:
-                problems.append(
-                    Problem(
-                        "resource.workspace",
-                        f"workspace `{manifest.workspace}` does not exist",
-                        hint=names.did_you_mean(manifest.workspace, known),
-                        path="workspace",
-                    )
-                )
+        missing = _missing_workspace(connection, manifest.workspace) if manifest.workspace is not None else None
+        problems = [replace(missing, path="workspace")] if missing else []
         for reference in manifest.references:
             if not self._candidates(connection, reference.target):
                 problems.append(self._missing(connection, reference.target, render(reference.path)))
@@ -407,11 +397,24 @@ class Resources:
         body["manifest"] = masked(stored.manifest) if stored is not None else None
         return body
 
+    async def require_workspace(self, name: str) -> None:
+        """Raises DataOSError `resource.workspace` if there is none of that name."""
+        problem = await self._store.read(_missing_workspace, name)
+        if problem is not None:
+            raise DataOSError(problem)
+
     async def list(
         self, wanted: records.Filter, after: str | None = None, limit: int = 1000
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page of living Resources."""
         return await self._store.read(records.listing, wanted, after, limit)
+
+
+def _missing_workspace(connection: sa.Connection, name: str) -> Problem | None:
+    known = list(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
+    if name in known:
+        return None
+    return Problem("resource.workspace", f"workspace `{name}` does not exist", hint=names.did_you_mean(name, known))
 
 
 def _secret_paths(manifest: Manifest) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -114,13 +114,7 @@ def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Se
     merged: dict[str, Any] = {}
     file = home / "settings.yaml"
     if file.exists():
-        try:
-            from_file = yaml.safe_load(file.read_text("utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise DataOSError(Problem("settings.invalid", f"cannot read {file}: {error}")) from error
-        if not isinstance(from_file, dict):
-            raise DataOSError(Problem("settings.invalid", f"{file} must hold a mapping", file=str(file)))
-        _merge(merged, from_file)
+        _merge(merged, _from_file(file))
     _merge(merged, _from_environment(environ))
     _merge(merged, flags)
     try:
@@ -129,11 +123,43 @@ def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Se
         raise DataOSError(
             Problem(
                 "settings.invalid",
-                f"setting {'.'.join(str(p) for p in item['loc'])}: {item['msg']}",
-                hint=f"settings come from {file}, {ENV_PREFIX}<AREA>__<KEY> and the flags of `dataos up`",
+                f"setting {'.'.join(str(p) for p in item['loc'])}: {_explain(item['type'], item['msg'])}",
+                hint=_known(item["loc"])
+                + f"settings come from {file}, {ENV_PREFIX}<AREA>__<KEY> and the flags of `dataos up`",
             )
             for item in error.errors()
         ) from error
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        body = yaml.safe_load(file.read_text("utf-8")) or {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        text = f"not YAML: {error.problem or error.context}"
+        raise DataOSError(Problem("settings.invalid", text, file=str(file), line=line)) from error
+    except UnicodeDecodeError as error:
+        raise DataOSError(Problem("settings.invalid", f"{file} is not UTF-8", hint="save it as UTF-8")) from error
+    except (OSError, yaml.YAMLError) as error:
+        raise DataOSError(Problem("settings.invalid", f"cannot read {file}: {error}")) from error
+    if not isinstance(body, dict):
+        raise DataOSError(Problem("settings.invalid", f"{file} must hold a mapping", file=str(file)))
+    return cast("dict[str, Any]", body)
+
+
+def _explain(kind: str, message: str) -> str:
+    return "there is no such setting" if kind == "extra_forbidden" else message
+
+
+def _known(place: tuple[int | str, ...]) -> str:
+    """The keys that stand beside an unknown one, as a hint; nothing for a known one."""
+    model: type[BaseModel] = Settings
+    for part in place[:-1]:
+        inner = model.model_fields.get(str(part))
+        if inner is None or not isinstance(inner.default, _Area):
+            return ""
+        model = type(inner.default)
+    return "" if str(place[-1]) in model.model_fields else f"known here: {', '.join(model.model_fields)}; "
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dataos
-from dataos.core.errors import Problem
+from dataos.core.errors import DataOSError, Problem
 from dataos.doors import problems
 
 MAX_BODY = 32 << 20
+_TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY >> 20} MiB", hint="send less at once")
 HealthCheck = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
@@ -59,7 +60,7 @@ class _BodyLimit:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > MAX_BODY:
-            await _too_large()(scope, receive, send)
+            await problems.answer([_TOO_LARGE])(scope, receive, send)
             return
         seen = 0
 
@@ -68,12 +69,7 @@ class _BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > MAX_BODY:
-                return {"type": "http.disconnect"}
+                raise DataOSError(_TOO_LARGE)
             return message
 
         await self._app(scope, counted, send)
-
-
-def _too_large() -> ASGIApp:
-    text = f"the request is larger than {MAX_BODY >> 20} MiB"
-    return problems.answer([Problem("request.too_large", text, hint="send less at once")])

@@ -43,6 +43,12 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+        cause = error.__cause__
+        if isinstance(cause, DataOSError):  # raised while the body was read, and wrapped by the framework
+            return answer(cause.problems)
+        if isinstance(cause, (UnicodeDecodeError, RecursionError)):
+            text = "is nested too deeply" if isinstance(cause, RecursionError) else "is not UTF-8"
+            return answer([Problem("request.invalid", f"the body {text}", path="body")])
         code = {404: "request.not_found", 405: "request.method"}.get(error.status_code, "request.invalid")
         text = f"{request.method} {request.url.path}: {error.detail}"
         return answer([Problem(code, text, hint="the API is described at /api/v1/openapi.json")], error.status_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
@@ -44,11 +44,20 @@ def router(
     """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one)."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 
-    @api.post("/query")
-    async def query(body: QueryBody, request: Request) -> Response:
-        """Run a statement. JSON ({columns, rows, truncated}) or, by `Accept`, an Arrow IPC stream."""
+    async def operator(request: Request) -> Principal:
         principal = await authenticate(request)
         require_operator(principal, "run statements")
+        return principal
+
+    async def reader(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.attempt is None:
+            require_operator(principal, "open inputs")
+        return principal
+
+    @api.post("/query")
+    async def query(body: QueryBody, request: Request, principal: Principal = Depends(operator)) -> Response:
+        """Run a statement. JSON ({columns, rows, truncated}) or, by `Accept`, an Arrow IPC stream."""
         statement = Statement(
             body.sql,
             catalog=body.catalog,
@@ -62,11 +71,8 @@ def router(
         return await _json(result)
 
     @api.post("/inputs")
-    async def inputs(body: InputBody, request: Request) -> Response:
+    async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
         """A dataset as an Arrow IPC stream, for a job and as the user it runs as."""
-        principal = await authenticate(request)
-        if principal.attempt is None:
-            require_operator(principal, "open inputs")
         udl = Udl.parse(body.address)
         if udl.acl != "r":
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")

