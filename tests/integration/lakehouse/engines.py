@@ -44,11 +44,11 @@ class PyIceberg:
     """The Python client."""
 
     def __init__(self, server: Server, token: str) -> None:
-        if importlib.util.find_spec("pyiceberg_core") is None:
-            pytest.skip("PyIceberg writes month partitions with pyiceberg-core only, which is not installed")
         self._catalog = client(server, token)
 
     def create(self, table: str) -> None:
+        if importlib.util.find_spec("pyiceberg_core") is None:
+            pytest.skip("PyIceberg writes month partitions with pyiceberg-core only, which is not installed")
         from pyiceberg.partitioning import PartitionField, PartitionSpec
         from pyiceberg.schema import Schema
         from pyiceberg.transforms import MonthTransform
@@ -190,6 +190,12 @@ def sail(server: Server, token: str = USER) -> Iterator[Sail]:
     finally:
         process.kill()
         process.wait()
+
+
+def readers() -> list[str]:
+    """The clients that can read here. DuckDB needs its httpfs extension to attach a REST catalog."""
+    found = ["pyiceberg", "sail"]
+    return [*found, "duckdb"] if importlib.util.find_spec("duckdb_extension_httpfs") else found
 
 
 @contextmanager

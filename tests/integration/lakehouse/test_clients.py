@@ -13,7 +13,7 @@ import pytest
 
 from dataos.core.ids import AttemptId
 from dataos.lakehouse.views import PUBLISHED, TableRef
-from integration.lakehouse.engines import Engine, Row, open_engine, sail
+from integration.lakehouse.engines import Engine, Row, open_engine, readers, sail
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
 
 ENGINES = ["pyiceberg", "duckdb", "sail"]
@@ -36,14 +36,14 @@ def test_one_writes_all_read(server: Server, writer: str) -> None:
     client(server).create_namespace("shop")
     with open_engine(writer, server) as engine:
         expected = steps(engine, "shop.t")
-        for reader in ENGINES:
+        for reader in readers():
             with open_engine(reader, server) as other:
                 assert other.read("shop.t") == expected, reader
         info = asyncio.run(server.catalog.describe_table(PUBLISHED, WAREHOUSE, "shop", "t"))
         assert info.partition_spec == "month(ts)"
         assert [(c.name, c.type) for c in info.columns] == [("id", "long"), ("ts", "timestamp"), ("s", "string")]
         engine.replace("shop.t", THIRD)
-        for reader in ENGINES:
+        for reader in readers():
             with open_engine(reader, server) as other:
                 assert other.read("shop.t") == THIRD, reader
 
@@ -59,7 +59,7 @@ def test_what_a_run_writes_is_held_from_every_client(server: Server, writer: str
     assert user.list_tables("shop") == [("shop", "old")]
     asyncio.run(server.catalog.prepare_publish(AttemptId("a1")))
     server.store.write_sync(server.catalog.publish, AttemptId("a1"))
-    for reader in ENGINES:
+    for reader in readers():
         with open_engine(reader, server) as other:
             assert other.read("shop.t") == expected, reader
     marks = {s.summary["dataos.attempt-id"] for s in user.load_table("shop.t").snapshots()}
@@ -77,7 +77,7 @@ def test_an_append_of_every_client_is_reapplied(server: Server, writer: str) -> 
         other.append("shop.t", THIRD)
         asyncio.run(server.catalog.prepare_publish(AttemptId("a1")))
         server.store.write_sync(server.catalog.publish, AttemptId("a1"))
-    for reader in ENGINES:
+    for reader in readers():
         with open_engine(reader, server) as engine:
             assert engine.read("shop.t") == sorted(FIRST + SECOND + THIRD), reader
 
@@ -137,7 +137,7 @@ def test_names_in_partition_folders_are_taken_literally(server: Server) -> None:
             "CREATE TABLE lakehouse.shop.t (id BIGINT, ts TIMESTAMP_NTZ, s STRING) USING iceberg PARTITIONED BY (s)"
         )
         engine.append("shop.t", odd)
-    for reader in ENGINES:
+    for reader in readers():
         with open_engine(reader, server) as other:
             assert other.read("shop.t") == odd, reader
 

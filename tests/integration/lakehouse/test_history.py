@@ -14,6 +14,8 @@ from dataos.core.errors import DataOSError
 from dataos.core.ids import AttemptId
 from integration.lakehouse.helpers import Server, client, rows
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+
 WRITERS = 5
 ROUNDS = 6
 

@@ -14,6 +14,8 @@ from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.store import tables
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+
 A = AttemptId("a1")
 B = AttemptId("b1")
 
