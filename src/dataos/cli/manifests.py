@@ -182,6 +182,8 @@ def apply(
         out.talk("apply...error", "🛠", "WARN")
         out.talk("failure applying resources", level="ERRO")
         return exit_code(failures[0].code) or ExitCode.FAILED
+    if lint or dry_run:
+        out.talk(f"apply({workspace or 'public'})...lint", "🛠")
     out.talk("apply...nothing" if lint or dry_run else "apply...complete", "🛠")
     return ExitCode.OK
 

@@ -47,7 +47,9 @@ class Output:
 
     def problem(self, problem: Problem, warning: bool = False) -> None:
         """One problem with its place and hint."""
-        mark = "WARN" if warning else "⚠️ "
+        mark = "WARN" if warning else "⚠️ " if self._icons else "ERRO"
+        if problem.code == "manifest.superseded" and self._icons:
+            mark = "🚨"
         where = problem.where()
         path = f" ({problem.path})" if problem.path else ""
         print(f"{mark} {where + ': ' if where else ''}{problem.message}{path}", file=sys.stderr)

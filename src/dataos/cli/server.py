@@ -74,7 +74,7 @@ def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
         raise fail(
             "home.unwritable",
             f"cannot write to the home folder {home}: {error.strerror}",
-            hint="make it writable for you, or name another with DATAOS_HOME=<folder>",
+            hint="make it writable for you, free space, or name another with DATAOS_HOME=<folder>",
         ) from error
     read_end, write_end = os.pipe()
     with log:

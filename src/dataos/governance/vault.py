@@ -93,6 +93,7 @@ def load_master_key(folder: Path) -> bytes:
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)  # of a start that was cut off here; the home is locked
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as out:
             out.write(AESGCM.generate_key(256))

@@ -81,7 +81,7 @@ class Home:
                     )
             self.jobs_socket.parent.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise unwritable(self.root, error) from error
         self._check_place()
 
     def _check_place(self) -> None:
@@ -106,14 +106,14 @@ class Home:
                 fresh.write_text(json.dumps({"path": here, "format": 1}) + "\n")
                 fresh.replace(marker)
             except OSError as error:
-                raise _unwritable(self.root, error) from error
+                raise unwritable(self.root, error) from error
 
     def lock(self) -> IO[str]:
         """Hold this home until the returned file is closed. Raises DataOSError `home.locked`."""
         try:
             handle = open(self.run / "lock", "a+")  # noqa: SIM115 - held for the server's life
         except OSError as error:
-            raise _unwritable(self.run, error) from error
+            raise unwritable(self.run, error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -146,10 +146,15 @@ class Home:
             self.server_file.unlink()
 
 
-def _unwritable(path: Path, error: OSError) -> DataOSError:
-    reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+def unwritable(path: Path, error: OSError) -> DataOSError:
+    """The error for a home that takes no more files: `home.unwritable`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return fail(
         "home.unwritable",
-        f"cannot write to the home folder {path}: {reason}",
-        hint="make it writable for you, or name another with DATAOS_HOME=<folder>",
+        f"cannot write to the home folder {path}: {'the disk is full' if full else error.strerror or error}",
+        hint=("free space" if full else "make it writable for you") + ", or name another with DATAOS_HOME=<folder>",
     )
+
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What the system says where a file cannot be written."""

@@ -23,10 +23,10 @@ from dataos.core import logs, places, settings
 from dataos.core.clock import SystemClock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
-from dataos.governance.identities import Identities
+from dataos.governance.identities import ADMINISTRATOR, Identities
 from dataos.governance.vault import load_master_key
 from dataos.server import defaults, wiring
-from dataos.server.home import Home
+from dataos.server.home import UNWRITABLE, Home, unwritable
 from dataos.store import upgrades
 from dataos.store.database import Store, sqlite_url
 
@@ -50,17 +50,22 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
             return _reset_token(home)
         logs.configure(json=not sys.stderr.isatty())
         return asyncio.run(_serve(home, options, checkpoint))
-    except DataOSError as error:
+    except Exception as caught:  # noqa: BLE001 - named boundary: whoever started the server hears of it
+        error = _start_error(home, caught)
         _report(options.report_fd, {"errors": [p.to_json() for p in error.problems]})
         for problem in error.problems:
             sys.stderr.write(f"{problem.message}\n  {problem.hint}\n")
         return 1
-    except Exception as error:  # noqa: BLE001 - named boundary: whoever started the server hears of it
-        _log.error("server crashed", exc_info=error)
-        text = f"the server failed to start: {type(error).__name__}"
-        hint = f"its log says where: {home.logs / 'server.log'}"
-        _report(options.report_fd, {"errors": [Problem("server.internal", text, hint=hint).to_json()]})
-        return 1
+
+
+def _start_error(home: Home, error: Exception) -> DataOSError:
+    if isinstance(error, DataOSError):
+        return error
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return unwritable(home.root, error)
+    _log.error("server crashed", exc_info=error)
+    text = f"the server failed to start: {type(error).__name__}"
+    return fail("server.internal", text, hint=f"its log says where: {home.logs / 'server.log'}")
 
 
 async def _serve(home: Home, options: argparse.Namespace, checkpoint: Callable[[str], None]) -> int:
@@ -91,6 +96,8 @@ async def _serve(home: Home, options: argparse.Namespace, checkpoint: Callable[[
 async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, report_fd: int | None) -> int:
     home = parts.home
     token = await parts.store.write(parts.identities.ensure_administrator)
+    if token is None and not token_file(home).exists():  # a first start was cut off before it wrote the file
+        token = await parts.store.write(parts.identities.issue, ADMINISTRATOR, "first start")
     if token is not None:
         write_token(home, token)
     await defaults.ensure(parts.store, parts.resources, SystemClock().now_us())
@@ -199,13 +206,20 @@ def _refuse_public(host: str, force: bool) -> None:
         )
 
 
+def token_file(home: Home) -> Path:
+    """Where the administrator's token is kept."""
+    return home.keys / "admin.token"
+
+
 def write_token(home: Home, token: str) -> None:
-    """The administrator's token file (0600)."""
-    file = home.keys / "admin.token"
+    """Write the administrator's token file (0600)."""
+    file = token_file(home)
     fresh = file.with_suffix(".new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as out:
         out.write(token + "\n")
+        out.flush()
+        os.fsync(out.fileno())
     fresh.replace(file)
 
 

@@ -107,7 +107,9 @@ def _store_error(error: exc.DBAPIError) -> DataOSError | None:
     return fail(
         "store.unavailable",
         f"the store did not answer: {text[:200]}",
-        hint="look at the server's log; the call may be repeated",
+        hint="its disk may be full or failing; the call may be repeated"
+        if "I/O error" in text
+        else "look at the server's log; the call may be repeated",
         retry=1.0,
     )
 
