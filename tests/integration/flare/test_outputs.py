@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,28 +12,39 @@ from integration.flare.helpers import Jobs, Server, output, rows, spec, table
 
 ORDERS = "id,day,amount\n1,2024-01-05,10.5\n2,2024-02-06,20\n3,2024-02-07,\n"
 TYPED = "SELECT CAST(id AS BIGINT) AS id, CAST(day AS DATE) AS day, CAST(amount AS DOUBLE) AS amount FROM raw"
+JAN, FEB, FEB7 = dt.date(2024, 1, 5), dt.date(2024, 2, 6), dt.date(2024, 2, 7)
+BY_MONTH: dict[str, Any] = {"partitionSpec": [{"type": "month", "column": "day", "name": "order_month"}]}
+DYNAMIC = {"properties": {"overwrite-mode": "dynamic"}, **BY_MONTH}
+
+
+class Loader:
+    """Loads CSV text into a table of its own."""
+
+    def __init__(self, jobs: Jobs, folder: Path) -> None:
+        self.jobs = jobs
+        self.file = folder / "orders.csv"
+        self.table = f"sales.t{jobs.count}"
+
+    def load(self, text: str = ORDERS, sql: str = TYPED, *, publish: bool = True, **options: Any) -> Any:
+        self.file.write_text(text)
+        inputs = [{"name": "raw", "dataset": "dataos://dropzone:none/orders.csv", "format": "csv"}]
+        job = spec(inputs, {"typed": sql}, [output("typed", self.table, **options)])
+        return self.jobs.run(job, {"raw": [self.file]}, publish=publish)
+
+    def ok(self, *args: Any, **options: Any) -> Any:
+        done = self.load(*args, **options)
+        assert done.code == 0, done.log
+        return done
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Path:
-    file = tmp_path / "orders.csv"
-    file.write_text(ORDERS)
-    return file
+def loader(jobs: Jobs, tmp_path: Path) -> Loader:
+    return Loader(jobs, tmp_path)
 
 
-def raw(file: Path) -> tuple[list[dict[str, str]], dict[str, list[Path]]]:
-    return [{"name": "raw", "dataset": "dataos://dropzone:none/orders.csv", "format": "csv"}], {"raw": [file]}
-
-
-def test_a_csv_becomes_a_table_with_counts_lineage_and_types(jobs: Jobs, server: Server, orders: Path) -> None:
-    inputs, sources = raw(orders)
-    done = jobs.run(spec(inputs, {"typed": TYPED}, [output("typed", "sales.first")]), sources)
-    assert done.code == 0, done.log
-    assert rows(server, "sales.first") == [
-        (1, dt.date(2024, 1, 5), 10.5),
-        (2, dt.date(2024, 2, 6), 20.0),
-        (3, dt.date(2024, 2, 7), None),
-    ]
+def test_a_csv_becomes_a_table_with_counts_lineage_and_types(loader: Loader, server: Server) -> None:
+    done = loader.ok()
+    assert rows(server, loader.table) == [(1, JAN, 10.5), (2, FEB, 20.0), (3, FEB7, None)]
     assert done.result["inputs"] == [{"name": "raw", "address": "dataos://dropzone:none/orders.csv", "rows": 3}]
     written = done.result["outputs"][0]
     assert (written["rows"], written["operation"]) == (3, "overwrite")
@@ -51,10 +63,214 @@ def test_a_csv_becomes_a_table_with_counts_lineage_and_types(jobs: Jobs, server:
         assert line in done.log
 
 
-def test_nothing_is_visible_before_publish(jobs: Jobs, server: Server, orders: Path) -> None:
-    inputs, sources = raw(orders)
-    job = spec(inputs, {"typed": TYPED}, [output("typed", "sales.held")])
-    done = jobs.run(job, sources, publish=False)
+def test_nothing_is_visible_before_publish(loader: Loader, server: Server) -> None:
+    loader.ok(publish=False)
+    with pytest.raises(Exception, match="NoSuchTable"):
+        table(server, loader.table)
+
+
+def test_overwrite_replaces_everything_and_keeps_history(loader: Loader, server: Server) -> None:
+    loader.ok()
+    loader.ok("id,day,amount\n9,2024-03-01,1\n")
+    assert rows(server, loader.table) == [(9, dt.date(2024, 3, 1), 1.0)]
+    assert len(table(server, loader.table).metadata.snapshots) == 2
+
+
+def test_append_adds_rows(loader: Loader, server: Server) -> None:
+    loader.ok(saveMode="Append")
+    done = loader.ok("id,day,amount\n9,2024-03-01,1\n", saveMode="append")
+    assert [r[0] for r in rows(server, loader.table)] == [1, 2, 3, 9]
+    assert (done.result["outputs"][0]["rows"], done.result["outputs"][0]["operation"]) == (1, "append")
+
+
+def test_an_empty_frame_empties_the_table_on_overwrite(loader: Loader, server: Server) -> None:
+    loader.ok()
+    done = loader.ok("id,day,amount\n")
+    assert rows(server, loader.table) == []
+    assert done.result["outputs"][0]["rows"] == 0
+
+
+@pytest.mark.acceptance("ch04-AS02")
+def test_dynamic_overwrite_replaces_only_partitions_that_receive_rows(loader: Loader, server: Server) -> None:
+    loader.ok(iceberg=DYNAMIC)
+    done = loader.ok("id,day,amount\n7,2024-02-01,7\n", iceberg=DYNAMIC)
+    assert rows(server, loader.table, "id") == [(1,), (7,)]
+    assert done.result["outputs"][0]["operation"] == "overwrite partitions"
+    loader.ok("id,day,amount\n", iceberg=DYNAMIC)
+    assert rows(server, loader.table, "id") == [(1,), (7,)]
+
+
+def test_dynamic_overwrite_of_a_table_without_partitions_replaces_all(loader: Loader, server: Server) -> None:
+    loader.ok()
+    loader.ok("id,day,amount\n7,2024-02-01,7\n", iceberg={"properties": {"overwrite-mode": "dynamic"}})
+    assert rows(server, loader.table, "id") == [(7,)]
+
+
+PARTITIONS = [
+    ([{"type": "identity", "column": "day"}], ["identity"], ["day"]),
+    ([{"type": "years", "column": "day"}], ["year"], ["day_year"]),
+    ([{"type": "Months", "column": "day"}], ["month"], ["day_month"]),
+    ([{"type": "days", "column": "day", "asColumn": "d"}], ["day"], ["d"]),
+    ([{"type": "bucket", "column": "id", "bucket_count": 4}], ["bucket[4]"], ["id_bucket"]),
+    (
+        [{"type": "month", "column": "day", "name": "m"}, {"type": "bucket", "column": "id", "numBuckets": 2}],
+        ["month", "bucket[2]"],
+        ["m", "id_bucket"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "transforms", "names"), PARTITIONS)
+def test_partition_specs(
+    loader: Loader, server: Server, fields: list[Any], transforms: list[str], names: list[str]
+) -> None:
+    loader.ok(iceberg={"partitionSpec": fields})
+    made = table(server, loader.table)
+    assert [str(f.transform) for f in made.spec().fields] == transforms
+    assert [f.name for f in made.spec().fields] == names
+    # a reader that prunes by partition must find each row where the writer put it
+    for number in (1, 2, 3):
+        assert made.scan(row_filter=f"id == {number}").to_arrow()["id"].to_pylist() == [number]
+    assert made.scan(row_filter="day == '2024-02-06'").to_arrow()["id"].to_pylist() == [2]
+
+
+def test_hours_of_timestamps(loader: Loader, server: Server) -> None:
+    text = "id,at\n1,2024-01-05 10:30:00\n2,2024-01-05 11:30:00\n"
+    sql = "SELECT CAST(id AS INT) AS id, CAST(at AS TIMESTAMP) AS at FROM raw"
+    loader.ok(text, sql, iceberg={"partitionSpec": [{"type": "hours", "column": "at"}]})
+    made = table(server, loader.table)
+    assert str(made.spec().fields[0].transform) == "hour"
+    assert len(list(made.scan().plan_files())) == 2
+
+
+def test_partition_by_means_identity(loader: Loader, server: Server) -> None:
+    loader.ok(partitionBy=["day"])
+    assert [str(f.transform) for f in table(server, loader.table).spec().fields] == ["identity"]
+
+
+def test_another_partition_spec_changes_new_data_only(loader: Loader, server: Server) -> None:
+    loader.ok(saveMode="append", iceberg=BY_MONTH)
+    year = {"partitionSpec": [{"type": "year", "column": "day"}]}
+    loader.ok("id,day,amount\n9,2025-03-01,1\n", saveMode="append", iceberg=year)
+    made = table(server, loader.table)
+    assert [str(f.transform) for f in made.spec().fields] == ["year"]
+    assert rows(server, loader.table, "id") == [(1,), (2,), (3,), (9,)]
+    # back to the first spec: its fields keep their ids
+    loader.ok("id,day,amount\n10,2025-03-01,1\n", saveMode="append", iceberg=BY_MONTH)
+    assert [f.name for f in table(server, loader.table).spec().fields] == ["order_month"]
+    assert made.scan(row_filter="day >= '2025-01-01'").to_arrow()["id"].to_pylist() == [9]
+
+
+def test_dynamic_overwrite_with_another_spec_is_refused(loader: Loader, server: Server) -> None:
+    loader.ok(iceberg=BY_MONTH)
+    done = loader.load(
+        iceberg={"partitionSpec": [{"type": "year", "column": "day"}], "properties": {"overwrite-mode": "dynamic"}}
+    )
+    assert done.code == 1
+    assert done.problem["code"] == "flare.partition"
+    assert len(rows(server, loader.table)) == 3
+
+
+def test_properties_reach_the_table_and_its_files(loader: Loader, server: Server) -> None:
+    import pyarrow.parquet as pq
+
+    loader.ok(compressionType="gzip", iceberg={"properties": {"write.metadata.previous-versions-max": 7}})
+    made = table(server, loader.table)
+    assert made.properties["write.metadata.previous-versions-max"] == "7"
+    file = next(iter(made.scan().plan_files())).file.file_path.removeprefix("file://")
+    assert pq.read_metadata(file).row_group(0).column(0).compression == "GZIP"
+
+
+def test_rows_are_sorted_inside_partitions(loader: Loader, server: Server) -> None:
+    import pyarrow.parquet as pq
+
+    text = "id,day,amount\n" + "".join(f"{i},2024-0{1 + i % 2}-01,{(i * 7) % 100}\n" for i in range(100))
+    sort = {"mode": "partition", "columns": [{"name": "amount", "order": "desc"}]}
+    loader.ok(text, sort=sort, iceberg=BY_MONTH)
+    files = [f.file.file_path.removeprefix("file://") for f in table(server, loader.table).scan().plan_files()]
+    assert len(files) >= 2
+    for file in files:
+        amounts = pq.read_table(file)["amount"].to_pylist()
+        assert amounts == sorted(amounts, reverse=True)
+
+
+def test_columns_are_matched_by_name_and_widened(loader: Loader, server: Server) -> None:
+    loader.ok()
+    loader.ok(sql="SELECT CAST(amount AS FLOAT) AS AMOUNT, CAST(id AS INT) AS id, CAST(day AS DATE) AS Day FROM raw")
+    assert rows(server, loader.table) == [(1, JAN, 10.5), (2, FEB, 20.0), (3, FEB7, None)]
+
+
+@pytest.mark.acceptance("ch04-AS14")
+def test_an_additional_column_names_both_column_lists(loader: Loader, server: Server) -> None:
+    loader.ok()
+    done = loader.load(sql=TYPED.replace("FROM raw", ", 1 AS extra FROM raw"))
+    assert done.code == 1
+    assert done.problem["code"] == "flare.schema"
+    assert "the table has id, day, amount; the data has id, day, amount, extra" in done.problem["message"]
+    assert "add-field" in done.problem["hint"]
+    assert done.problem["path"] == "job.outputs[0]"
+
+
+def test_a_missing_column_names_both_column_lists(loader: Loader) -> None:
+    loader.ok()
+    done = loader.load(sql="SELECT CAST(id AS BIGINT) AS id, CAST(day AS DATE) AS day FROM raw")
+    assert "Cannot find data for the output column `amount`" in done.problem["message"]
+    assert "the data has id, day" in done.problem["message"]
+
+
+def test_an_unsafe_cast_is_refused_before_anything_is_written(loader: Loader, server: Server) -> None:
+    loader.ok()
+    done = loader.load(sql="SELECT id, CAST(day AS DATE) AS day, CAST(amount AS DOUBLE) AS amount FROM raw")
+    assert done.code == 1
+    assert "Cannot safely cast 'id': string to long" in done.problem["message"]
+    assert "CAST(id AS BIGINT)" in done.problem["hint"]
+
+
+def test_a_typeless_column_is_refused_with_its_name(loader: Loader) -> None:
+    done = loader.load(sql="SELECT id, NULL AS nothing FROM raw")
+    assert done.problem["code"] == "flare.types"
+    assert "`nothing`" in done.problem["message"]
+
+
+def test_nested_types_come_back_as_they_were(loader: Loader, server: Server) -> None:
+    sql = (
+        "SELECT CAST(id AS INT) AS id, array(id, amount) AS list, map('k', CAST(id AS INT)) AS m, "
+        "named_struct('a', day, 'b', array(1)) AS s, CAST(amount AS DECIMAL(10, 2)) AS d FROM raw"
+    )
+    loader.ok(sql=sql)
+    loader.ok(sql=sql, saveMode="append")
+    first = rows(server, loader.table)[0]
+    assert first[1] == ["1", "10.5"]
+    assert first[2] == [("k", 1)]
+    assert first[3] == {"a": "2024-01-05", "b": [1]}
+
+
+def test_two_outputs_appear_together_or_not_at_all(jobs: Jobs, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(ORDERS)
+    inputs = [{"name": "raw", "dataset": "dataos://dropzone:none/orders.csv", "format": "csv"}]
+    one, two = f"sales.one{jobs.count}", f"sales.two{jobs.count}"
+    steps = {"good": "SELECT id FROM raw", "bad": "SELECT CAST(day AS INT) AS n FROM raw"}
+    done = jobs.run(spec(inputs, steps, [output("good", one), output("bad", two)]), {"raw": [file]})
+    assert done.code == 1
+    assert done.problem["code"] == "flare.cast"
+    assert done.problem["path"] == "job.steps[0].sequence[1].sql"
+    for name in (one, two):
+        with pytest.raises(Exception, match="NoSuchTable"):
+            table(server, name)
+
+
+def test_a_table_may_be_read_and_overwritten(jobs: Jobs, server: Server, loader: Loader) -> None:
+    loader.ok()
+    namespace, name = loader.table.split(".")
+    inputs = [{"name": "before", "dataset": f"dataos://lakehouse:{namespace}/{name}"}]
+    job = spec(inputs, {"after": "SELECT id + 10 AS id, day, amount FROM before"}, [output("after", loader.table)])
+    done = jobs.run(job)
     assert done.code == 0, done.log
-    with pytest.raises(Exception, match=r"sales\.held|does not exist"):
-        table(server, "sales.held")
+    assert rows(server, loader.table, "id") == [(11,), (12,), (13,)]
+    assert done.result["inputs"][0]["rows"] == 3
+
+
+def test_odd_column_names_survive(loader: Loader, server: Server) -> None:
+    loader.ok("id,unit price (€),a`b\n1,2,3\n", "SELECT * FROM raw", sort={"columns": [{"name": "unit price (€)"}]})
+    assert table(server, loader.table).schema().column_names == ["id", "unit price (€)", "a`b"]

@@ -39,6 +39,13 @@ class Table:
         return next(s["fields"] for s in self.metadata["partition-specs"] if s["spec-id"] == current)
 
     @property
+    def sort_order(self) -> list[dict[str, Any]]:
+        """Fields of the current sort order."""
+        current = self.metadata.get("default-sort-order-id", 0)
+        orders = self.metadata.get("sort-orders", [])
+        return next((o["fields"] for o in orders if o["order-id"] == current), [])
+
+    @property
     def snapshot(self) -> dict[str, Any] | None:
         """The current snapshot, or None for a table that never held one."""
         current = self.metadata.get("current-snapshot-id")
@@ -80,16 +87,19 @@ class Catalog:
         table: str,
         fields: Sequence[Mapping[str, Any]],
         spec: Sequence[Mapping[str, Any]],
+        order: Sequence[Mapping[str, Any]],
         properties: Mapping[str, str],
     ) -> Table:
         """Make a table, and its namespace if need be."""
         self._ensure_namespace(warehouse, namespace)
-        body = {
+        body: dict[str, Any] = {
             "name": table,
             "schema": {"type": "struct", "schema-id": 0, "fields": list(fields)},
             "partition-spec": {"spec-id": 0, "fields": list(spec)},
             "properties": dict(properties),
         }
+        if order:
+            body["write-order"] = {"order-id": 1, "fields": list(order)}
         path = f"/iceberg/v1/{quote(warehouse)}/namespaces/{_levels(namespace)}/tables"
         return Table(self._call("POST", path, body)["metadata"])
 

@@ -41,6 +41,17 @@ _REFUSED_OPTIONS = words(
 
 
 @dataclass(frozen=True)
+class _Direct:
+    """CSV files that the engine reads by itself, whenever it computes."""
+
+    entry: Input
+    files: Sequence[str]
+    columns: Sequence[str]
+    dialect: csvfiles.Dialect
+    packed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class View:
     """A registered view. `rows` is None where nothing but computing it would tell."""
 
@@ -61,6 +72,7 @@ class Readers:
         self._converter = converter
         self._scratch = scratch
         self._log = log
+        self._direct: list[_Direct] = []
 
     def load(self, entry: Input, source: Source, keep_system_columns: bool) -> View:
         """Make the view. Raises DataOSError `flare.file`, `flare.option`, `flare.input`, or what the server says."""
@@ -76,6 +88,15 @@ class Readers:
         _check_columns(entry.name, frame.columns)
         frame.createOrReplaceTempView(entry.name)
         return View(entry.name, tuple(frame.columns), rows)
+
+    def diagnose(self) -> tuple[Input, DataOSError] | None:
+        """After the engine failed on CSV: the input, file and line that a strict reader stumbles over."""
+        for one in self._direct:
+            try:
+                self._converter.csv(f"diagnosis-{one.entry.name}", one.files, one.columns, one.dialect, {})
+            except DataOSError as error:
+                return one.entry, _unscratched(error, one.packed, self._scratch / f"input-{one.entry.name}")
+        return None
 
     # --- tables and queries -----------------------------------------------------------------------------------------
 
@@ -135,11 +156,13 @@ class Readers:
         try:
             if source.format == "json":
                 return self._json(entry, plain, options)
-            return self._csv(entry, plain, options)
+            return self._csv(entry, plain, options, packed)
         except DataOSError as error:
             raise _unscratched(error, packed, folder) from error
 
-    def _csv(self, entry: Input, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+    def _csv(
+        self, entry: Input, files: Sequence[str], options: Mapping[str, str], packed: Mapping[str, str]
+    ) -> tuple[DataFrame, int | None]:
         self._notice(entry, options, _CSV_OPTIONS)
         mode = options.get("mode", "failfast").lower()
         if mode not in ("failfast", "dropmalformed", "permissive"):
@@ -164,6 +187,7 @@ class Readers:
         for number, (cells, paths) in enumerate(groups.items()):
             if direct:
                 frame = self._plain_csv(paths, cells, dialect)
+                self._direct.append(_Direct(entry, paths, cells, dialect, packed))
                 known = [f.rows for f in facts if f.columns == cells]
                 rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
             else:
@@ -233,8 +257,16 @@ class Readers:
     def _json(self, entry: Input, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
         self._notice(entry, options, _JSON_OPTIONS)
         for path in files:
-            if Path(path).stat().st_size == 0:
+            with open(path, "rb") as file:
+                head = file.read(1 << 16).lstrip(b"\xef\xbb\xbf \t\r\n")
+            if not head:
                 raise fail("flare.file", f"{path} is empty")
+            if head.startswith(b"[") and options.get("multiline", "false").lower() != "true":
+                raise fail(
+                    "flare.file",
+                    f"{path} is an array, not one JSON object a line",
+                    hint="set `multiLine: true` in the input's options",
+                )
         made = self._converter.json(f"input-{entry.name}", files, options)
         return self._engine.session.read.parquet(made.path), made.rows
 

@@ -102,20 +102,33 @@ class Run:
             engine = Engine(self._server, self._job.token, warehouses, self._job.threads)
         try:
             catalog = Catalog(self._server, self._job.token)
-            self._load_inputs(spec, engine, catalog)
-            self._make_steps(spec, engine)
-            self._assert(spec, engine)
-            self._write(spec, engine, catalog)
+            client = Client(Connection(self._server, self._job.token, "the job's server"))
+            converter = Converter(self._scratch, self._job.threads, self._job.memory_bytes)
+            readers = Readers(engine, catalog, client, converter, self._scratch, self._log)
+            try:
+                self._load_inputs(spec, engine, readers)
+                self._make_steps(spec, engine)
+                self._assert(spec, engine)
+                self._write(spec, engine, catalog)
+            except DataOSError as error:
+                raise self._traced_to_input(spec, readers, error) from error
         finally:
             with suppress(Exception):
                 engine.close()
 
     # --- inputs and steps -------------------------------------------------------------------------------------------
 
-    def _load_inputs(self, spec: FlareSpec, engine: Engine, catalog: Catalog) -> None:
-        client = Client(Connection(self._server, self._job.token, "the job's server"))
-        converter = Converter(self._scratch, self._job.threads, self._job.memory_bytes)
-        readers = Readers(engine, catalog, client, converter, self._scratch, self._log)
+    def _traced_to_input(self, spec: FlareSpec, readers: Readers, error: DataOSError) -> DataOSError:
+        """The engine reads CSV while it computes, and names neither file nor the right line: find both."""
+        if not any("csv error" in p.message.lower() for p in error.problems):
+            return error
+        found = readers.diagnose()
+        if found is None:
+            return error
+        entry, cause = found
+        return problems.of_step(cause, f"input {entry.name}", "", relative(entry.path, spec.root), ())
+
+    def _load_inputs(self, spec: FlareSpec, engine: Engine, readers: Readers) -> None:
         failures: list[Problem] = []
         for entry in spec.inputs:
             self._log.info(f"Loading {entry.name} table...")

@@ -175,8 +175,3 @@ def can_transform(transform: str, kind: str) -> bool:
 def transform_text(field: PartitionField) -> str:
     """The transform in Iceberg's metadata."""
     return f"bucket[{field.buckets}]" if field.transform == "bucket" else field.transform
-
-
-def order_key(transform: str, column: str) -> str:
-    """An expression that sorts rows by partition."""
-    return column if transform == "identity" else f"date_trunc('{transform}', {column})"

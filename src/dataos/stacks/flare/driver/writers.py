@@ -70,10 +70,12 @@ class Writers:
             counter = [0]
             fields = schemas.iceberg_fields(columns, counter)
             spec = _spec(partitions, {f["name"]: f["id"] for f in fields}, 1000)
-            table = self._catalog.create(*place, fields, spec, self._properties(output))
+            order = self._sort_order(output, columns, {f["name"]: f["id"] for f in fields})
+            table = self._catalog.create(*place, fields, spec, order, self._properties(output))
         else:
             table = self._evolve(output, target, table, partitions)
-        text = f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}{self._order(output, columns, partitions)}"
+            table = self._resort(output, target, table, columns)
+        text = f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}"
         name = table_name(*place)
         if output.dynamic and table.spec:
             operation = "overwrite partitions"
@@ -216,22 +218,30 @@ class Writers:
         ]
         return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
 
-    def _order(
-        self,
-        output: Output,
-        columns: Sequence[tuple[str, Any]],
-        partitions: Sequence[tuple[PartitionField, str, str]],
-    ) -> str:
-        """ORDER BY of the written rows; partitions first where order inside them is asked for."""
-        if not output.sort:
-            return ""
-        keys: list[str] = []
-        if output.sort_mode == "partition":
-            keys = [schemas.order_key(f.transform, quoted(c)) for f, c, _ in partitions if f.transform != "bucket"]
+    def _resort(self, output: Output, target: Target, table: Table, columns: Sequence[tuple[str, Any]]) -> Table:
+        """Give the table the output's sort order, if it names another one than the table has."""
+        wanted = self._sort_order(output, columns, {f["name"]: f["id"] for f in table.fields})
+        if not wanted or wanted == table.sort_order:
+            return table
+        number = max([o["order-id"] for o in table.metadata.get("sort-orders", [])] or [0]) + 1
+        updates = [
+            {"action": "add-sort-order", "sort-order": {"order-id": number, "fields": wanted}},
+            {"action": "set-default-sort-order", "sort-order-id": -1},
+        ]
+        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+
+    def _sort_order(
+        self, output: Output, columns: Sequence[tuple[str, Any]], ids: Mapping[str, int]
+    ) -> list[dict[str, Any]]:
+        """Fields of the table's sort order. The engine sorts what it writes by that, and by nothing else: an ORDER BY
+        in the statement is lost on the way to the files."""
+        fields: list[dict[str, Any]] = []
         for sort in output.sort:
             column = self._find(sort.name, columns, (*sort.path, "name"), "sort column")
-            keys.append(f"{quoted(column)} {'DESC' if sort.descending else 'ASC'}")
-        return f" ORDER BY {', '.join(keys)}"
+            source = next(i for name, i in ids.items() if name.lower() == column.lower())
+            direction, nulls = ("desc", "nulls-last") if sort.descending else ("asc", "nulls-first")
+            fields.append({"source-id": source, "transform": "identity", "direction": direction, "null-order": nulls})
+        return fields
 
     def _properties(self, output: Output) -> dict[str, str]:
         properties: dict[str, str] = dict(output.properties)
