@@ -17,8 +17,8 @@ _TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY
 HealthCheck = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
-def build(routers: Sequence[APIRouter], health: HealthCheck) -> FastAPI:
-    """The app of one server."""
+def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck) -> FastAPI:
+    """The app of one server. `iceberg` is the lakehouse's own REST protocol, mounted under /iceberg."""
     app = FastAPI(
         title="DataOS",
         version=dataos.__version__,
@@ -43,6 +43,7 @@ def build(routers: Sequence[APIRouter], health: HealthCheck) -> FastAPI:
     app.include_router(common)
     for router in routers:
         app.include_router(router)
+    app.include_router(iceberg, prefix="/iceberg")
     app.add_middleware(_BodyLimit)
     return app
 

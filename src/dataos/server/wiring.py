@@ -150,7 +150,6 @@ def build(
     routers = [
         resources.router(resources.ResourceRooms(store, res, manifests, controllers), authenticate),
         queries.router(clusters.gateway, authenticate),
-        iceberg_router(catalog, authenticate),
     ]
 
     async def health() -> list[dict[str, Any]]:
@@ -168,7 +167,7 @@ def build(
         clusters=clusters,
         catalog=catalog,
         attempts=attempts,
-        app=http.build(routers, health),
+        app=http.build(routers, iceberg_router(catalog, authenticate), health),
         controllers=controllers,
     )
 

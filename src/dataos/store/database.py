@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
-from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool
+from sqlalchemy.pool import QueuePool
 
 from dataos.core.errors import DataOSError, fail
 
@@ -118,7 +118,9 @@ def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:
     in_memory = url.database in (None, "", ":memory:") or "mode=memory" in str(url)
     engine = sa.create_engine(
         url,
-        poolclass=SingletonThreadPool if not in_memory else NullPool,
+        poolclass=QueuePool,
+        pool_size=1 if in_memory else 16,
+        max_overflow=-1 if not in_memory else 0,
         connect_args={"check_same_thread": False, "timeout": 30.0},
         hide_parameters=True,  # values of a failed statement must not reach a log
     )
