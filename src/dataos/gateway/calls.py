@@ -282,6 +282,40 @@ def _map_concat(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
     return call("map_concat", *[exp.Cast(this=x, to=duckdb_types.translate(type_)) for x in a])
 
 
+_ENTRY = "dt_entry"
+
+
+def _over_entries(lambda_: exp.Expr, source: Source, keys: tuple[exp.Expr, exp.Expr]) -> exp.Lambda:
+    """`(k, v) -> body` as a lambda over one entry, whose two parts stand for k and v."""
+    if not isinstance(lambda_, exp.Lambda) or len(lambda_.expressions) != 2:
+        raise source.refuse(lambda_, "query.type", "a lambda with two variables is expected here")
+    names = [v.name for v in lambda_.expressions]
+    body = exp.Paren(this=lambda_.this.copy())
+    for node in list(body.find_all(exp.Identifier)):
+        if node.name in names and not isinstance(node.parent, (exp.Column, exp.Dot, exp.Lambda)):
+            part = keys[names.index(node.name)]
+            node.replace(call("struct_extract", exp.to_identifier(_ENTRY), part.copy()))
+    return exp.Lambda(this=body, expressions=[exp.to_identifier(_ENTRY)])
+
+
+_OF_MAP = (exp.Literal.string("key"), exp.Literal.string("value"))
+
+
+def _map_lambda(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
+    entries, over = call("map_entries", a[0].copy()), _over_entries(a[1], source, _OF_MAP)
+    if name == "map_filter":
+        return call("map_from_entries", call("list_filter", entries, over))
+    made = call("list_transform", entries, over)
+    if name == "transform_keys":
+        return call("map", made, call("map_values", a[0]))
+    return call("map", call("map_keys", a[0]), made)
+
+
+def _zip_with(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
+    over = _over_entries(a[2], source, (exp.Literal.number(1), exp.Literal.number(2)))
+    return call("list_transform", call("list_zip", a[0], a[1]), over)
+
+
 def _nfc(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
     return call("nfc_normalize", *a)
 
@@ -324,6 +358,8 @@ BUILDERS: dict[str, Builder] = {
     "count_if": _count_if,
     "histogram": _histogram,
     "map_agg": _map_agg,
+    "map_lambda": _map_lambda,
+    "zip_with": _zip_with,
     "map_concat": _map_concat,
     "$nfc": _nfc,
     "$trim": _trim,

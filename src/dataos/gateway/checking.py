@@ -42,9 +42,9 @@ _WRITTEN = """
 len range round to_json json_extract_string left cardinality map map_keys map_values map_extract_value
 list_transform list_filter list_reduce list_reverse list_append list_prepend reverse length octet_length unhex
 md5 sha1 sha256 sign sum avg list string_agg histogram strftime strptime date_trunc date_sub now regexp_replace
-regexp_full_match generate_series trim nfc_normalize count_if map_concat greatest least to_milliseconds to_seconds
-to_minutes to_hours to_days to_weeks to_months to_quarters to_years coalesce isodow isoyear dayofyear year
-quarter month week day hour minute second date_part array_extract
+regexp_full_match generate_series trim list_zip map_entries map_from_entries nfc_normalize count_if map_concat
+greatest least to_milliseconds to_seconds to_minutes to_hours to_days to_weeks to_months to_quarters to_years
+coalesce isodow isoyear dayofyear year quarter month week day hour minute second date_part array_extract
 """
 
 ALLOWED: frozenset[str] = (

@@ -56,6 +56,7 @@ sinh 1 sinh double
 sqrt 1 dt_sqrt double
 tan 1 tan double
 tanh 1 tanh double
+from_base 2 dt_from_base bigint
 to_base 2 dt_to_base varchar
 truncate 1 trunc 0
 truncate 2 dt_truncate 0
@@ -200,6 +201,10 @@ map_entries 1 map_entries ?
 map_from_entries 1 map_from_entries ?
 map_keys 1 map_keys ?
 map_values 1 map_values ?
+map_filter 2 @map_lambda 0
+transform_keys 2 @map_lambda ?
+transform_values 2 @map_lambda ?
+zip_with 3 @zip_with ?
 json_array_length 1 dt_json_array_length bigint
 json_array_get 2 dt_json_array_get json
 json_extract 2 dt_json_extract json

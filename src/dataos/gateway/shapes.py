@@ -127,6 +127,7 @@ _ALLOWED: dict[type[exp.Expr], frozenset[str] | None] = {
     exp.CurrentUser: frozenset(),
     exp.CurrentCatalog: frozenset(),
     exp.HexString: None,
+    exp.UnicodeString: None,
 }
 
 _NAMES: dict[type[exp.Expr], str] = {

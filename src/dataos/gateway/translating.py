@@ -39,7 +39,8 @@ def translate(tree: exp.Query, secured: Sequence[Secured], source: Source, sessi
     for node in reversed(list(tree.walk(bfs=True))):
         replacement = _after_aggregate(node, _node(node, secured, source, session))
         if replacement is not node:
-            replacement._type = node._type  # pyright: ignore[reportPrivateUsage]
+            if replacement._type is None or types.kind(node) is not None:  # pyright: ignore[reportPrivateUsage]
+                replacement._type = node._type  # pyright: ignore[reportPrivateUsage]
             node.replace(replacement)
     try:
         return wrapper.this.sql("duckdb", normalize_functions=False, unsupported_level=ErrorLevel.RAISE)
@@ -124,26 +125,58 @@ def _holder(node: exp.Expr) -> exp.Expr | None:
 
 def _div(node: exp.Expr, source: Source) -> exp.Expr:
     left, right = node.this, node.expression
-    a, b = types.kind(left), types.kind(right)
+    x, y = _infer(left), _infer(right)
+    a, b = types.kind(x), types.kind(y)
+    result = types.arithmetic("/", x, y)
     if a in types.INTEGERS and b in types.INTEGERS:
-        return call("dt_int_div", left, right)
-    if a in types.FLOATS or b in types.FLOATS:
-        return call("dt_float_div", left, right)
-    if a is exp.DType.INTERVAL:
-        return call("dt_float_div", left, right)
+        return _typed(call("dt_int_div", left, right), result)
+    if a in types.FLOATS or b in types.FLOATS or a is exp.DType.INTERVAL:
+        return _typed(call("dt_float_div", left, right), result)
     if a is not None and b is not None:
-        result = types.arithmetic("/", left.type, right.type)
         divided = call("dt_dec_div", left, right)
         return exp.Cast(this=divided, to=duckdb_types.translate(result)) if result else divided
     return call("dt_any_div", left, right)
 
 
 def _mod(node: exp.Expr, source: Source) -> exp.Expr:
-    floats = types.kind(node.this) in types.FLOATS or types.kind(node.expression) in types.FLOATS
-    known = types.kind(node.this) is not None and types.kind(node.expression) is not None
-    if floats:
+    x, y = _infer(node.this), _infer(node.expression)
+    a, b = types.kind(x), types.kind(y)
+    if a in types.FLOATS or b in types.FLOATS:
         return exp.Mod(this=node.this, expression=node.expression)
-    return call("dt_mod" if known else "dt_any_mod", node.this, node.expression)
+    known = a is not None and b is not None
+    return _typed(call("dt_mod" if known else "dt_any_mod", node.this, node.expression), types.arithmetic("%", x, y))
+
+
+def _typed(node: exp.Expr, type_: exp.DataType | None) -> exp.Expr:
+    node._type = type_.copy() if type_ is not None else None  # pyright: ignore[reportPrivateUsage]
+    return node
+
+
+_OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Mod: "%"}
+
+
+def _infer(node: exp.Expr) -> exp.DataType | None:
+    """The type of an operand; inside a lambda, where annotation gives up, from what the lambda is applied to."""
+    if types.kind(node) is not None and isinstance(node.type, exp.DataType):
+        return node.type
+    if isinstance(node, (exp.Paren, exp.Neg)):
+        return _infer(node.this)
+    if type(node) in _OPERATORS:
+        return types.arithmetic(_OPERATORS[type(node)], _infer(node.this), _infer(node.expression))
+    return _variable(node) if isinstance(node, exp.Identifier) else None
+
+
+def _variable(node: exp.Identifier) -> exp.DataType | None:
+    lambda_ = node.find_ancestor(exp.Lambda)
+    while lambda_ is not None:
+        variables = [v.name for v in lambda_.expressions]
+        if node.name in variables:
+            applied = lambda_.parent.expressions[0] if isinstance(lambda_.parent, exp.Anonymous) else None
+            type_ = applied.type if applied is not None and isinstance(applied.type, exp.DataType) else None
+            single = len(variables) == 1 and types.kind(type_) is exp.DType.ARRAY
+            return type_.expressions[0] if type_ is not None and single and type_.expressions else None
+        lambda_ = lambda_.find_ancestor(exp.Lambda)
+    return None
 
 
 def _plus_minus(node: exp.Expr, source: Source) -> exp.Expr:

@@ -21,10 +21,10 @@ from dataos.engines.ports import EngineOptions
 from dataos.gateway import results
 from dataos.gateway.gateway import Gateway, Limits, QueryResult, Statement
 from dataos.gateway.mounting import MountedDepots
-from dataos.gateway.providers.lakehouse import LakehouseDepots
 from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
@@ -55,7 +55,7 @@ class World:
             self.vault,
             allowed_paths=[folder / "files"],
             connect_timeout_s=5,
-            lakehouse=LakehouseDepots(self.catalog),
+            lakehouse=Listing(self.catalog),
         )
         self.pyiceberg = SqlCatalog("t", uri=f"sqlite:///{folder}/pyiceberg.db", warehouse=f"file://{self.warehouse}")
         self.engine = DuckdbEngine(

@@ -120,6 +120,12 @@ CASES: list[tuple[str, list[list[Any]]]] = [
      [[["x", "y"], [1, 2], 2]]),
     ("SELECT place.city, things.place.zip, counts['x'] FROM things WHERE id = 1", [["Rom", 1, 1]]),
     ("SELECT CAST(ROW(1, 'a') AS ROW(x bigint, y varchar)).y, ROW(1, 2)", [["a", [1, 2]]]),
+    ("SELECT transform(ARRAY[7, 8], x -> x / 2), transform(ARRAY[7, 8], x -> (x + 1) / 2 % 3)", [[[3, 4], [1, 1]]]),
+    ("SELECT transform_values(counts, (k, v) -> v + 1), transform_keys(counts, (k, v) -> k || 'z'), map_filter(counts, (k, v) -> v > 1) FROM things WHERE id = 1",
+     [[{"x": 2, "y": 3}, {"xz": 1, "yz": 2}, {"y": 2}]]),
+    ("SELECT zip_with(ARRAY[1, 2], ARRAY[3, 4], (x, y) -> x + y), from_base('ff', 16), from_base('-101', 2)", [[[4, 6], 255, -5]]),
+    ("SELECT map_concat(counts, MAP(ARRAY['z'], ARRAY[9])), map_entries(counts) FROM things WHERE id = 1",
+     [[{"x": 1, "y": 2, "z": 9}, [["x", 1], ["y", 2]]]]),
     # UNNEST
     ("SELECT x, n FROM UNNEST(ARRAY['a', 'b']) WITH ORDINALITY AS t(x, n)", [["a", 1], ["b", 2]]),
     ("SELECT id, tag, n FROM things CROSS JOIN UNNEST(tags) WITH ORDINALITY AS t(tag, n) ORDER BY n",

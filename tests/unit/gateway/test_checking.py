@@ -51,6 +51,7 @@ def test_what_was_meant_passes(sql: str):
         f"SELECT sum(x.a) OVER (ORDER BY current_setting('x')) FROM ({RAW}) AS x",
         "SELECT * FROM (VALUES (getenv('HOME'))) AS t(v)",
         "SELECT other.abs(1)",
+        "SELECT r.range FROM range(3) AS r",
         f"SELECT x.a FROM ({RAW}) AS x QUALIFY getenv('x') = 'y'",
         "SELECT $1",
     ],

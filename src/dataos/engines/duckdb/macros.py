@@ -93,6 +93,11 @@ dt_infinity() := 'infinity'::DOUBLE
 dt_random_below(n) := floor(random() * n)::BIGINT
 dt_random_between(a, b) := (a + floor(random() * (b - a)))::BIGINT
 dt_truncate(x, n) := trunc(x * pow(10, n)) / pow(10, n)
+dt_from_base(s, r) := CASE WHEN r < 2 OR r > 36 OR NOT regexp_full_match(s, '-?[0-9a-zA-Z]+')
+  THEN error('INVALID_ARGUMENT')
+  ELSE list_reduce(list_transform(string_split(lower(ltrim(s, '-')), ''),
+  lambda c: strpos('0123456789abcdefghijklmnopqrstuvwxyz', c) - 1), lambda x, y: x * r + y)
+  * CASE WHEN s[1] = '-' THEN -1 ELSE 1 END END::BIGINT
 dt_to_base(n, r) := CASE WHEN n < 0 THEN '-' || lower(to_base(-n, r)) ELSE lower(to_base(n, r)) END
 dt_width_bucket(x, lo, hi, n) := CASE WHEN x < lo THEN 0 WHEN x >= hi THEN n + 1
   ELSE floor((x - lo) * n / (hi - lo)) + 1 END::BIGINT

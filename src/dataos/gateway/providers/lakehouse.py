@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataos.core.errors import DataOSError
-from dataos.depots.ports import ColumnDescription
 from dataos.gateway import types
 from dataos.gateway.relations import Column, IcebergScan, Relation, Version
 from dataos.governance.principals import Principal
 from dataos.lakehouse.catalog import Catalog
-from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef, View
+from dataos.lakehouse.descriptions import TableInfo
+from dataos.lakehouse.views import PUBLISHED, AttemptView, View
 
 
 class LakehouseProvider:
@@ -41,18 +41,16 @@ class LakehouseProvider:
             if found is None or name is None:
                 return None
             schema, table = namespace, name
-        info, _ = found
-        columns = tuple(Column(c.name, types.from_iceberg(c.type), not c.required, c.doc) for c in info.columns)
-        scan = IcebergScan(info.metadata_location, info.snapshot_id, info.location)
+        columns = tuple(Column(c.name, types.from_iceberg(c.type), not c.required, c.doc) for c in found.columns)
+        scan = IcebergScan(found.metadata_location, found.snapshot_id, found.location)
         return Relation(catalog, schema, table, columns, scan)
 
     def forget(self, catalog: str) -> None:
         """Nothing is remembered: the catalog is ours."""
 
-    async def _describe(self, view: View, schema: str, table: str, snapshot: int | str | None):
-        ref = TableRef(self._warehouse, schema, table)
+    async def _describe(self, view: View, schema: str, table: str, snapshot: int | str | None) -> TableInfo | None:
         try:
-            return await self._catalog.describe_table(view, self._warehouse, schema, table, snapshot), ref
+            return await self._catalog.describe_table(view, self._warehouse, schema, table, snapshot)
         except DataOSError as error:
             code = error.problem.code
             if code.startswith("iceberg.not_found") and not code.endswith("snapshot"):
@@ -63,30 +61,6 @@ class LakehouseProvider:
         """The name as it is spelled in the catalog, if exactly one matches in any letter case."""
         matching = [k for k in known if k.lower() == wanted.lower()]
         return matching[0] if len(matching) == 1 else None
-
-
-class LakehouseDepots:
-    """What ICEBERG depots ask of the catalog (`dataos.depots.ports.LakehouseListing`)."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    async def list_namespaces(self, warehouse: str) -> list[str]:
-        return await self._catalog.list_namespaces(PUBLISHED, warehouse)
-
-    async def list_tables(self, warehouse: str, namespace: str) -> list[str]:
-        return await self._catalog.list_tables(PUBLISHED, warehouse, namespace)
-
-    async def describe(self, warehouse: str, namespace: str, table: str) -> list[ColumnDescription]:
-        info = await self._catalog.describe_table(PUBLISHED, warehouse, namespace, table)
-        return [ColumnDescription(c.name, c.type, not c.required) for c in info.columns]
-
-    async def location(self, warehouse: str, namespace: str | None, table: str | None) -> str:
-        if namespace is None:
-            return (await self._catalog.load_warehouse(warehouse)).location
-        if table is None:
-            return (await self._catalog.load_namespace(PUBLISHED, warehouse, namespace)).get("location", namespace)
-        return (await self._catalog.pointer(PUBLISHED, TableRef(warehouse, namespace, table))).location
 
 
 def _view(principal: Principal) -> View:
