@@ -46,8 +46,8 @@ class Reconciler:
         self._bell.ring()
 
     async def run(self) -> None:
-        """Work until `stop`. Leases of an earlier life of this owner are given back first."""
-        await self._store.write(work.release_all, self._owner)
+        """Work until `stop`. Begins with a look at every unit that has work."""
+        await self._store.write(work.take_over, self._owner, self._clock.now_us())
         renewal = asyncio.create_task(self._renew_leases())
         try:
             while not self._stopping:

@@ -39,7 +39,7 @@ class InputBody(BaseModel):
 
 
 def router(
-    gateways: Callable[[str | None], Gateway], authenticate: Callable[[Request], Awaitable[Principal]]
+    gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: Callable[[Request], Awaitable[Principal]]
 ) -> APIRouter:
     """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one)."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
@@ -65,7 +65,7 @@ def router(
             max_rows=body.maxRows,
             timeout_s=body.timeoutS,
         )
-        result = await gateways(body.cluster).run(statement, principal)
+        result = await (await gateways(body.cluster)).run(statement, principal)
         if ARROW in request.headers.get("accept", ""):
             return _stream(result)
         return await _json(result)
@@ -76,7 +76,7 @@ def router(
         udl = Udl.parse(body.address)
         if udl.acl != "r":
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")
-        return _stream(await gateways(None).open_input(udl, principal))
+        return _stream(await (await gateways(None)).open_input(udl, principal))
 
     return api
 

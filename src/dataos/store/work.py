@@ -111,9 +111,11 @@ def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float 
     )
 
 
-def release_all(connection: sa.Connection, owner: str) -> None:
-    """Give back every lease of an owner that is known to be gone (a server that restarts on its own home)."""
+def take_over(connection: sa.Connection, owner: str, now_us: int) -> None:
+    """At the start of a server: give back every lease of its earlier life, and make every unit due: each gets a look at
+    what happened while no server ran."""
     connection.execute(_w.update().where(_w.c.lease_owner == owner).values(lease_owner=None, lease_until=None))
+    connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
 
 
 def next_due(connection: sa.Connection) -> int | None:

@@ -137,8 +137,9 @@ def test_a_kick_claims_a_unit_that_is_not_due(store):
 def test_a_restarted_owner_gets_its_units_back_at_once(store):
     wake(store, "u:1")
     claim(store)
-    store.write_sync(work.release_all, "a")
-    assert [k.unit for k in claim(store)] == ["u:1"]
+    wake(store, "u:2", NOW + 10**9)
+    store.write_sync(work.take_over, "a", NOW)
+    assert [k.unit for k in claim(store)] == ["u:1", "u:2"]
 
 
 def test_a_full_disk_is_a_coded_problem(tmp_path, store):

@@ -29,15 +29,15 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("How many flights left New York in 2013?", "SELECT count(*) AS flights FROM flightslake.nyc.flights"),
     (
         "Who flew most?",
-        """SELECT airline, count(*) AS flights
+        """SELECT carrier, airline, count(*) AS flights
 FROM flightslake.nyc.flights_enriched
-GROUP BY airline ORDER BY flights DESC LIMIT 5""",
+GROUP BY carrier, airline ORDER BY flights DESC LIMIT 5""",
     ),
     (
         "Whose flights arrive late?",
         """SELECT carrier, airline, round(avg(arr_delay), 2) AS mean_arrival_delay
 FROM flightslake.nyc.flights_enriched
-GROUP BY carrier, airline ORDER BY mean_arrival_delay DESC LIMIT 5""",
+GROUP BY carrier, airline ORDER BY mean_arrival_delay DESC LIMIT 8""",
     ),
     (
         "Which routes suffer most from bad weather?",

@@ -7,9 +7,11 @@ rotated secret is picked up without a signal.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+from dataos.control import records
 from dataos.control.ports import Observed, ResourceView
 from dataos.core import logs, names
 from dataos.core.clock import Clock
@@ -29,6 +31,7 @@ _log = logs.get(__name__)
 
 DEFAULT = "miniature"
 LOOK_AGAIN_S = 2.0
+_START_WAIT_S = 10
 
 
 class ClusterController:
@@ -61,18 +64,30 @@ class ClusterController:
 
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
-    def gateway(self, cluster: str | None = None) -> Gateway:
-        """The gateway of a Cluster (default `miniature`), never of another. Raises DataOSError `cluster.not_found`."""
+    async def gateway(self, cluster: str | None = None) -> Gateway:
+        """The gateway of a Cluster (default `miniature`), never of another; waits a little for one that is starting.
+
+        Raises DataOSError `cluster.not_found`, `engine.unavailable`.
+        """
         name = cluster or DEFAULT
-        gateway = self._gateways.get(name)
-        if gateway is None:
+        declared = await self._store.read(records.names_of, "cluster")
+        if name not in declared:
             raise fail(
-                "engine.unavailable" if name == DEFAULT else "cluster.not_found",
-                f"cluster `{name}` is not running",
-                hint=names.did_you_mean(name, self._gateways) or "see `dataos get -t cluster`",
-                retry=1.0 if name == DEFAULT else None,
+                "cluster.not_found",
+                f"there is no cluster `{name}`",
+                hint=names.did_you_mean(name, declared) or "see `dataos get -t cluster`",
             )
-        return gateway
+        for _ in range(_START_WAIT_S * 20):
+            gateway = self._gateways.get(name)
+            if gateway is not None:
+                return gateway
+            await asyncio.sleep(0.05)
+        raise fail(
+            "engine.unavailable",
+            f"cluster `{name}` has not started",
+            hint="see `dataos get -t cluster -d` for the reason",
+            retry=2.0,
+        )
 
     def health(self) -> list[dict[str, Any]]:
         """A line per engine."""
