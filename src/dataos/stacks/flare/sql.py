@@ -74,12 +74,11 @@ def check_condition(text: str, views: Sequence[str], now: datetime | None = None
         checked = check(prefix + text, views, now)
     except DataOSError as error:
         raise DataOSError([_shifted(p, len(prefix)) for p in error.problems]) from error
-    if not checked.text.startswith(prefix) or len(parsing.parse(prefix + text)[0].args.get("where") or "") == 0:
-        raise DataOSError(Problem("flare.sql_syntax", f"`{text[:80]}` is no condition"))
     tree = parsing.parse(checked.text)[0]
-    if {k for k, v in tree.args.items() if v} - {"expressions", "where"}:
+    where = tree.args.get("where")
+    if where is None or {k for k, v in tree.args.items() if v} - {"expressions", "where"}:
         raise DataOSError(Problem("flare.sql_refused", f"`{text[:80]}` is more than a condition"))
-    return Checked(parsing.write(tree.args["where"].this), checked.reads, checked.volatile, checked.costly)
+    return Checked(parsing.write(where.this), checked.reads, checked.volatile, checked.costly)
 
 
 def _shifted(problem: Problem, by: int) -> Problem:

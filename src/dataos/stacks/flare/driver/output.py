@@ -22,8 +22,13 @@ class Log:
     """Plain lines, one event each; tables and plans as they are."""
 
     def __init__(self, level: str = "INFO", stream: TextIO | None = None) -> None:
-        self._from = _LEVELS.index(level) if level in _LEVELS else 1
+        self._from = 1
         self._stream = stream or sys.stdout
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Say less or more from now on."""
+        self._from = _LEVELS.index(level) if level in _LEVELS else 1
 
     def debug(self, text: str) -> None:
         """For whoever looks into this program."""
@@ -43,6 +48,8 @@ class Log:
 
     def block(self, text: str) -> None:
         """A table or a plan, without a time on each line."""
+        if self._from > 1:
+            return
         self._stream.write(text.rstrip("\n") + "\n")
         self._stream.flush()
 

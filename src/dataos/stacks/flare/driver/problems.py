@@ -80,11 +80,12 @@ def _other(error: Exception, raw: str) -> tuple[str, str, str, str]:
         return "flare.memory", "the engine ran out of memory", "", hint
     if "no space left" in low:
         return "flare.disk", "the disk is full", "", "free space where the server's home and the warehouse lie"
-    if ("map" in low and "panicked" in low) or "Found unmasked nulls" in raw or "ListArray expected data type" in raw:
-        hint = "explode a map as inline(map_entries(m)), or with two columns: LATERAL VIEW explode(m) t AS k, v"
-        return "flare.engine", "the embedded engine failed on an array, map or struct", "", hint
-    if "panicked" in low:
-        return "flare.engine", "the embedded engine failed inside: " + first_line(raw), "", ""
+    if "panicked" in low or "stream removed" in low or "statuscode.unavailable" in low:
+        hint = (
+            "its own message stands in the log above. If the SQL explodes a map: write inline(map_entries(m)), "
+            "or two columns as in LATERAL VIEW explode(m) t AS k, v"
+        )
+        return "flare.engine", "the embedded engine broke off while computing", "", hint
     if _AMBIGUOUS.search(raw):
         return "flare.ambiguous_column", first_line(raw), "", "say which table's column: t.column"
     return "flare.engine", f"{first_line(raw)}", "", _hint(low)

@@ -56,8 +56,7 @@ class Run:
         identity = self._identity()
         self._log.info(identity)
         try:
-            spec = self._read_spec()
-            self._execute(spec)
+            self._execute(self._read_spec())
         except DataOSError as error:
             self.result.add(error)
         except Exception as error:  # noqa: BLE001 - the boundary of the run
@@ -92,6 +91,8 @@ class Run:
         if spec is None:
             raise DataOSError(reading.problems)
         self.result.warnings = [w.to_json() for w in reading.warnings if w.code != "manifest.variant"]
+        if spec.log_level:
+            self._log.set_level(spec.log_level)
         self._log.debug(f"python {platform.python_version()}, {len(spec.inputs)} inputs, {len(spec.steps)} steps")
         return spec
 
