@@ -133,7 +133,7 @@ def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Se
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
-        body = yaml.safe_load(file.read_text("utf-8")) or {}
+        body = yaml.safe_load(file.read_text("utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         text = f"not YAML: {error.problem or error.context}"
@@ -142,6 +142,8 @@ def _from_file(file: Path) -> dict[str, Any]:
         raise DataOSError(Problem("settings.invalid", f"{file} is not UTF-8", hint="save it as UTF-8")) from error
     except (OSError, yaml.YAMLError) as error:
         raise DataOSError(Problem("settings.invalid", f"cannot read {file}: {error}")) from error
+    if body is None:
+        return {}
     if not isinstance(body, dict):
         raise DataOSError(Problem("settings.invalid", f"{file} must hold a mapping", file=str(file)))
     return cast("dict[str, Any]", body)
