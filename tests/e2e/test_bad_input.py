@@ -144,7 +144,10 @@ WRONG = {
     "no name": (secret().replace("name: s\n", ""), ("`name` is required",)),
     "no section": ("name: s\nversion: v1\ntype: secret\n", ("the section `secret` is missing",)),
     "an unknown version": (secret().replace("v1", "v9"), ("version `v9` is not known for type secret", "accepted: v1")),
-    "a type of later": ("name: a\nversion: v1\ntype: service\nservice: {}\n", ("type `service` cannot be applied yet",)),
+    "a type of later": (
+        "name: a\nversion: v1\ntype: service\nservice: {}\n",
+        ("type `service` cannot be applied yet",),
+    ),
     "a product": ("name: a\nversion: v1\nentity: product\ntype: data\n", ("this is a product manifest",)),
     "a placeholder": (secret(data='{a: "${{x}}"}'), ("placeholder `${{x}}` not filled, line 7",)),
     "a workspace that is not there": (
@@ -206,7 +209,9 @@ WRONG = {
         ("may not hold `..`",),
     ),
     "a secret that a job uses and nobody made": (
-        workflow("w", job("a")).replace("        stackSpec", "        dataosSecrets: [{name: ghost}]\n        stackSpec"),
+        workflow("w", job("a")).replace(
+            "        stackSpec", "        dataosSecrets: [{name: ghost}]\n        stackSpec"
+        ),
         ("not found: ghost:secret in workspace public", "file.yaml:11:25"),
     ),
 }
@@ -517,7 +522,10 @@ def test_a_damaged_store_key_or_setting_keeps_the_server_down_with_its_reason(ho
     home.ok("down")
     cases = {
         "settings.yaml": [
-            ("listen: {prot: 1}\nquery: {timeout_s: -1}\n", ("listen.prot: there is no such setting", "query.timeout_s")),
+            (
+                "listen: {prot: 1}\nquery: {timeout_s: -1}\n",
+                ("listen.prot: there is no such setting", "query.timeout_s"),
+            ),
             ("a: [", ("settings.yaml:1: not YAML",)),
             ("[]", ("must hold a mapping",)),
         ],

@@ -149,7 +149,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         name: str,
         workspace: str | None = None,
         node: str | None = None,
-        tail: int = Query(default=300, ge=-1),
+        tail: int = Query(default=300, ge=-1, le=1_000_000_000),
         after: str | None = Query(default=None, description="JSON: {attempt id: byte offset}"),
         _: Principal = Depends(operator),
     ) -> Any:
