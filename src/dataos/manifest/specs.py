@@ -119,8 +119,8 @@ def read_model(model: type[M], data: Any, reading: Reading, path: Path) -> M | N
         parsed = model.model_validate(clean)
     except ValidationError as error:
         for item in error.errors():
-            message, hint = _explain(item)
             where = path + tuple(item["loc"])
+            message, hint = _explain(item, where)
             missing = item["type"] == "missing"
             reading.error(
                 where[:-1] if missing else where,
@@ -137,7 +137,7 @@ def normalise(model: type[Spec], data: Any, reading: Reading, path: Path) -> dic
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        reading.error(path, f"expected a mapping, found {_kind_of(data)}")
+        reading.error(path, f"expected a mapping, found {_kind_of(data, path)}")
         return None
     source = cast("dict[str, Any]", data)
     fields = {info.alias or name: info for name, info in model.model_fields.items()}
@@ -234,11 +234,17 @@ def _models_in(annotation: Any) -> Iterator[tuple[str, type[Spec]]]:
         yield "one", annotation
 
 
-def _kind_of(value: Any) -> str:
+_UNSHOWN = frozenset({"secret", "instance-secret", "connectionsecret", "data", "values"})
+"""Below these keys stand values of secrets: a message names their kind, never the value itself."""
+
+
+def _kind_of(value: Any, path: Path) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, dict):
         return "a mapping"
+    if value is not None and any(isinstance(part, str) and part.casefold() in _UNSHOWN for part in path):
+        return "a number" if isinstance(value, (int, float)) else "a text"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, str):
@@ -263,9 +269,9 @@ _WANTED = {
 }
 
 
-def _explain(item: Any) -> tuple[str, str]:
+def _explain(item: Any, path: Path) -> tuple[str, str]:
     wanted = _WANTED.get(item["type"])
-    found = _kind_of(item.get("input"))
+    found = _kind_of(item.get("input"), path)
     if wanted:
         return f"expected {wanted}, found {found}", ""
     if item["type"] == "literal_error":
