@@ -190,9 +190,10 @@ class Attempts:
             log_bytes=self._log_bytes,
             scratch_bytes=self._scratch_bytes,
         )
+        await self._store.write(self._record_plan, request.attempt_id, plan, lease)
         await self._runner.start(request.attempt_id, launch)
         self._checkpoint("workloads.launched")
-        await self._store.write(self._mark_running, request.attempt_id, plan, lease)
+        await self._store.write(self._mark_running, request.attempt_id, lease)
 
     def _credentials(
         self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable
@@ -201,20 +202,19 @@ class Attempts:
         token = self._identities.attempt_token(connection, request.job.run_as, scope)
         return token, environment.inject(connection, self._vault, runnable, request.job.workspace)
 
-    def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
+    @staticmethod
+    def _record_plan(connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
+        """Before the start: whether it may be started again must be known whatever dies next."""
+        lease.check(connection)
+        known = {"reads": list(plan.reads), "writes": list(plan.writes), "rerunnable": plan.rerunnable}
+        connection.execute(_a.update().where(_a.c.id == attempt_id).values(result=known))
+
+    def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, lease: Lease) -> None:
         lease.check(connection)
         connection.execute(
             _a.update()
             .where(_a.c.id == attempt_id, _a.c.state == AttemptState.LAUNCHING)
-            .values(
-                state=AttemptState.RUNNING,
-                started_at=self._clock.now_us(),
-                result={
-                    "reads": list(plan.reads),
-                    "writes": list(plan.writes),
-                    "rerunnable": plan.rerunnable,
-                },
-            )
+            .values(state=AttemptState.RUNNING, started_at=self._clock.now_us())
         )
 
     # --- watching and settling --------------------------------------------------------------------------------------
@@ -274,9 +274,13 @@ class Attempts:
         return settled
 
     async def refuse(self, row: sa.Row[Any], error: DataOSError, lease: Lease, also: Also) -> Settled:
-        """End an attempt that could not be launched."""
-        transient = error.problem.retry is not None
-        settled = Settled(Ending.TRANSIENT if transient else Ending.ERROR, error.problem.message, error.problems)
+        """End an attempt that could not be launched. Where its supervisor died while starting, the plan decides as for
+        a lost one."""
+        row = await self._store.read(lambda c: c.execute(sa.select(_a).where(_a.c.id == row.id)).one())
+        ending = Ending.ERROR if error.problem.retry is None else Ending.TRANSIENT
+        if error.problem.code == "process.start" and (row.result or {}).get("rerunnable"):
+            ending = Ending.LOST
+        settled = Settled(ending, error.problem.message, error.problems)
         await self._catalog.abandon(AttemptId(row.id))
         await self._store.write(self._fail, row, Observation(Phase.ABSENT), {}, lease, settled, also)
         return settled

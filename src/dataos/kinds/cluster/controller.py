@@ -8,8 +8,11 @@ rotated secret is picked up without a signal.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from dataos.control import records
 from dataos.control.ports import Observed, ResourceView
@@ -32,6 +35,21 @@ _log = logs.get(__name__)
 DEFAULT = "miniature"
 LOOK_AGAIN_S = 2.0
 _START_WAIT_S = 10
+
+
+@dataclass
+class _Running:
+    """A Cluster that runs. `mounted`: which Depots, in which generation, the engine was last brought up to."""
+
+    spec: ClusterSpec
+    engine: DuckdbEngine
+    depots: MountedDepots
+    gateway: Gateway
+    mounted: frozenset[tuple[str, str, int]]
+
+
+async def _signature(depots: MountedDepots) -> frozenset[tuple[str, str, int]]:
+    return frozenset((e.name, e.uid, e.generation) for e in await depots.entries())
 
 
 class ClusterController:
@@ -58,9 +76,7 @@ class ClusterController:
         self._spill_folder = spill_folder
         self._options = options
         self._limits = limits
-        self._engines: dict[str, DuckdbEngine] = {}
-        self._gateways: dict[str, Gateway] = {}
-        self._mounted: dict[str, ClusterSpec] = {}
+        self._running: dict[str, _Running] = {}
 
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
@@ -78,9 +94,10 @@ class ClusterController:
                 hint=names.did_you_mean(name, declared) or "see `dataos get -t cluster`",
             )
         for _ in range(_START_WAIT_S * 20):
-            gateway = self._gateways.get(name)
-            if gateway is not None:
-                return gateway
+            running = self._running.get(name)
+            if running is not None:
+                await self._follow(running)
+                return running.gateway
             await asyncio.sleep(0.05)
         raise fail(
             "engine.unavailable",
@@ -89,69 +106,84 @@ class ClusterController:
             retry=2.0,
         )
 
+    async def _follow(self, running: _Running) -> None:
+        """A Depot that was applied a moment ago can be asked at once: the engine is brought up to date first."""
+        mounted = await _signature(running.depots)
+        if mounted != running.mounted:
+            await running.engine.apply(await running.depots.access())
+            running.mounted = mounted
+
     def health(self) -> list[dict[str, Any]]:
         """A line per engine."""
         return [
-            {"name": f"cluster {name}", "ok": engine.pid is not None, "detail": f"pid {engine.pid}"}
-            for name, engine in sorted(self._engines.items())
+            {"name": f"cluster {name}", "ok": r.engine.pid is not None, "detail": f"pid {r.engine.pid}"}
+            for name, r in sorted(self._running.items())
         ]
 
     # --- the kind -----------------------------------------------------------------------------------------------------
 
     async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
-        """Engines are named by Cluster, and a statement may name one: names are unique in the installation."""
-        return []
+        """A statement names a Cluster without its workspace: names are unique in the installation."""
+
+        def elsewhere(connection: sa.Connection) -> list[str]:
+            rows, _ = records.listing(connection, records.Filter(type="cluster", name=manifest.meta.name), None, 100)
+            return [str(r["workspace"]) for r in rows if r["workspace"] != manifest.workspace]
+
+        taken = await self._store.read(elsewhere)
+        if not taken:
+            return []
+        text = f"a cluster named `{manifest.meta.name}` exists in workspace `{taken[0]}`"
+        return [Problem("resource.conflict", text, hint="choose another name", path="name")]
 
     async def reconcile(self, view: ResourceView) -> Observed:
         """Start the engine if it is not there, and let it reach exactly what it should."""
         spec: ClusterSpec = view.manifest.spec
         name = view.manifest.meta.name
-        depots = MountedDepots(
-            self._depots, self._catalog, self._clock, None if spec.depots is None else frozenset(spec.depots)
-        )
-        access = await depots.access()
-        engine = self._engines.get(name)
-        if engine is None:
-            engine = DuckdbEngine(
-                name,
-                run_folder=self._run_folder / name,
-                spill_folder=self._spill_folder / name / "spill",
-                ids=self._ids,
-                options=self._sized(spec),
-            )
-            await engine.start(access)
-            self._engines[name] = engine
-            self._mounted[name] = spec
-            self._gateways[name] = Gateway(engine, depots, ids=self._ids, limits=self._limits)
+        running = self._running.get(name)
+        if running is None or running.spec != spec:
+            running = await self._start(name, spec, running)
         else:
-            await engine.apply(access)
-            if self._mounted.get(name) != spec:  # other Depots: names resolve anew, the engine goes on
-                self._gateways[name] = Gateway(engine, depots, ids=self._ids, limits=self._limits)
-                self._mounted[name] = spec
-        lacking = sorted(engine.unavailable.items())
+            await running.engine.apply(await running.depots.access())
+        lacking = sorted(running.engine.unavailable.items())
         info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
             runtime="running:1",
-            info=info or f"{len(await depots.entries())} depots mounted",
+            info=info or f"{len(running.mounted)} depots mounted",
             state=dict(view.state),
             again_s=LOOK_AGAIN_S,
         )
 
+    async def _start(self, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
+        """A new engine for a new spec; the earlier one, if any, goes first (its statements fail cleanly)."""
+        only = None if spec.depots is None else frozenset(spec.depots)
+        depots = MountedDepots(self._depots, self._catalog, self._clock, only)
+        engine = DuckdbEngine(
+            name,
+            run_folder=self._run_folder / name,
+            spill_folder=self._spill_folder / name / "spill",
+            ids=self._ids,
+            options=self._sized(spec),
+        )
+        mounted = await _signature(depots)
+        if earlier is not None:
+            await earlier.engine.close()
+        await engine.start(await depots.access())
+        gateway = Gateway(engine, depots, ids=self._ids, limits=self._limits)
+        self._running[name] = _Running(spec, engine, depots, gateway, mounted)
+        return self._running[name]
+
     async def delete(self, view: ResourceView) -> bool:
         """Stop the engine; statements in progress fail."""
-        name = view.manifest.meta.name
-        self._gateways.pop(name, None)
-        engine = self._engines.pop(name, None)
-        if engine is not None:
-            await engine.close()
+        running = self._running.pop(view.manifest.meta.name, None)
+        if running is not None:
+            await running.engine.close()
         return True
 
     async def close(self) -> None:
         """Stop all engines (the server ends)."""
-        for engine in list(self._engines.values()):
-            await engine.close()
-        self._engines.clear()
-        self._gateways.clear()
+        for running in list(self._running.values()):
+            await running.engine.close()
+        self._running.clear()
 
     def _sized(self, spec: ClusterSpec) -> EngineOptions:
         memory = (spec.memory_bytes or 0) >> 20
