@@ -65,7 +65,7 @@ def test_a_csv_becomes_a_table_with_counts_lineage_and_types(loader: Loader, ser
 
 def test_nothing_is_visible_before_publish(loader: Loader, server: Server) -> None:
     loader.ok(publish=False)
-    with pytest.raises(Exception, match="NoSuchTable"):
+    with pytest.raises(Exception, match="NoSuch"):
         table(server, loader.table)
 
 
@@ -256,7 +256,7 @@ def test_two_outputs_appear_together_or_not_at_all(jobs: Jobs, server: Server, t
     assert done.problem["code"] == "flare.cast"
     assert done.problem["path"] == "job.steps[0].sequence[1].sql"
     for name in (one, two):
-        with pytest.raises(Exception, match="NoSuchTable"):
+        with pytest.raises(Exception, match="NoSuch"):
             table(server, name)
 
 

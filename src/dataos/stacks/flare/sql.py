@@ -181,6 +181,7 @@ class _Findings:
     def _ctes(self, with_: exp.With, scope: dict[str, str]) -> dict[str, str]:
         if with_.args.get("recursive"):
             self._refuse(with_, f"a recursive CTE: {_LATER}", code="stack.unsupported")
+            scope.update({c.alias.lower(): c.alias for c in with_.expressions})
         for cte in with_.expressions:
             extra = {k for k, v in cte.args.items() if v} - {"this", "alias"}
             if not isinstance(cte, exp.CTE) or extra:
