@@ -196,7 +196,7 @@ class LocalRunner(ProcessRunner):
         inside = None
         if bubblewrap is not None:
             args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
-            args += sandbox.job_arguments(folder, launch, self._door(launch))
+            args += sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
             inside = {"program": bubblewrap.program, "args": args}
         record: dict[str, Any] = {
             "argv": [_filled(part, where) for part in launch.argv],

@@ -121,24 +121,32 @@ def system_arguments(private: Iterable[Path]) -> list[str]:
     zone = _ZONES + zone_name()
     if os.path.exists(zone):
         args += ["--symlink", zone, "/etc/localtime"]
-    shown = python_folders()
+    args += _python_arguments(python_folders(), private)
+    # Read-only: to the kernel a job of a server that runs as root is still user 0, who may write to /proc/sys without
+    # any capability (and so, by core_pattern, get out). bubblewrap 0.8 leaves that open.
+    return [*args, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+
+
+def _python_arguments(shown: list[Path], private: Iterable[Path]) -> list[str]:
+    """Folders of Python, read-only, with what is private inside them hidden again."""
+    args: list[str] = []
     for path in shown:
         args += ["--ro-bind", str(path), str(path)]
     for path in private:
         for form in {path, Path(os.path.realpath(path))}:
             if _inside(form, [*shown, *map(Path, _SYSTEM)]):
                 args += ["--tmpfs", str(form), "--remount-ro", str(form)]
-    # Read-only: to the kernel a job of a server that runs as root is still user 0, who may write to /proc/sys without
-    # any capability (and so, by core_pattern, get out). bubblewrap 0.8 leaves that open.
-    return [*args, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+    return args
 
 
-def job_arguments(folder: Path, launch: Launch, server_folder: Path | None) -> list[str]:
+def job_arguments(folder: Path, launch: Launch, server_folder: Path | None, private: Iterable[Path] = ()) -> list[str]:
     """The job's own folders, mounts and the server's socket."""
     # /dev/shm is memory that belongs to no process, so it has the job's memory limit as its size.
     args = ["--size", str(launch.memory_bytes), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
     # Not a tmpfs: what is written to /tmp counts as scratch on disk, not as memory that nothing accounts for.
     args += ["--bind", str(folder / "tmp"), "/tmp"]  # noqa: S108
+    # A Python below /tmp (somebody's throw-away venv) is shown again over the job's own /tmp.
+    args += _python_arguments([p for p in python_folders() if _inside(p, [Path("/tmp")])], private)  # noqa: S108
     for mount in launch.mounts:
         args += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
     for name in etc_files():

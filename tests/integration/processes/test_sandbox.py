@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -306,3 +308,30 @@ def test_a_required_sandbox_that_is_missing_refuses_our_jobs_too(home: Home, mon
 
     monkeypatch.setenv("PATH", "/nowhere")
     asyncio.run(story())
+
+
+def test_a_python_below_tmp_runs_in_the_sandbox(tmp_path):
+    """The job's own /tmp must not hide a virtual environment that lies there."""
+    venv = Path(tempfile.mkdtemp(prefix="venv-", dir="/tmp"))
+    try:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+        program = (
+            "import sys; from pathlib import Path; from dataos.processes import sandbox; from dataos.processes.ports import *\n"
+            "folder = Path(sys.argv[1])\n"
+            "for name in ('tmp', 'etc', 'config', 'secret', 'work', 'out', 'scratch'): (folder / name).mkdir()\n"
+            "for name, text in sandbox.etc_files().items(): (folder / 'etc' / name).write_text(text)\n"
+            "launch = Launch(argv=(), isolation=Isolation.USER)\n"
+            "print('\\0'.join([*sandbox.system_arguments(()), *sandbox.job_arguments(folder, launch, None)]))"
+        )
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
+        python = str(venv / "bin" / "python")
+        job = tmp_path / "job"
+        job.mkdir()
+        made = subprocess.run([python, "-c", program, str(job)], env=env, capture_output=True, text=True, check=True)
+        arguments = made.stdout.strip().split("\0")
+        done = subprocess.run(
+            ["bwrap", *arguments, "--", python, "-c", "print('in')"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
+    finally:
+        shutil.rmtree(venv)
