@@ -279,7 +279,7 @@ def test_jobs_got_the_values(scene):
 
     want = hashlib.sha256(VALUE.encode()).hexdigest()
     nodes = scene.made.client().log("workflow", "uses", "public")["nodes"]
-    assert [n for n in nodes if n["node"] == "reads-execute"][0]["text"].splitlines() == [want, want, "1"]
+    assert next(n for n in nodes if n["node"] == "reads-execute")["text"].splitlines() == [want, want, "1"]
     assert scene.made.client().resource("workflow", "uses", "public")["runtime"] == "failed"
 
 

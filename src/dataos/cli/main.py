@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         from dataos.cli.output import Output, exit_for
 
         for problem in error.problems:
-            Output().problem(problem)
+            Output(icons="--no-icons" not in argv).problem(problem)
         return exit_for(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -149,10 +149,12 @@ def _check_url(url: str) -> None:
 
 
 def _url(fqdn: str) -> str:
-    """`host`, `host/` or `https://host/`: scheme and path of a pasted address are honoured or stripped."""
-    text = fqdn.strip().rstrip("/")
-    if text.startswith(("http://", "https://")):
-        return text
+    """`host`, `host/` or `https://host/page`: the scheme of a pasted address is kept, its path is dropped."""
+    text = fqdn.strip()
+    _check_url(text if "://" in text else f"http://{text}")
+    if "://" in text:
+        parts = urlsplit(text)
+        return f"{parts.scheme}://{parts.netloc}"
     host = text.split("/")[0]
     local = host.split(":")[0] in ("localhost", "127.0.0.1", "[")
     return ("http://" if local else "https://") + host

@@ -17,7 +17,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.ports import Controller
+from dataos.control.ports import Controller, Observable
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
 from dataos.core.bell import Bell
@@ -26,7 +26,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, Uid, UserId
 from dataos.governance.identities import Identities
 from dataos.governance.vault import Vault
-from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.documents import MASK, SERVER_FIELDS, Manifest, read_manifest
 from dataos.manifest.specs import Path, Reading, render
 from dataos.store import tables, work
 from dataos.store.database import Store
@@ -190,7 +190,7 @@ class Resources:
         if row is not None:
             old = records.manifest_of(connection, row.uid, row.generation)
             if old is not None and old.digest == digest:
-                if request.rerun:
+                if self._reruns(request, manifest):
                     self._request_rerun(connection, row.uid, row.state, now)
                 return ApplyResult("unchanged", records.summary(row), tuple(warnings))
         uid = Uid(row.uid) if row is not None else self._ids.uid()
@@ -226,7 +226,7 @@ class Resources:
         self._store_references(connection, uid, manifest)
         action = "created" if row is None else "updated"
         records.add_event(connection, now, uid, action, request.actor, {"generation": generation, "id": manifest.id})
-        if request.rerun and row is not None:
+        if row is not None and self._reruns(request, manifest):
             self._request_rerun(connection, uid, row.state, now)
         work.wake(connection, f"resource:{uid}", now)
         stored = records.by_uid(connection, uid)
@@ -273,7 +273,7 @@ class Resources:
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
     ) -> dict[str, Any]:
         """The document as it will be stored, before sealing: owner settled, version and workspace canonical."""
-        document = copy.deepcopy(request.document)
+        document = {k: copy.deepcopy(v) for k, v in request.document.items() if k not in SERVER_FIELDS}
         document["version"] = manifest.version
         document["type"] = manifest.kind.type
         if manifest.workspace is not None:
@@ -314,6 +314,9 @@ class Resources:
                 found.setdefault(records.live_key(key), render(reference.path))
         for target, path in found.items():
             connection.execute(tables.references.insert().values(uid=uid, target=target, path=path))
+
+    def _reruns(self, request: ApplyRequest, manifest: Manifest) -> bool:
+        return request.rerun and isinstance(self._controllers[manifest.kind.type], Observable)
 
     def _request_rerun(self, connection: sa.Connection, uid: str, state: dict[str, Any], now: int) -> None:
         """Ask the controller for one more run: it sees a counter in its state, not an event."""
@@ -455,7 +458,7 @@ def masked(manifest: Any) -> Any:
     if isinstance(manifest, list):
         return [masked(v) for v in cast("list[Any]", manifest)]
     if isinstance(manifest, str) and manifest.startswith("vault:") and "#" in manifest:
-        return "****"
+        return MASK
     return manifest
 
 

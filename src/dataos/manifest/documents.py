@@ -16,7 +16,12 @@ from dataos.manifest import registry
 from dataos.manifest.registry import KindDescriptor
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
 
-_SERVER_FIELDS = ("generation", "uid", "created", "stamp", "status")
+SERVER_FIELDS = ("generation", "uid", "created", "stamp", "status")
+"""What `get -d` shows besides the manifest: accepted and ignored (ch01 3.2)."""
+
+MASK = "****"
+"""What stands for a secret value wherever a manifest is shown."""
+
 _PRODUCT_KEYS = ("entity", "refs", "purpose", "collaborators")
 
 
@@ -119,7 +124,7 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         return None
     kind, section_key = _kind_and_section(document, reading)
     before = len(reading.problems)
-    meta_data = {k: v for k, v in document.items() if k != section_key and k not in _SERVER_FIELDS}
+    meta_data = {k: v for k, v in document.items() if k != section_key and k not in SERVER_FIELDS}
     if kind is None:  # the section of a type that is not known is no unknown key
         meta_data = {k: v for k, v in meta_data.items() if not isinstance(v, dict)}
     meta = read_model(Meta, meta_data, reading, ())
@@ -142,9 +147,26 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         return None
     context = Context(meta, version, target, section_key)
     result = registry.resolve(kind.spec)(document[section_key], context, reading)
+    if result is not None:
+        _check_unmasked(document, section_key, result.secret_paths, reading)
     if result is None or len(reading.problems) > before:
         return None
     return Manifest(meta, kind, version, target, section_key, result.spec, result.references, result.secret_paths)
+
+
+def _check_unmasked(document: dict[str, Any], section: str, secret_paths: tuple[Path, ...], reading: Reading) -> None:
+    """What `get -d` shows may be applied again, but not with a mask in the place of a secret value."""
+    for path in secret_paths:
+        value: Any = document[section]
+        for part in path:
+            value = value[part]
+        if value == MASK:
+            reading.error(
+                (section, *path),
+                f"`{MASK}` is what is shown in the place of a secret value, not the value",
+                code="manifest.masked",
+                hint="write the value itself, or $NAME and set the variable NAME",
+            )
 
 
 def _is_storable(document: dict[str, Any], reading: Reading) -> bool:
