@@ -117,6 +117,10 @@ class Engine(Protocol):
         """Hold the engine for a statement. Raises DataOSError `engine.unavailable` with a retry hint."""
         ...
 
+    async def remount(self) -> None:
+        """Look now whether databases that could not be reached answer again, and mount them."""
+        ...
+
     async def close(self) -> None: ...
 
 

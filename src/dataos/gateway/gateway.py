@@ -179,7 +179,11 @@ class Gateway:
                 return await self._execute(plan, session, statement, query_id, limited=limited)
             except BaseException as error:
                 await session.release()
-                if attempt == 2 or not self._stale(error, names_):
+                if attempt == 2:
+                    raise
+                if isinstance(error, securing.NotMounted):
+                    await self._engine.remount()
+                elif not self._stale(error, names_):
                     raise
         raise AssertionError("not reached")
 

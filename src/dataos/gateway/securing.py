@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from dataos.core.errors import fail
+from dataos.core.errors import DataOSError, Problem
 from dataos.engines.ports import EngineSession
 from dataos.gateway import duckdb_types
 from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation
+
+
+class NotMounted(DataOSError):
+    """The engine does not reach a database that our catalog knows: it may have come back since the engine looked."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,14 @@ def _database_table(
     if catalog is None:
         problem = session.unavailable.get(scan.depot)
         if problem is not None:
-            raise fail(problem.code, problem.message, hint=problem.hint, retry=problem.retry)
-        raise fail(
-            "engine.unavailable",
-            f"depot '{scan.depot}' is not mounted on cluster '{cluster}' yet",
-            hint="it is mounted soon after it is applied; repeat the statement",
-            retry=2.0,
+            raise NotMounted(problem)
+        raise NotMounted(
+            Problem(
+                "engine.unavailable",
+                f"depot '{scan.depot}' is not mounted on cluster '{cluster}' yet",
+                hint="it is mounted soon after it is applied; repeat the statement",
+                retry=2.0,
+            )
         )
     table = exp.Table(
         this=exp.to_identifier(scan.table, quoted=True),

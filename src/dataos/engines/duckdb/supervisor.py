@@ -110,6 +110,17 @@ class DuckdbEngine:
             self._wanted = access
             await self._renew()
 
+    async def remount(self) -> None:
+        """Look now whether databases that could not be reached answer again; if one does, a new process mounts it."""
+        async with self._changing:
+            generation = self._generation
+            if generation is None or not generation.unavailable:
+                return
+            missing = [m for m in generation.access.mounts if m.depot in generation.unavailable]
+            if len(await _probe(missing)) < len(missing):
+                with contextlib.suppress(DataOSError):
+                    await self._renew()
+
     async def session(self) -> Session:
         """Hold the current process for one statement."""
         if self._generation is not None and self._generation.suspect:
@@ -284,14 +295,7 @@ class DuckdbEngine:
             rounds += 1
             if generation.retiring or self._generation is not generation:
                 return
-            missing = [m for m in generation.access.mounts if m.depot in generation.unavailable]
-            still = await _probe(missing)
-            if len(still) < len(missing):
-                async with self._changing:
-                    if self._generation is generation:
-                        with contextlib.suppress(DataOSError):
-                            await self._renew()
-                            return
+            await self.remount()
 
     async def _drain(self, generation: _Generation) -> None:
         if generation.holders:
