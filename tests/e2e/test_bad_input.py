@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -459,6 +461,57 @@ def test_a_source_that_is_not_there_leaves_the_depot_active_and_says_so(server, 
     assert query.code in (1, 5)
     assert name in query.err
     server.ok("delete", "-f", file)
+
+
+# --- files that are not what they are said to be -----------------------------------------------------------------------
+
+
+def _parquet(change: Callable[[bytearray], bytes]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": list(range(50_000))}), sink)
+    return bytes(change(bytearray(sink.getvalue())))
+
+
+def _flip(content: bytearray) -> bytes:
+    for position in range(100, 200):
+        content[position] ^= 0xFF
+    return bytes(content)
+
+
+FILES: dict[str, tuple[str, bytes | Callable[[], bytes], tuple[str, ...]]] = {
+    "ragged": ("csv", b"a,b,c\n1,2,3\n4,5\n", ("ragged.csv: line 3 has 2 fields where 3 are expected",)),
+    "unclosed": ("csv", b'a,b\n1,"open\n2,3\n', ("a quote that opens in line 2 is never closed",)),
+    "latin": ("csv", b"a,b\n1,caf\xe9\n", ("is not UTF-8: line 2 holds the byte 0xe9", "encoding: ISO-8859-1")),
+    "nothing": ("csv", b"", ("nothing.csv is empty",)),
+    "cut": ("parquet", lambda: _parquet(lambda c: c[: len(c) // 2]), ("cut.parquet is no whole Parquet file",)),
+    "text": ("parquet", b"hello", ("text.parquet is no whole Parquet file",)),
+    "flipped": ("parquet", lambda: _parquet(_flip), ("corrupt",)),
+}
+
+
+def test_corrupt_files_fail_their_jobs_with_the_reason_and_leave_no_table(server):
+    folder = server.work / "corrupt"
+    folder.mkdir()
+    text = f"name: corrupt\nversion: v1\ntype: depot\ndepot: {{type: FILE, file: {{path: '{folder}'}}}}\n"
+    for name, (kind, content, _) in FILES.items():
+        (folder / f"{name}.{kind}").write_bytes(content if isinstance(content, bytes) else content())
+        body = flare(name, f"dataos://corrupt:none/{name}.{kind}", "SELECT * FROM source")
+        body = body.replace("explain: true", "explain: false").replace("public/y", f"bad/{name}")
+        text += "---" + body.replace("dataset: 'dataos://corrupt", f"format: {kind}, dataset: 'dataos://corrupt")
+    file = server.write("corrupt.yaml", text)
+    done = server.cli("apply", "-f", file, "--wait", "--timeout", "120", timeout=150)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    for name, (_, _, words) in FILES.items():
+        assert server.client().resource("workflow", name, "public")["runtime"] == "failed", name
+        for word in words:
+            assert word in done.err, f"{name}: {word!r} is not in:\n{done.err}"
+        table = server.cli("query", f"SELECT * FROM lakehouse.bad.{name}")
+        assert (table.code, "does not exist" in table.err) == (1, True), table.err
+    assert len(re.findall(r"^⚠️  \S*corrupt.yaml:\d+:\d+: ", done.err, re.MULTILINE)) == len(FILES)
 
 
 # --- the server's own home ---------------------------------------------------------------------------------------------

@@ -166,16 +166,18 @@ def apply(
     results: list[dict[str, Any]] = [
         {"action": "error", "errors": [p.to_json()], "file": p.file} for p in loaded.problems
     ]
+    applied: list[tuple[dict[str, Any], Document]] = []
     for document in _ordered(loaded.documents):
         try:
             results.append(_apply_one(out, client, document, workspace, lint or dry_run, re_run, strict))
+            applied.append((results[-1], document))
         except DataOSError as error:
             failures += error.problems
             results.append({"action": "error", "errors": [p.to_json() for p in error.problems], "file": document.file})
             if error.problem.code.startswith(_NOT_IN_THE_FILE):
                 break
     if wait and not (lint or dry_run):
-        failures += _wait(out, client, results, timeout)
+        failures += _wait(out, client, applied, timeout)
     if out.machine:
         out.data(results)
     if failures:
@@ -237,20 +239,20 @@ def _label(data: Any) -> str:
     return display_id(str(data.get("type", "?")), str(data.get("version", "?")), str(data.get("name", "?")))
 
 
-def _wait(out: Output, client: Client, results: list[dict[str, Any]], timeout: float) -> list[Problem]:
+def _wait(out: Output, client: Client, applied: list[tuple[dict[str, Any], Document]], timeout: float) -> list[Problem]:
     """Wait for each applied Resource: active, and its run ended. Returns what went wrong."""
     deadline = time.monotonic() + timeout
     failures: list[Problem] = []
-    for result in results:
-        if result["action"] == "error":
-            continue
+    for result, document in applied:
         resource = result["resource"]
-        failures += _wait_one(out, client, resource, deadline)
+        failures += _wait_one(out, client, resource, document, deadline)
         result["resource"] = client.resource(resource["type"], resource["name"], resource["workspace"])
     return failures
 
 
-def _wait_one(out: Output, client: Client, resource: dict[str, Any], deadline: float) -> list[Problem]:
+def _wait_one(
+    out: Output, client: Client, resource: dict[str, Any], document: Document, deadline: float
+) -> list[Problem]:
     pause = 0.05
     shown = ""
     while True:
@@ -261,7 +263,7 @@ def _wait_one(out: Output, client: Client, resource: dict[str, Any], deadline: f
             return [_wait_problem(out, resource, body["builder"]["info"])]
         if body["status"] == "active" and body["settled"] and ended:
             if body["runtime"] in ("failed", "aborted"):
-                return _run_problems(out, client, resource, body)
+                return _run_problems(out, client, resource, document, body)
             return []
         if runs:
             shown = _show_progress(out, client, resource, shown)
@@ -286,7 +288,10 @@ def _show_progress(out: Output, client: Client, resource: dict[str, Any], shown:
     return text
 
 
-def _run_problems(out: Output, client: Client, resource: dict[str, Any], body: dict[str, Any]) -> list[Problem]:
+def _run_problems(
+    out: Output, client: Client, resource: dict[str, Any], document: Document, body: dict[str, Any]
+) -> list[Problem]:
+    """What the failed jobs of the run said, with the place in the file where they say it of a part of the manifest."""
     runtime = client.runtime(resource["type"], resource["name"], resource["workspace"])
     problems = [
         Problem.from_json(p)
@@ -295,7 +300,7 @@ def _run_problems(out: Output, client: Client, resource: dict[str, Any], body: d
         for p in (node["attempts"][-1]["result"] or {}).get("problems", [])
     ]
     reason = (runtime.get("run") or {}).get("reason") or body["runtime"]
-    found = problems or [
+    found = [document.located(p) if p.path else p for p in problems] or [
         Problem("run.failed", f"{resource['name']}: {reason}", hint=f"dataos log -t workflow -n {resource['name']}")
     ]
     for problem in found:
