@@ -307,3 +307,32 @@ def test_real_data_in_a_zip(jobs: Jobs, server: Server) -> None:
     arrow = table(server, name).scan().to_arrow()
     assert sum(arrow["n"].to_pylist()) == 336776
     assert sum(arrow["miles"].to_pylist()) == 350217607
+
+
+def test_folders_of_key_and_value_become_columns(reader: Reader) -> None:
+    files = [
+        reader.file("day=2024-01-05/n=1/a.csv", "id,n\n1,9\n"),
+        reader.file("day=2024-01-05/n=1/b.csv", "id,n\n2,9\n"),
+        reader.file("day=2024-02-06/n=02/c.csv", "id,n\n3,9\n"),
+        reader.file("day=__HIVE_DEFAULT_PARTITION__/n=x%20y/d.csv", "id,n\n4,9\n"),
+    ]
+    assert reader.rows(*files) == [
+        ("1", dt.date(2024, 1, 5), "1"),
+        ("2", dt.date(2024, 1, 5), "1"),
+        ("3", dt.date(2024, 2, 6), "02"),
+        ("4", None, "x y"),
+    ]
+    other = reader.file("day=2024-01-05/e.csv", "id\n1\n")
+    assert "lies in folders day=..." in reader.fails(*files, other)["message"]
+
+
+def test_partition_folders_of_parquet(reader: Reader) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files: list[Path] = []
+    for year in (2023, 2024):
+        files.append(reader.folder / f"year={year}" / "a.parquet")
+        files[-1].parent.mkdir()
+        pq.write_table(pa.table({"id": [year]}), files[-1])
+    assert reader.rows(*files, format="parquet") == [(2023, 2023), (2024, 2024)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.secrecy import Secret
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
 _CATALOGS = "SAIL_CATALOG__LIST"
 _PREFIX = "dw_"
+_LEAST_POOL = 128 << 20
 
 
 class Engine:
     """One Sail and one session. `warehouses` become catalogs that SQL of ours can name and SQL of steps cannot."""
 
-    def __init__(self, server: str, token: Secret, warehouses: Iterable[str], threads: int) -> None:
+    def __init__(
+        self, server: str, token: Secret, warehouses: Iterable[str], *, threads: int, memory_bytes: int, scratch: Path
+    ) -> None:
         entries = ['{type="memory",name="sail",initial_database=["default"]}']
         for name in sorted(set(warehouses)):
             entries.append(
@@ -33,6 +37,15 @@ class Engine:
         os.environ[_CATALOGS] = f"[{','.join(entries)}]"
         if threads > 0:
             os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(threads))
+        if memory_bytes > 0:
+            # What sorts, joins and aggregates may hold before they spill. The rest is for what the pool does not count:
+            # this interpreter, decoded files on their way in, Parquet pages on their way out.
+            pool = max(_LEAST_POOL, memory_bytes // 2)
+            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
+            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(pool))
+        spill = scratch / "spill"
+        spill.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("SAIL_RUNTIME__TEMPORARY_FILES__PATHS", f'["{spill}"]')
         from pysail.spark import SparkConnectServer
 
         self._sail = SparkConnectServer("127.0.0.1", 0)

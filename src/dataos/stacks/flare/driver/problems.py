@@ -75,7 +75,7 @@ def _other(error: Exception, raw: str) -> tuple[str, str, str, str]:
         return "flare.arithmetic", "division by zero", "", "use try_divide, or nullif(divisor, 0)"
     if "invalid_array_index" in low:
         return "flare.arithmetic", first_line(raw), "", "use get() or try_element_at()"
-    if "resources exhausted" in low or "out of memory" in low:
+    if "resources exhausted" in low or "out of memory" in low or "failed to allocate" in low:
         hint = "raise driver.memory or executor.memory in the stackSpec"
         return "flare.memory", "the engine ran out of memory", "", hint
     if "no space left" in low:

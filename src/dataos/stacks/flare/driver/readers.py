@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataos.client.api import ARROW, Client
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
-from dataos.stacks.flare.driver import csvfiles, unpacking
+from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.catalog import Catalog
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
@@ -145,23 +145,52 @@ class Readers:
                 raise fail("flare.file", f"Path does not exist: {entry.address} ({path})")
         if not files:
             raise fail("flare.file", f"Path does not exist: {entry.address} ({source.place or 'no file'})")
-        if source.format == "parquet":
-            return self._parquet(entry, files, options)
-        refused = sorted(_REFUSED_OPTIONS & options.keys())
+        refused = sorted(_REFUSED_OPTIONS & options.keys()) if source.format != "parquet" else []
         if refused:
             raise fail("stack.unsupported", f"the option `{refused[0]}` comes in a later version", hint="leave it out")
+        groups = partitions.split(files, source.place)
+        if not groups.keys:
+            return self._read(entry, entry.name, source.format, files, options)
+        frames: list[DataFrame] = []
+        total: int | None = 0
+        for number, (values, members) in enumerate(groups.members.items()):
+            frame, rows = self._read(entry, f"{entry.name}-p{number}", source.format, members, options)
+            total = None if total is None or rows is None else total + rows
+            # as Spark does: the folder wins over a column of the file, and stands last
+            kept = [quoted(c) for c in frame.columns if c.lower() not in {k.lower() for k in groups.keys}]
+            made = [
+                f"CAST({'NULL' if v is None else literal(v)} AS {kind}) AS {quoted(key)}"
+                for key, v, kind in zip(groups.keys, values, groups.types, strict=True)
+            ]
+            frames.append(frame.selectExpr(*kept, *made))
+        whole = frames[0]
+        for frame in frames[1:]:
+            whole = whole.unionByName(frame, allowMissingColumns=options.get("mergeschema", "").lower() == "true")
+        return whole, total
+
+    def _read(
+        self, entry: Input, label: str, kind: str, files: list[str], options: Mapping[str, str]
+    ) -> tuple[DataFrame, int | None]:
+        """Files that belong together. `label` names what is made of them in scratch."""
+        if kind == "parquet":
+            return self._parquet(label, files, options)
         folder = self._scratch / f"input-{entry.name}"
         plain = unpacking.unpack(files, folder)
         packed = dict(zip(plain, files, strict=False)) if len(plain) == len(files) else {}
         try:
-            if source.format == "json":
-                return self._json(entry, plain, options)
-            return self._csv(entry, plain, options, packed)
+            if kind == "json":
+                return self._json(entry, label, plain, options)
+            return self._csv(entry, label, plain, options, packed)
         except DataOSError as error:
             raise _unscratched(error, packed, folder) from error
 
     def _csv(
-        self, entry: Input, files: Sequence[str], options: Mapping[str, str], packed: Mapping[str, str]
+        self,
+        entry: Input,
+        label: str,
+        files: Sequence[str],
+        options: Mapping[str, str],
+        packed: Mapping[str, str],
     ) -> tuple[DataFrame, int | None]:
         self._notice(entry, options, _CSV_OPTIONS)
         mode = options.get("mode", "failfast").lower()
@@ -191,7 +220,7 @@ class Readers:
                 known = [f.rows for f in facts if f.columns == cells]
                 rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
             else:
-                made = self._converter.csv(f"input-{entry.name}-{number}", paths, cells, dialect, options)
+                made = self._converter.csv(f"input-{label}-{number}", paths, cells, dialect, options)
                 frame = self._engine.session.read.parquet(made.path)
                 rows = None if rows is None else rows + made.rows
                 if made.dropped:
@@ -202,7 +231,7 @@ class Readers:
             whole = whole.union(frame)
         whole = self._treat(whole, options)
         if options.get("inferschema", "false").lower() == "true":
-            whole = self._infer(entry.name, whole)
+            whole = self._infer(label, whole)
         return whole, rows
 
     def _plain_csv(self, paths: list[str], columns: Sequence[str], dialect: csvfiles.Dialect) -> DataFrame:
@@ -254,7 +283,9 @@ class Readers:
             chosen.append(f"CAST({text} AS {kind}) AS {text}" if kind else text)
         return frame.selectExpr(*chosen)
 
-    def _json(self, entry: Input, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+    def _json(
+        self, entry: Input, label: str, files: Sequence[str], options: Mapping[str, str]
+    ) -> tuple[DataFrame, int | None]:
         self._notice(entry, options, _JSON_OPTIONS)
         for path in files:
             with open(path, "rb") as file:
@@ -267,10 +298,10 @@ class Readers:
                     f"{path} is an array, not one JSON object a line",
                     hint="set `multiLine: true` in the input's options",
                 )
-        made = self._converter.json(f"input-{entry.name}", files, options)
+        made = self._converter.json(f"input-{label}", files, options)
         return self._engine.session.read.parquet(made.path), made.rows
 
-    def _parquet(self, entry: Input, files: list[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
+    def _parquet(self, label: str, files: list[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -295,7 +326,7 @@ class Readers:
                 f"{files[other]} has other columns than {files[0]}: {difference}",
                 hint="read them as two inputs, or set `mergeSchema: true` in the input's options",
             )
-        made = self._converter.parquet(f"input-{entry.name}", files)
+        made = self._converter.parquet(f"input-{label}", files)
         return self._engine.session.read.parquet(made.path), made.rows
 
     def _notice(self, entry: Input, options: Mapping[str, str], known: frozenset[str]) -> None:

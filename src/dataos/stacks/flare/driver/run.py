@@ -100,7 +100,14 @@ class Run:
         warehouses = [s.warehouse for s in self._job.sources.values() if s.warehouse]
         warehouses += [t.warehouse for t in self._job.targets]
         with self.result.timed("start engine"):
-            engine = Engine(self._server, self._job.token, warehouses, self._job.threads)
+            engine = Engine(
+                self._server,
+                self._job.token,
+                warehouses,
+                threads=self._job.threads,
+                memory_bytes=self._job.memory_bytes,
+                scratch=self._scratch,
+            )
         try:
             catalog = Catalog(self._server, self._job.token)
             client = Client(Connection(self._server, self._job.token, "the job's server"))

@@ -1,0 +1,205 @@
+"""Addresses become real places: what is checked at apply, and what a job may see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataos.core.clock import SystemClock
+from dataos.core.errors import DataOSError, Problem
+from dataos.core.ids import AttemptId, RandomIds, RunId, UserId
+from dataos.depots.ports import DepotEntry
+from dataos.depots.resolver import Depots, register
+from dataos.governance.vault import Vault
+from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.listing import Listing
+from dataos.lakehouse.views import PUBLISHED, CreateRequest, TableRef
+from dataos.processes.ports import Isolation
+from dataos.stacks.flare.plan import FlarePlanner
+from dataos.store import tables
+from dataos.store.database import Store, sqlite_url
+from dataos.workloads.ports import AttemptRequest, JobRequest, Plan, Rooms
+from integration.flare.helpers import output, spec
+
+
+@dataclass
+class World:
+    """Depots dropzone (FILE), orderzdb (POSTGRESQL), lakehouse (ICEBERG) with one table sales.known."""
+
+    folder: Path
+    rooms: Rooms
+    known: str
+
+    def job(self, stack_spec: dict[str, Any], **more: Any) -> JobRequest:
+        return JobRequest(
+            workspace="public", resource="wf", resource_id="workflow:v1:wf:public", job="load", run_as=UserId("me"),
+            stack_spec=stack_spec, path="workflow.dag[0].spec.stackSpec", **more,
+        )  # fmt: skip
+
+    def check(self, stack_spec: dict[str, Any]) -> list[Problem]:
+        return asyncio.run(FlarePlanner().check(self.job(stack_spec), self.rooms))
+
+    def plan(self, stack_spec: dict[str, Any], **more: Any) -> Plan:
+        attempt = AttemptRequest(self.job(stack_spec, **more), RunId("r1"), AttemptId("r1-load-1"), 1, "canary-token")
+        return asyncio.run(FlarePlanner().plan(attempt, self.rooms))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    for name in ("landing", "warehouse"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "landing" / "a.csv").write_text("id\n1\n")
+    (tmp_path / "landing" / "b.csv").write_text("id\n2\n")
+    (tmp_path / "landing" / "orders.csv.zip").write_bytes(b"")
+    (tmp_path / "landing" / "secret.txt").write_text("canary")
+    store = Store(sqlite_url(tmp_path / "store.db"))
+    store.write_sync(tables.metadata.create_all)
+    catalog = Catalog(store, SystemClock(), RandomIds())
+    store.write_sync(catalog.register_warehouse, "lakehouse", "uid", tmp_path / "warehouse")
+    depots = Depots(
+        store,
+        Vault(bytes(32), SystemClock()),
+        allowed_paths=[tmp_path],
+        connect_timeout_s=1,
+        lakehouse=Listing(catalog),
+    )
+    for name, kind, location in (
+        ("dropzone", "FILE", {"path": str(tmp_path / "landing")}),
+        ("orderzdb", "POSTGRESQL", {"host": "localhost"}),
+        ("lakehouse", "ICEBERG", {"warehouse": "lakehouse"}),
+        ("clouds", "S3", {}),
+    ):
+        store.write_sync(register, DepotEntry(name, f"uid-{name}", kind, location))
+
+    async def make() -> str:
+        await catalog.ensure_namespace(PUBLISHED, "lakehouse", "sales")
+        ref = TableRef("lakehouse", "sales", "known")
+        schema = {
+            "type": "struct",
+            "schema-id": 0,
+            "fields": [{"id": 1, "name": "id", "required": False, "type": "long"}],
+        }
+        await catalog.create_table(PUBLISHED, CreateRequest(ref, schema))
+        return (await catalog.locations(PUBLISHED, [ref]))[ref]
+
+    known = asyncio.run(make())
+    yield World(tmp_path, Rooms(depots, catalog), known.removeprefix("file://"))
+    catalog.close()
+    store.close()
+
+
+def csv(dataset: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"name": "a", "dataset": dataset, **more}]
+
+
+GOOD = [
+    csv("dataos://dropzone:none/a.csv"),
+    csv("dataos://dropzone:none/orders.csv.zip"),
+    csv("dataos://dropzone:none/*.csv", format="csv"),
+    csv("dataos://dropzone:none/later*.csv", format="csv"),
+    csv("dataos://orderzdb:public/orders"),
+    csv("dataos://orderzdb:public/orders", format="Postgres"),
+    csv("dataos://lakehouse:sales/made_by_an_earlier_job"),
+]
+
+
+@pytest.mark.parametrize("inputs", GOOD)
+def test_what_is_right_has_no_problems(world: World, inputs: list[dict[str, Any]]) -> None:
+    assert world.check(spec(inputs, None, [output("a")])) == []
+
+
+BAD = [
+    (csv("dataos://dropzne:none/a.csv"), "depot.not_found", "invalid resource dependency, not found: dropzne:depot"),
+    (csv("dataos://dropzone:none/c.csv"), "depot.path", "Path does not exist: dataos://dropzone:none/c.csv"),
+    (csv("dataos://dropzone:none/data"), "flare.format", "names no format"),
+    (csv("dataos://dropzone:none/a.csv", format="iceberg"), "flare.format", "format `iceberg` cannot be read from it"),
+    (csv("dataos://lakehouse:sales/known", format="csv"), "flare.format", "format `csv` cannot be read from it"),
+    (csv("dataos://clouds:none/a.csv"), "stack.unsupported", "depots of type S3"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "code", "message"), BAD)
+def test_inputs_are_checked(world: World, inputs: list[dict[str, Any]], code: str, message: str) -> None:
+    (problem,) = world.check(spec(inputs, None, [output("a")]))
+    assert problem.code == code
+    assert message in problem.message
+    assert problem.path == "workflow.dag[0].spec.stackSpec.job.inputs[0].dataset"
+
+
+def test_near_names_of_depots(world: World) -> None:
+    (problem,) = world.check(spec(csv("dataos://dropzne:none/a.csv"), None, [output("a")]))
+    assert problem.hint == "did you mean `dropzone`?"
+
+
+def test_an_output_must_go_to_a_lakehouse(world: World) -> None:
+    out = {"name": "a", "dataset": "dataos://dropzone:none/out?acl=rw"}
+    (problem,) = world.check(spec(csv("dataos://dropzone:none/a.csv"), None, [out]))
+    assert problem.code == "stack.unsupported"
+    assert problem.path == "workflow.dag[0].spec.stackSpec.job.outputs[0].dataset"
+    assert "Lakehouse" in problem.hint
+
+
+def test_a_job_sees_its_files_and_its_table_only(world: World) -> None:
+    plan = world.plan(spec(csv("dataos://dropzone:none/*.csv", format="csv"), None, [output("a", "sales.known")]))
+    seen = {(str(m.source), m.target, m.writable) for m in plan.launch.mounts}
+    landing = world.folder / "landing"
+    assert seen == {
+        (str(landing / "a.csv"), str(landing / "a.csv"), False),
+        (str(landing / "b.csv"), str(landing / "b.csv"), False),
+        (world.known, world.known, True),
+    }
+    assert plan.launch.isolation is Isolation.PLATFORM
+    assert plan.launch.server_access
+    assert plan.rerunnable
+    assert (plan.reads, plan.writes) == (("dataos://dropzone:none/*.csv",), ("dataos://lakehouse:sales/known",))
+
+
+def test_a_new_table_needs_the_warehouse_and_reading_stays_reading(world: World) -> None:
+    plan = world.plan(spec(csv("dataos://lakehouse:sales/known"), None, [output("a", "sales.fresh")]))
+    mounts = [(str(m.source), m.writable) for m in plan.launch.mounts]
+    # outer folder first: the table that is only read is laid over it read-only
+    assert mounts == [(str(world.folder / "warehouse"), True), (world.known, False)]
+
+
+def test_a_table_that_is_read_and_written_is_writable(world: World) -> None:
+    plan = world.plan(spec(csv("dataos://lakehouse:sales/known"), None, [output("a", "sales.known")]))
+    assert [(str(m.source), m.writable) for m in plan.launch.mounts] == [(world.known, True)]
+
+
+def test_the_token_goes_into_a_secret_file_only(world: World) -> None:
+    plan = world.plan(spec(csv("dataos://dropzone:none/a.csv"), None, [output("a")]))
+    assert plan.launch.files["secret/token"] == b"canary-token"
+    others = [plan.launch.argv, dict(plan.launch.env), plan.launch.files["config/job.json"]]
+    assert "canary-token" not in repr(others)
+
+
+def test_sizes_reach_the_launch(world: World) -> None:
+    body = spec(csv("dataos://dropzone:none/a.csv"), None, [output("a")])
+    plan = world.plan({**body, "driver": {"cores": 1, "memory": "1g"}, "executor": {"cores": 2, "memory": "1g"}})
+    assert (plan.launch.cpu, plan.launch.memory_bytes) == (2.0, (2048 + 384) << 20)
+    assert json.loads(plan.launch.files["config/job.json"])["threads"] == 2
+    asked = world.plan(body, cpu=0.5, memory_bytes=1 << 30)
+    assert (asked.launch.cpu, asked.launch.memory_bytes) == (0.5, 1 << 30)
+
+
+def test_many_files_are_seen_through_their_folder(world: World) -> None:
+    folder = world.folder / "landing" / "many"
+    folder.mkdir()
+    for number in range(100):
+        (folder / f"{number}.csv").write_text("id\n1\n")
+    plan = world.plan(spec(csv("dataos://dropzone:many/*.csv", format="csv"), None, [output("a", "sales.known")]))
+    assert (str(folder), False) in [(str(m.source), m.writable) for m in plan.launch.mounts]
+    assert len(json.loads(plan.launch.files["config/job.json"])["sources"]["a"]["files"]) == 100
+
+
+def test_an_input_that_vanished_since_apply(world: World) -> None:
+    with pytest.raises(DataOSError) as caught:
+        world.plan(spec(csv("dataos://lakehouse:sales/gone"), None, [output("a")]))
+    assert caught.value.problem.code == "flare.input"
+    assert caught.value.problem.path == "workflow.dag[0].spec.stackSpec.job.inputs[0].dataset"
