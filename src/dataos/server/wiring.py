@@ -41,7 +41,7 @@ from dataos.server.home import Home
 from dataos.store import upgrades
 from dataos.store.database import Store, sqlite_url
 from dataos.workloads.admissions import Admissions
-from dataos.workloads.attempts import Attempts
+from dataos.workloads.attempts import Attempts, Bounds
 from dataos.workloads.ports import Rooms
 
 
@@ -119,9 +119,7 @@ def build(
         vault,
         rooms,
         checkpoint,
-        settings.workloads.stop_grace_s,
-        settings.workloads.log_mib << 20,
-        settings.workloads.scratch_mib << 20,
+        Bounds(settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20),
     )
 
     controllers: dict[str, Controller] = {}

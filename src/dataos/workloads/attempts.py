@@ -77,8 +77,29 @@ Also = Callable[[sa.Connection, Settled], None]
 """What the owner writes in the transaction that settles an attempt."""
 
 
+@dataclass(frozen=True)
+class _End:
+    """All that is written when an attempt ends."""
+
+    row: sa.Row[Any]
+    observation: Observation
+    result: dict[str, Any]
+    lease: Lease
+    settled: Settled
+    also: Also
+
+
 Locate = Callable[[Problem], Problem]
 """Puts a job's problem (path and line inside its stackSpec) into terms of the user's file."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What holds for every attempt of a server: seconds between asking to stop and killing, sizes of log and scratch."""
+
+    stop_grace_s: float
+    log_bytes: int
+    scratch_bytes: int
 
 
 class Attempts:
@@ -94,9 +115,7 @@ class Attempts:
         vault: Vault,
         rooms: Rooms,
         checkpoint: Callable[[str], None],
-        stop_grace_s: float,
-        log_bytes: int,
-        scratch_bytes: int,
+        bounds: Bounds,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -106,9 +125,7 @@ class Attempts:
         self._vault = vault
         self._rooms = rooms
         self._checkpoint = checkpoint
-        self._stop_grace_s = stop_grace_s
-        self._log_bytes = log_bytes
-        self._scratch_bytes = scratch_bytes
+        self._bounds = bounds
         self._planners: dict[str, StackPlanner] = {}
 
     def planner(self, stack: str) -> StackPlanner:
@@ -187,8 +204,8 @@ class Attempts:
             env=env,
             files={**plan.launch.files, **injected.files},
             timeout_s=job.timeout_s if job.timeout_s is not None else plan.launch.timeout_s,
-            log_bytes=self._log_bytes,
-            scratch_bytes=self._scratch_bytes,
+            log_bytes=self._bounds.log_bytes,
+            scratch_bytes=self._bounds.scratch_bytes,
         )
         await self._store.write(self._record_plan, request.attempt_id, plan, lease)
         await self._runner.start(request.attempt_id, launch)
@@ -241,7 +258,7 @@ class Attempts:
 
     async def stop(self, attempt_id: AttemptId) -> None:
         """Ask its process to end."""
-        await self._runner.stop(attempt_id, self._stop_grace_s)
+        await self._runner.stop(attempt_id, self._bounds.stop_grace_s)
 
     async def settle(
         self, row: sa.Row[Any], observation: Observation, lease: Lease, stopping: bool, also: Also, locate: Locate
@@ -260,7 +277,7 @@ class Attempts:
                 try:
                     await self._catalog.prepare_publish(attempt_id)
                     self._checkpoint("workloads.before-publish")
-                    await self._store.write(self._succeed, row, observation, result, lease, settled, also)
+                    await self._store.write(self._succeed, _End(row, observation, result, lease, settled, also))
                     self._checkpoint("workloads.published")
                     return settled
                 except DataOSError as error:
@@ -270,7 +287,7 @@ class Attempts:
             else:
                 settled = Settled(Ending.TRANSIENT, "its tables kept changing while it was being published")
         await self._catalog.abandon(attempt_id)
-        await self._store.write(self._fail, row, observation, result, lease, settled, also)
+        await self._store.write(self._fail, _End(row, observation, result, lease, settled, also))
         return settled
 
     async def refuse(self, row: sa.Row[Any], error: DataOSError, lease: Lease, also: Also) -> Settled:
@@ -282,65 +299,38 @@ class Attempts:
             ending = Ending.LOST
         settled = Settled(ending, error.problem.message, error.problems)
         await self._catalog.abandon(AttemptId(row.id))
-        await self._store.write(self._fail, row, Observation(Phase.ABSENT), {}, lease, settled, also)
+        await self._store.write(self._fail, _End(row, Observation(Phase.ABSENT), {}, lease, settled, also))
         return settled
 
-    def _succeed(
-        self,
-        connection: sa.Connection,
-        row: sa.Row[Any],
-        observation: Observation,
-        result: dict[str, Any],
-        lease: Lease,
-        settled: Settled,
-        also: Also,
-    ) -> None:
-        lease.check(connection)
-        published = self._catalog.publish(connection, AttemptId(row.id))
-        result = {**result, "published": [str(table) for table in published]}
-        self._close(connection, row, AttemptState.SUCCEEDED, observation, result, "")
-        also(connection, settled)
+    def _succeed(self, connection: sa.Connection, end: _End) -> None:
+        end.lease.check(connection)
+        published = self._catalog.publish(connection, AttemptId(end.row.id))
+        self._close(connection, end, AttemptState.SUCCEEDED, {"published": [str(table) for table in published]})
 
-    def _fail(
-        self,
-        connection: sa.Connection,
-        row: sa.Row[Any],
-        observation: Observation,
-        result: dict[str, Any],
-        lease: Lease,
-        settled: Settled,
-        also: Also,
-    ) -> None:
-        lease.check(connection)
+    def _fail(self, connection: sa.Connection, end: _End) -> None:
+        end.lease.check(connection)
         state = {Ending.LOST: AttemptState.LOST, Ending.ABORTED: AttemptState.ABORTED}.get(
-            settled.ending or Ending.FAILED, AttemptState.FAILED
+            end.settled.ending or Ending.FAILED, AttemptState.FAILED
         )
-        problems = [p.to_json() for p in settled.problems]
-        self._close(connection, row, state, observation, {**result, "problems": problems}, settled.reason)
-        also(connection, settled)
+        self._close(connection, end, state, {"problems": [p.to_json() for p in end.settled.problems]})
 
-    def _close(
-        self,
-        connection: sa.Connection,
-        row: sa.Row[Any],
-        state: AttemptState,
-        observation: Observation,
-        result: dict[str, Any],
-        reason: str,
-    ) -> None:
+    def _close(self, connection: sa.Connection, end: _End, state: AttemptState, more: dict[str, Any]) -> None:
+        """Revoke the token, write how it ended, and what its owner writes beside that."""
+        row, observation = end.row, end.observation
         self._identities.revoke_attempt(connection, AttemptId(row.id))
         connection.execute(
             _a.update()
             .where(_a.c.id == row.id)
             .values(
                 state=state,
-                reason=reason[:2000],
+                reason=end.settled.reason[:2000],
                 exit_code=observation.exit_code,
-                result={**(row.result or {}), **result},
+                result={**(row.result or {}), **end.result, **more},
                 started_at=observation.started_at or row.started_at,
                 finished_at=observation.ended_at or self._clock.now_us(),
             )
         )
+        end.also(connection, end.settled)
 
     async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:
         """What the job left in its out folder; nonsense counts as nothing (the job is not trusted)."""
