@@ -117,7 +117,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     host, port = tcp.getsockname()[:2]
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
     warning = await parts.runner.sandbox_warning()
-    warnings = [Problem("sandbox.missing", warning, hint="apt-get install bubblewrap")] if warning else []
+    warnings = [_unsandboxed(warning)] if warning else []
     body = {
         "url": url,
         "pid": os.getpid(),
@@ -142,6 +142,15 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     parts.catalog.close()
     waiting.cancel()
     return 0
+
+
+def _unsandboxed(reason: str) -> Problem:
+    return Problem(
+        "sandbox.missing",
+        f"jobs run without a sandbox: {reason}",
+        hint="the platform's own jobs run as plain child processes, user code is refused; "
+        "install the package bubblewrap and start again",
+    )
 
 
 async def _serve_http(server: uvicorn.Server, sockets: list[socket.socket]) -> None:

@@ -95,7 +95,7 @@ Locate = Callable[[Problem], Problem]
 
 @dataclass(frozen=True)
 class Bounds:
-    """What holds for every attempt of a server: seconds between asking to stop and killing, sizes of log and scratch."""
+    """What holds for every attempt: seconds between asking to stop and killing, sizes of log and scratch."""
 
     stop_grace_s: float
     log_bytes: int

@@ -156,15 +156,17 @@ def _say(text: str) -> None:
 
 
 def _next(seconds: float) -> None:
+    found = shutil.which("dataos")
+    dataos = "dataos" if found else os.path.relpath(Path(sys.executable).parent / "dataos")
     print(
         f"""
 Done in {seconds:.0f} s; the server goes on running. What to try next:
 
-  dataos get                                       # what was declared
-  dataos get runtime -t workflow -n flights        # how it ran
-  dataos log -t workflow -n flights --node enrich  # what a job wrote
-  dataos query "SELECT dest, avg(mean_arr_delay) FROM flightslake.nyc.route_daily GROUP BY dest" -O csv
+  {dataos} get                                       # what was declared
+  {dataos} get runtime -t workflow -n flights        # how it ran
+  {dataos} log -t workflow -n flights --node enrich  # what a job wrote
+  {dataos} query "SELECT dest, avg(mean_arr_delay) FROM flightslake.nyc.route_daily GROUP BY dest" -O csv
   less {MANIFESTS}/3-workflow.yaml
 
-In a checkout, `./dev demo-stop` stops it all; elsewhere `dataos demo --stop`. A second run changes nothing."""
+In a checkout, `./dev demo-stop` stops it all; elsewhere `{dataos} demo --stop`. A second run changes nothing."""
     )
