@@ -463,6 +463,20 @@ def test_a_source_that_is_not_there_leaves_the_depot_active_and_says_so(server, 
     server.ok("delete", "-f", file)
 
 
+def test_writing_to_a_depot_that_takes_no_writes_is_refused_at_apply(server):
+    file = server.write("depot.yaml", depot("readonly", "127.0.0.1", postgres.free_port()))
+    server.ok("apply", "-f", file, "--wait", timeout=30)
+    body = flare("w", sql="SELECT 1 AS a").replace("lakehouse:public/y", "readonly:public/y")
+    refused(
+        server,
+        server.write("file.yaml", body),
+        "output `target`: depot 'readonly' is of type POSTGRESQL",
+        "write to the depot of a Lakehouse",
+        "file.yaml:",
+    )
+    server.ok("delete", "-f", file)
+
+
 # --- files that are not what they are said to be -----------------------------------------------------------------------
 
 
