@@ -86,6 +86,9 @@ GOOD_CSV: list[tuple[str, str | bytes, dict[str, Any], list[tuple[Any, ...]]]] =
     ("not trimmed", "id,name\n1, a \n", {}, [("1", " a ")]),
     ("dropped rows", "id,name\n1,a\n2\n3,c,d\n4,e\n", {"mode": "DROPMALFORMED"}, [("1", "a"), ("4", "e")]),
     ("padded rows", "id,name\n1,a\n2\n", {"mode": "PERMISSIVE"}, [("1", "a"), ("2", None)]),
+    ("blank lines before the header", "\n\nid,name\n1,a\n", {}, [("1", "a")]),
+    ("one column with blank lines", "id\n1\n\n2\n", {}, [("1",), ("2",)]),
+    ("one quoted column with blank lines", 'id\n"1"\n\n"a ""b"""\n', {}, [("1",), ('a "b"',)]),
     ("quotes inside unquoted", 'id,name\n1,5"x6"\n', {}, [("1", '5"x6"')]),
 ]
 

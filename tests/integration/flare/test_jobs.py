@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +358,64 @@ def test_two_appends_at_once_both_land(runner: Runner, tmp_path: Path) -> None:
     for attempt in held:
         runner.jobs.publish(attempt)
     assert rows(runner.server, runner.table) == [("1",), ("2",), ("3",)]
+
+
+# --- plumbing ---------------------------------------------------------------------------------------------------------
+
+
+def test_text_that_is_read_often_is_kept_once(jobs: Jobs, server: Server, runner: Runner) -> None:
+    names = [f"jobs.k{jobs.count}{i}" for i in range(3)]
+    steps = {f"s{i}": f"SELECT id FROM orders WHERE id > {i}" for i in range(3)}
+    done = jobs.run(spec([RAW], steps, [output(f"s{i}", n) for i, n in enumerate(names)]), {"orders": [runner.file]})
+    assert done.code == 0, done.log
+    assert [len(rows(server, n)) for n in names] == [4, 3, 2]
+    assert list((runner.jobs.folder).glob("*/scratch/step-orders/*.parquet"))
+
+
+def test_the_server_is_reached_through_a_unix_socket(
+    jobs: Jobs, server: Server, runner: Runner, tmp_path: Path
+) -> None:
+    """As in the sandbox: no network, one socket."""
+    path = tmp_path / "server.sock"
+    port = int(server.url.rsplit(":", 1)[1])
+    relay = subprocess.Popen([sys.executable, "-c", RELAY, str(path), str(port)])
+    try:
+        for _ in range(200):
+            if path.exists():
+                break
+            time.sleep(0.02)
+        done = jobs.run(
+            spec([RAW], {"s0": "SELECT id FROM orders"}, [output("s0", runner.table)]),
+            {"orders": [runner.file]},
+            server="",
+            env={"DATAOS_SERVER_SOCKET": str(path)},
+        )
+    finally:
+        relay.kill()
+        relay.wait()
+    assert done.code == 0, done.log
+    assert len(rows(server, runner.table)) == 4
+
+
+RELAY = """
+import socket, sys, threading
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1]); listener.listen(64)
+def pump(a, b):
+    try:
+        while piece := a.recv(65536): b.sendall(piece)
+    except OSError: pass
+    for s in (a, b):
+        try: s.shutdown(2)
+        except OSError: pass
+while True:
+    near, _ = listener.accept()
+    far = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    for pair in ((near, far), (far, near)): threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+
+
+def test_a_job_file_of_another_version(jobs: Jobs, tmp_path: Path) -> None:
+    done = jobs.run({"job": {}}, {}, version=99)
+    assert done.code == 1
+    assert done.problem["code"] == "flare.job"

@@ -65,6 +65,7 @@ class Facts:
     rows: int | None
     plain: bool  # the engine's own reader gives what is written
     backslash: bool  # quotes inside quotes are written \"
+    skip: int = 0  # blank lines before the first one that says something
 
 
 def look(path: str, dialect: Dialect) -> Facts:
@@ -82,20 +83,22 @@ def look(path: str, dialect: Dialect) -> Facts:
                 head += piece[: _HEAD - len(head)]
             if decoder is not None and not (piece.isascii() and not decoder.getstate()[0]):
                 _decode(decoder, piece, path, lines)
-            window = last + piece
+            edge = last[-1:]
             nul = nul or b"\0" in piece
-            blank = blank or b"\n\n" in window or b"\n\r\n" in window
-            returns += piece.count(b"\r") - window.count(b"\r\n")
+            blank = blank or b"\n\n" in edge + piece[:1] or b"\n\r\n" in last + piece[:2]
+            blank = blank or b"\n\n" in piece or b"\n\r\n" in piece
+            if b"\r" in piece or edge == b"\r":
+                returns += piece.count(b"\r") - piece.count(b"\r\n") - (edge == b"\r" and piece[:1] == b"\n")
             if quote in piece:
-                doubled = doubled or quote * 2 in window
-                backslash = backslash or b"\\" + quote in window
+                doubled = doubled or quote * 2 in piece or quote * 2 in edge + piece[:1]
+                backslash = backslash or b"\\" + quote in piece or b"\\" + quote in edge + piece[:1]
                 if not multiline:
                     multiline, inside = _crosses_lines(piece, quote, inside)
                 quotes += piece.count(quote)
             elif inside and b"\n" in piece:
                 multiline = True
             lines += piece.count(b"\n")
-            last = piece[-2:]
+            last = (last + piece[-2:])[-2:]
     if decoder is not None:
         _decode(decoder, b"", path, lines, final=True)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -105,9 +108,12 @@ def look(path: str, dialect: Dialect) -> Facts:
     if quotes % 2 and not backslash:
         raise _open_quote(path, dialect)
     lines += 0 if last.endswith(b"\n") else 1
-    plain = not (nul or returns or multiline or doubled or backslash) and dialect.encoding == "utf-8"
+    # a blank line before the header is read as the header by some readers and skipped by others
+    start = head.removeprefix(b"\xef\xbb\xbf")
+    skip = start[: len(start) - len(start.lstrip(b"\r\n"))].count(b"\n")
+    plain = not (skip or nul or returns or multiline or doubled or backslash) and dialect.encoding == "utf-8"
     rows = lines - int(dialect.header) if plain and not blank else None
-    return Facts(path, _columns(head, path, dialect), rows, plain, backslash and not doubled)
+    return Facts(path, _columns(head, path, dialect), rows, plain, backslash and not doubled, skip)
 
 
 def _open(path: str) -> io.BufferedReader:

@@ -39,7 +39,13 @@ class Converter:
         self._memory = memory_bytes
 
     def csv(
-        self, name: str, files: Sequence[str], columns: Sequence[str], dialect: Dialect, options: Mapping[str, str]
+        self,
+        name: str,
+        files: Sequence[str],
+        columns: Sequence[str],
+        dialect: Dialect,
+        options: Mapping[str, str],
+        skip: int = 0,
     ) -> Converted:
         """All columns as text. Raises DataOSError `flare.file` naming file and line of what is not CSV."""
         mode = options.get("mode", "failfast").lower()
@@ -57,6 +63,7 @@ class Converter:
             f"encoding={_literal(_duckdb_encoding(dialect.encoding))}",
             "max_line_size=4194304",
             "strict_mode=true",
+            f"skip={skip}",
         ]
         if dialect.comment:
             arguments.append(f"comment={_literal(dialect.comment)}")
@@ -64,7 +71,11 @@ class Converter:
             arguments.append("null_padding=true")
         if mode == "dropmalformed":
             arguments += ["ignore_errors=true", "store_rejects=true"]
-        return self._copy(name, f"SELECT * FROM read_csv({', '.join(arguments)})", rejects=mode == "dropmalformed")
+        query = f"SELECT * FROM read_csv({', '.join(arguments)})"
+        if len(columns) == 1:
+            # a blank line is no row; in a file of one column it would read as NULL
+            query += ' WHERE "' + columns[0].replace('"', '""') + '" IS NOT NULL'
+        return self._copy(name, query, rejects=mode == "dropmalformed")
 
     def json(self, name: str, files: Sequence[str], options: Mapping[str, str]) -> Converted:
         """Columns in order of their names, as Spark has them; types as all rows agree on."""

@@ -38,7 +38,7 @@ class Log:
         """What happens."""
         self._line("INFO", text)
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """What the author should know."""
         self._line("WARN", text)
 

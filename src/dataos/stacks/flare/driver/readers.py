@@ -53,11 +53,13 @@ class _Direct:
 
 @dataclass(frozen=True)
 class View:
-    """A registered view. `rows` is None where nothing but computing it would tell."""
+    """A registered view. `rows` is None where nothing but computing it would tell; `text`: text that is parsed at each
+    look."""
 
     name: str
     columns: tuple[str, ...]
     rows: int | None
+    text: bool = False
 
 
 class Readers:
@@ -87,7 +89,8 @@ class Readers:
             frame = frame.drop(SYSTEM_COLUMN)
         _check_columns(entry.name, frame.columns)
         frame.createOrReplaceTempView(entry.name)
-        return View(entry.name, tuple(frame.columns), rows)
+        is_text = any(d.entry is entry for d in self._direct)
+        return View(entry.name, tuple(frame.columns), rows, is_text)
 
     def diagnose(self) -> tuple[Input, DataOSError] | None:
         """After the engine failed on CSV: the input, file and line that a strict reader stumbles over."""
@@ -208,23 +211,23 @@ class Readers:
             and dialect.comment is None
             and len(dialect.delimiter) == 1
         )
-        groups: dict[tuple[str, ...], list[str]] = {}
+        groups: dict[tuple[tuple[str, ...], int], list[str]] = {}
         for fact in facts:
-            groups.setdefault(fact.columns, []).append(fact.path)
+            groups.setdefault((fact.columns, fact.skip), []).append(fact.path)
         frames: list[DataFrame] = []
         rows: int | None = 0
-        for number, (cells, paths) in enumerate(groups.items()):
+        for number, ((cells, skip), paths) in enumerate(groups.items()):
             if direct:
                 frame = self._plain_csv(paths, cells, dialect)
                 self._direct.append(_Direct(entry, paths, cells, dialect, packed))
                 known = [f.rows for f in facts if f.columns == cells]
                 rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
             else:
-                made = self._converter.csv(f"input-{label}-{number}", paths, cells, dialect, options)
+                made = self._converter.csv(f"input-{label}-{number}", paths, cells, dialect, options, skip)
                 frame = self._engine.session.read.parquet(made.path)
                 rows = None if rows is None else rows + made.rows
                 if made.dropped:
-                    self._log.warn(f"{entry.name}: {made.dropped} malformed rows were left out (mode DROPMALFORMED)")
+                    self._log.warning(f"{entry.name}: {made.dropped} malformed rows were left out (mode DROPMALFORMED)")
             frames.append(self._with_columns(frame, columns))
         whole = frames[0]
         for frame in frames[1:]:
@@ -332,7 +335,7 @@ class Readers:
     def _notice(self, entry: Input, options: Mapping[str, str], known: frozenset[str]) -> None:
         for key in sorted(options.keys() - known):
             hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
-            self._log.warn(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
+            self._log.warning(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
 
 
 _NUMBER = "'^[+-]?[0-9]+$'"
