@@ -130,6 +130,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "depot.timeout": (504, ExitCode.TIMEOUT),
     "store.unavailable": (503, ExitCode.FAILED),
     "store.full": (507, ExitCode.FAILED),
+    "store.damaged": (500, ExitCode.FAILED),
     "process.no_sandbox": (422, ExitCode.FAILED),
     "process.result": (422, ExitCode.FAILED),
     "process.start": (500, ExitCode.FAILED),
