@@ -160,6 +160,8 @@ def check(tree: exp.Query, source: Source, cluster: str) -> exp.Query:
 
 
 def _check_node(node: exp.Expr, source: Source, cluster: str) -> None:
+    if isinstance(node, exp.Select) and not node.expressions:  # SQLGlot reads a bare SELECT
+        raise source.refuse(node, "query.syntax", "SELECT names nothing to select")
     allowed = _ALLOWED.get(type(node), frozenset())
     if type(node) not in _ALLOWED:
         raise _refused(node, source, cluster)

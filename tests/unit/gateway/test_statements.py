@@ -6,7 +6,7 @@ import pytest
 from sqlglot import exp
 
 from dataos.core.errors import DataOSError
-from dataos.gateway import functions, statements
+from dataos.gateway import functions, shapes, statements
 from dataos.gateway.statements import function_name
 
 
@@ -82,3 +82,11 @@ def test_the_function_table_is_consistent():
     seen = [(f.name, f.arity) for f in functions.ALL]
     assert len(seen) == len(set(seen))
     assert len(functions.NAMES) > 200
+
+
+@pytest.mark.parametrize("text", ["select", "WITH x AS (SELECT) SELECT 1", "SELECT * FROM (SELECT FROM t)"])
+def test_a_select_of_nothing_is_a_syntax_error(text):
+    with pytest.raises(DataOSError) as caught:
+        parsed, source = statements.parse(text)
+        shapes.check(parsed.tree, source, "c")
+    assert caught.value.problem.code == "query.syntax"
