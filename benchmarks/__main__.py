@@ -1,6 +1,6 @@
 """Measures the budgets of part 1 and prints medians next to what they are compared with, in one run.
 
-`./dev bench` runs all, `./dev bench start cli` some; `--write` puts the figures into docs/benchmarks.md. They are medians;
+`./dev bench` runs all, `./dev bench start cli` some; `--write` puts the figures into docs/benchmarks.md. Medians;
 machines differ, ratios matter. No assertion anywhere: budgets stand in the table, people judge.
 """
 

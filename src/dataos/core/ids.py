@@ -49,7 +49,7 @@ class SeededIds:
     """Identifiers that replay from a seed (tests, simulation). Never for credentials in a real server."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - replayable on purpose
 
     def uid(self) -> Uid:
         return Uid(str(uuid.UUID(int=self._random.getrandbits(128), version=4)))

@@ -10,7 +10,7 @@ STD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DNS = "[a-z]([-a-z0-9]*[a-z0-9])?"
 FLAT = "[a-z]([a-z0-9]*)"
 DATABASE = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
-SECRET_KEY = "[-._A-Za-z0-9]+"
+SECRET_KEY = "[-._A-Za-z0-9]+"  # noqa: S105 - a pattern
 
 MAX_NAME = 48
 MAX_WORKSPACE = 32
