@@ -9,6 +9,7 @@ from typing import Any
 
 from dataos.cli.options import Target
 from dataos.core.errors import DataOSError, Problem
+from dataos.manifest import registry
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.files import dereference
 from dataos.manifest.interpolation import interpolate
@@ -83,8 +84,20 @@ def targets(files: list[Path], recursive: bool, workspace: str | None, raw: bool
         reading = Reading()
         manifest = read_manifest(document.data, reading, workspace)
         if manifest is None:
-            raise DataOSError(document.located(p) for p in reading.problems)
+            found.append(_named(document, workspace, [document.located(p) for p in reading.problems]))
+            continue
         found.append(Target(manifest.kind.type, manifest.meta.name, manifest.workspace, manifest.version))
     order = {"workflow": 0, "cluster": 1, "lakehouse": 2, "depot": 3}
     found.reverse()
     return sorted(found, key=lambda t: order.get(t.type, 9)) if len({d.file for d in loaded.documents}) > 1 else found
+
+
+def _named(document: Document, workspace: str | None, problems: list[Problem]) -> Target:
+    """What a faulty manifest names: type and name are enough to delete. Raises its problems if they are not there."""
+    data = document.data if isinstance(document.data, dict) else {}
+    kind = registry.find_kind(registry.canonical_type(str(data.get("type"))))
+    name = data.get("name")
+    if kind is None or not isinstance(name, str) or not name:
+        raise DataOSError(problems)
+    own = str(data.get("workspace") or workspace or "public")
+    return Target(kind.type, name, None if kind.instance_level else own, None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from dataos.cli import table
 from dataos.core.errors import DataOSError, ExitCode
@@ -42,7 +44,7 @@ def run(argv: list[str]) -> int:
         return exit_for(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:  # `dataos get | head`
         _silence()
         return ExitCode.OK
@@ -69,6 +71,10 @@ def _crashed(error: Exception) -> int:
     return ExitCode.FAILED
 
 
+_INTERRUPTED = 130
+_HOW: dict[str, Any] = {"standalone_mode": False, "help_option_names": ["-h", "--help"]}
+
+
 def _call(module: object, command: table.Command, argv: list[str]) -> int:
     import typer
 
@@ -79,13 +85,15 @@ def _call(module: object, command: table.Command, argv: list[str]) -> int:
     path = list(command.words)
     target = getattr(program, "commands", {}).get("-".join(path), program)
     try:
-        result = target.main(argv[len(path) :], prog_name="dataos " + " ".join(path), standalone_mode=False)
+        result = target.main(argv[len(path) :], prog_name="dataos " + " ".join(path), **_HOW)
     except SystemExit as error:  # Typer's only one: the reader of a pipe has gone
         raise BrokenPipeError from error
     except typer.Exit as error:
+        if error.exit_code == _INTERRUPTED:  # Typer's word for Ctrl-C
+            print("interrupted", file=sys.stderr)
         return error.exit_code
     except typer.Abort:
-        return 130
+        return _INTERRUPTED
     except usage_error as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)  # pyright: ignore[reportAttributeAccessIssue]
         print(f"dataos {' '.join(path)}: {text}\nsee: dataos {' '.join(path)} --help", file=sys.stderr)
@@ -107,16 +115,20 @@ def _overview() -> None:
 def _unknown(argv: list[str]) -> int:
     from dataos.core import names
 
-    words = [w for w in argv if not w.startswith("-")]
-    text = " ".join(words[:2]) or " ".join(argv)
+    words = list(itertools.takewhile(lambda w: not w.startswith("-"), argv)) or argv
+    text = words[0]
     known = [" ".join(c.words) for c in table.COMMANDS]
-    exact = next((c for c in table.COMMANDS if words and c.words[0] in words), None)
-    if exact is not None:
-        print(f"dataos {' '.join(exact.words)}: these arguments do not fit: {' '.join(argv)}", file=sys.stderr)
+    named = [c for c in table.COMMANDS if c.words[0] in argv]
+    exact = max(named, key=lambda c: (all(w in argv for w in c.words), len(c.words) == 1), default=None)
+    if exact is not None and all(w in argv for w in exact.words):
+        rest = [w for w in argv if w not in exact.words]
+        print(f"dataos {' '.join(exact.words)}: these arguments do not fit: {' '.join(rest)}", file=sys.stderr)
+        if exact.words == ("query",):
+            print('quote the statement: dataos query "SELECT 1"', file=sys.stderr)
         print(f"see: dataos {' '.join(exact.words)} --help", file=sys.stderr)
         return ExitCode.USAGE
     print(f"dataos: there is no command `{text}`", file=sys.stderr)
-    hint = names.did_you_mean(words[0] if words else text, known)
+    hint = f"did you mean `{' '.join(exact.words)}`?" if exact else names.did_you_mean(text, known)
     print(f"{hint or 'commands: ' + ', '.join(known)}\nsee: dataos --help", file=sys.stderr)
     return ExitCode.USAGE
 

@@ -23,10 +23,10 @@ Files = Annotated[list[Path] | None, typer.Argument(help="Manifest files or fold
 Strict = Annotated[bool, typer.Option("--strict", help="Treat every warning as an error.")]
 
 
-def _paths(files: list[Path] | None, named: list[Path] | None) -> list[Path]:
+def _paths(command: str, files: list[Path] | None, named: list[Path] | None) -> list[Path]:
     paths = [*(named or []), *(files or [])]
     if not paths:
-        raise fail("usage.file", "name a manifest file or folder", hint="dataos apply -f FILE, or -R -f FOLDER")
+        raise fail("usage.file", "name a manifest file or folder", hint=f"dataos {command} -f FILE, or -R -f FOLDER")
     return paths
 
 
@@ -46,7 +46,7 @@ def validate(
     With -O json prints one object per document: {file, document, kind, name, ok, errors, warnings}.
     """
     out = options.output(output, no_icons)
-    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    loaded = documents.load(_paths("validate", files, manifest_file), recursive, workspace, disable_interpolation)
     results = [_verdict_of_file(p) for p in loaded.problems]
     for document in loaded.documents:
         reading = Reading()
@@ -107,7 +107,7 @@ def plan(
 ) -> int:
     """Show what apply would do, by the same code: create, update (with the changes), unchanged, invalid."""
     out = options.output(output, no_icons)
-    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    loaded = documents.load(_paths("plan", files, manifest_file), recursive, workspace, disable_interpolation)
     ordered = _ordered(loaded.documents)
     answer = options.client(url, context).json(
         "POST", "/api/v1/plan", body={"documents": [d.data for d in ordered], "workspace": workspace}
@@ -158,7 +158,7 @@ def apply(
     is 1 if any failed, 5 if --wait ran out of time.
     """
     out = options.output(output, no_icons)
-    loaded = documents.load(_paths(files, manifest_file), recursive, workspace, disable_interpolation)
+    loaded = documents.load(_paths("apply", files, manifest_file), recursive, workspace, disable_interpolation)
     client = options.client(url, context)
     out.talk("apply...", "🛠")
     options.report(out, loaded.problems, loaded.warnings)
@@ -177,7 +177,11 @@ def apply(
             if error.problem.code.startswith(_NOT_IN_THE_FILE):
                 break
     if wait and not (lint or dry_run):
-        failures += _wait(out, client, applied, timeout)
+        try:
+            failures += _wait(out, client, applied, timeout)
+        except KeyboardInterrupt:
+            out.talk("apply...interrupted: what was applied goes on, see `dataos get`", "🛠", "WARN")
+            raise
     if out.machine:
         out.data(results)
     if failures:
@@ -245,8 +249,14 @@ def _wait(out: Output, client: Client, applied: list[tuple[dict[str, Any], Docum
     failures: list[Problem] = []
     for result, document in applied:
         resource = result["resource"]
-        failures += _wait_one(out, client, resource, document, deadline)
-        result["resource"] = client.resource(resource["type"], resource["name"], resource["workspace"])
+        try:
+            failures += _wait_one(out, client, resource, document, deadline)
+            result["resource"] = client.resource(resource["type"], resource["name"], resource["workspace"])
+        except DataOSError as error:
+            if error.problem.code != "resource.not_found":
+                raise
+            failures.append(Problem("resource.not_found", f"{resource['name']} was deleted while this waited for it"))
+            out.problem(failures[-1])
     return failures
 
 

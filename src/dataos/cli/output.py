@@ -61,7 +61,16 @@ class Output:
         if self.fmt == "yaml":
             import yaml
 
-            yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
+            class Dumper(yaml.SafeDumper):
+                """Texts of several lines (SQL) stay readable."""
+
+            Dumper.add_representer(
+                str,
+                lambda dumper, text: dumper.represent_scalar(
+                    "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+                ),
+            )
+            yaml.dump(value, sys.stdout, Dumper, sort_keys=False, allow_unicode=True)
         else:
             json.dump(value, sys.stdout, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
             sys.stdout.write("\n")

@@ -23,7 +23,12 @@ FORMATS = ("table", "json", "csv", "arrow", "parquet")
 def query(
     sql: Annotated[str | None, typer.Argument(help="The statement; `-` reads it from standard input.")] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the statement from a file.")] = None,
-    output: Annotated[str, typer.Option("-O", "--output", help="table, json, csv, arrow or parquet.")] = "table",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-O", "--output", help="table, json, csv, arrow or parquet; if left out, as -o FILE ends, or table."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer to this file.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Most rows to return.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Longest run time (seconds).")] = None,
@@ -34,10 +39,16 @@ def query(
     no_icons: NoIcons = False,
 ) -> int:
     """Run a SQL statement (Trino dialect) over Lakehouses and Depots: "depot"."collection"."dataset"."""
+    if output is None:
+        ending = out.suffix[1:].lower() if out else ""
+        output = ending if ending in FORMATS else "table"
     if output not in FORMATS:
         raise fail("usage.output", f"-O {output} is not known here", hint="allowed: " + ", ".join(FORMATS))
     if output in ("arrow", "parquet") and out is None and sys.stdout.isatty():
         raise fail("usage.output", f"{output} is binary", hint="name a file with -o FILE")
+    for flag, value in (("--limit", limit), ("--timeout", timeout)):
+        if value is not None and value <= 0:
+            raise fail("usage.query", f"{flag} {value:g} is too small", hint="it must be more than 0")
     statement = _statement(sql, file)
     wanted: dict[str, Any] = {"maxRows": limit, "timeoutS": timeout, "catalog": catalog, "schema": schema}
     accept = api.ARROW if output in ("arrow", "parquet") else api.JSON
@@ -61,8 +72,8 @@ def _statement(sql: str | None, file: Path | None) -> str:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise fail("usage.file", f"cannot read {file}: {reason}") from error
     if sql == "-" or (sql is None and not sys.stdin.isatty()):
-        return sys.stdin.read()
-    if not sql:
+        sql = sys.stdin.read()
+    if not (sql and sql.strip()):
         raise fail("usage.query", "no statement given", hint='dataos query "SELECT 1"')
     return sql
 

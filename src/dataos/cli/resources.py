@@ -62,7 +62,7 @@ def get(
         else None
     )
     if named is not None:
-        items = [client.resource(named.type, named.name, named.workspace)]
+        items = [_of_version(client.resource(named.type, named.name, named.workspace), named)]
     else:
         wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner, "version": version}
         if type:
@@ -121,7 +121,9 @@ def get_runtime(
     """Show how a runnable runs: jobs, progress, nodes, and why what failed failed."""
     out = options.output(output, no_icons)
     named = _need(identifier, id, type, name, workspace, version)
-    body = options.client(url, context).runtime(named.type, named.name, named.workspace)
+    client = options.client(url, context)
+    _check_version(client, named)
+    body = client.runtime(named.type, named.name, named.workspace)
     if out.machine or details:
         out.fmt = out.fmt if out.machine else "yaml"
         out.data(body)
@@ -177,6 +179,7 @@ def log(
     if container not in (None, "main"):
         raise fail("run.not_found", f"there is no container `{container}`", hint="containers: main")
     client = options.client(url, context)
+    _check_version(client, named)
     body = client.log(named.type, named.name, named.workspace, node=node, tail=tail_lines)
     out.talk(f"log({named.workspace})...complete", "📃")
     for entry in body["nodes"]:
@@ -240,6 +243,8 @@ def delete(
         label = f"deleting{where} {display_id(item.type, item.version or '', item.name).replace('::', ':')}"
         out.talk(f"{label}...", "🗑")
         try:
+            if not manifest_file:
+                _check_version(client, item, absent_is_fine=True)
             result = client.delete(item.type, item.name, item.workspace, force=force)
         except DataOSError as error:
             for problem in error.problems:
@@ -259,6 +264,29 @@ def _of_files(files: list[Any], recursive: bool, workspace: str | None, raw: boo
     from dataos.cli.documents import targets  # reading manifests costs start-up time that other calls need not pay
 
     return targets(files, recursive, workspace, raw)
+
+
+def _check_version(client: Client, named: options.Target, *, absent_is_fine: bool = False) -> None:
+    """A Resource has one version: whoever names another means something else. Raises `resource.not_found`."""
+    if named.version is None:
+        return
+    try:
+        body = client.resource(named.type, named.name, named.workspace)
+    except DataOSError as error:
+        if absent_is_fine and error.problem.code == "resource.not_found":
+            return
+        raise
+    _of_version(body, named)
+
+
+def _of_version(body: dict[str, Any], named: options.Target) -> dict[str, Any]:
+    if named.version not in (None, body["version"]):
+        raise fail(
+            "resource.not_found",
+            f"{named.type} `{named.name}` has version {body['version']}, not {named.version}",
+            hint="leave the version out, or name that one",
+        )
+    return body
 
 
 def _need(

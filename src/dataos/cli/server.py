@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,6 +51,10 @@ def up(
         running = _start(home, argv, timeout)
         for warning in running.get("warnings", []):
             out.problem(Problem.from_json(warning), warning=True)
+    else:
+        flags = {"--host": host, "--port": port, "--force": force, "--foreground": foreground}
+        for problem in _without_effect(running, flags, allow or []):
+            out.problem(problem, warning=True)
     token_file = home / "keys" / "admin.token"
     try:
         token = token_file.read_text().strip()
@@ -62,6 +67,24 @@ def up(
     save_context(places.client_folder(), "local", running["url"], token, "admin")
     out.talk(f"up...complete: {running['url']} (home {home}, context local)", "🚀")
     return ExitCode.OK
+
+
+def _without_effect(running: dict[str, Any], flags: dict[str, Any], allow: list[Path]) -> list[Problem]:
+    """What this `up` asks of a server that runs already and keeps the settings of its own start."""
+    again = "to change that: `dataos down`, then `dataos up` again, here"
+    url = urlsplit(running["url"])
+    same = {"--host": url.hostname, "--port": url.port}
+    idle = [f for f, value in flags.items() if value not in (None, False, same.get(f))]
+    found = [
+        Problem("server.running", f"the server runs already: {', '.join(idle)} has no effect", hint=again)
+    ] if idle else []  # fmt: skip
+    allowed = [Path(p) for p in running.get("allowed", [])]
+    outside = [f for f in (Path.cwd(), *allow) if not any(f.resolve().is_relative_to(a) for a in allowed)]
+    if allowed and outside:
+        names = ", ".join(str(f.absolute()) for f in outside)
+        text = f"the server runs already, and manifests may not name files below {names}"
+        found.append(Problem("server.running", text, hint=again))
+    return found
 
 
 def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
@@ -90,7 +113,11 @@ def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
     os.close(write_end)
     line = _read_line(read_end, timeout)
     if line is None:
-        raise fail("wait.timeout", f"the server has not answered within {timeout:g} s", hint=f"its log: {log.name}")
+        raise fail(
+            "wait.timeout",
+            f"the server has not answered within {timeout:g} s",
+            hint=f"it may still come up: see `dataos health`; its log: {log.name}",
+        )
     if not line:
         code = process.wait()
         raise fail("server.start", f"the server ended with code {code} before it was up", hint=f"its log: {log.name}")

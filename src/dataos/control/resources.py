@@ -133,7 +133,8 @@ class Resources:
         return Problem(
             "resource.dependency",
             f"invalid resource dependency, not found: {target.name}:{type_}{where}",
-            hint=(hint + "; " if hint else "") + "apply it first, or name it in the same folder with `apply -R`",
+            hint=(hint + (" " if hint.endswith("?") else "; ") if hint else "")
+            + "apply it first, or name it in the same folder with `apply -R`",
             path=path,
         )
 

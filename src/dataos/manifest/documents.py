@@ -126,7 +126,7 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
     before = len(reading.problems)
     meta_data = {k: v for k, v in document.items() if k != section_key and k not in SERVER_FIELDS}
     if kind is None:  # the section of a type that is not known is no unknown key
-        meta_data = {k: v for k, v in meta_data.items() if not isinstance(v, dict)}
+        meta_data = {k: v for k, v in meta_data.items() if not isinstance(v, dict)} | {"type": "said above"}
     meta = read_model(Meta, meta_data, reading, ())
     if kind is None:
         return None

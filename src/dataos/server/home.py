@@ -8,12 +8,16 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from dataos.core.errors import DataOSError, fail
+
+_PLAIN = re.compile(r"(/[A-Za-z0-9_.=+@,-]+)+")
+"""Paths that a warehouse may have (dataos.lakehouse.rows): the default one lies in the home."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,13 @@ class Home:
         return self.run / "server.json"
 
     def prepare(self) -> None:
-        """Make the folders (0700). Raises DataOSError `home.unwritable`, `home.moved`."""
+        """Make the folders (0700). Raises DataOSError `home.path`, `home.unwritable`, `home.moved`."""
+        if not _PLAIN.fullmatch(str(self.root)):
+            raise fail(
+                "home.path",
+                f"a home cannot lie at {self.root}: engines do not agree on how to spell the paths of tables there",
+                hint="name a path of unaccented letters, digits and `/ _ - . = + @ ,`: DATAOS_HOME=<folder>",
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(self.root, 0o700)

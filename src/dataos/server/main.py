@@ -124,6 +124,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         "version": dataos.__version__,
         "home": str(home.root),
         "started": rfc3339(SystemClock().now_us()),
+        "allowed": [str(Path(p).resolve()) for p in (*parts.settings.storage.allowed_paths, str(home.files))],
     }
     home.announce(body)
     _report(report_fd, {**body, "warnings": [w.to_json() for w in warnings]})

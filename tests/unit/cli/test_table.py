@@ -5,7 +5,7 @@ import importlib
 import pytest
 import typer
 
-from dataos.cli import table
+from dataos.cli import main, table
 
 EXPECTED = ["get", "-t", "workflow", "-w", "public"]
 
@@ -57,3 +57,23 @@ def test_the_table_equals_the_program(command):
     flags.pop("--help", None)
     flags.pop("--no-icons", None)
     assert flags == command.flags
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["get", "workflow"], "dataos get: these arguments do not fit: workflow\n"),
+        (["query", "SELECT", "1"], 'quote the statement: dataos query "SELECT 1"\n'),
+        (["aply", "-f", "x"], "there is no command `aply`\ndid you mean `apply`?\n"),
+        (["admin"], "there is no command `admin`\ndid you mean `admin reset-token`?\n"),
+        (["up", "x"], "dataos up: these arguments do not fit: x\n"),
+    ],
+)
+def test_words_that_fit_no_command_are_named_with_the_nearest(argv, said, capsys):
+    assert main.run(argv) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_h_is_help(capsys):
+    assert main.run(["apply", "-h"]) == 0
+    assert "--manifestFile" in capsys.readouterr().out
