@@ -310,6 +310,7 @@ def test_a_required_sandbox_that_is_missing_refuses_our_jobs_too(home: Home, mon
     asyncio.run(story())
 
 
+@needs_sandbox
 def test_a_python_below_tmp_runs_in_the_sandbox(tmp_path):
     """The job's own /tmp must not hide a virtual environment that lies there."""
     venv = Path(tempfile.mkdtemp(prefix="venv-", dir="/tmp"))
