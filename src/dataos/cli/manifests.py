@@ -178,7 +178,7 @@ def apply(
                 break
     if wait and not (lint or dry_run):
         try:
-            failures += _wait(out, client, applied, timeout)
+            failures += _wait(out, client, applied, timeout, re_run)
         except KeyboardInterrupt:
             out.talk("apply...interrupted: what was applied goes on, see `dataos get`", "🛠", "WARN")
             raise
@@ -243,14 +243,19 @@ def _label(data: Any) -> str:
     return display_id(str(data.get("type", "?")), str(data.get("version", "?")), str(data.get("name", "?")))
 
 
-def _wait(out: Output, client: Client, applied: list[tuple[dict[str, Any], Document]], timeout: float) -> list[Problem]:
+def _wait(
+    out: Output, client: Client, applied: list[tuple[dict[str, Any], Document]], timeout: float, rerun: bool
+) -> list[Problem]:
     """Wait for each applied Resource: active, and its run ended. Returns what went wrong."""
     deadline = time.monotonic() + timeout
     failures: list[Problem] = []
     for result, document in applied:
         resource = result["resource"]
         try:
-            failures += _wait_one(out, client, resource, document, deadline)
+            found = _wait_one(out, client, resource, document, deadline)
+            failures += found
+            if found and result["action"] == "unchanged" and not rerun:
+                out.talk(f"{resource['name']} is unchanged and did not run anew: -r runs it once more", level="WARN")
             result["resource"] = client.resource(resource["type"], resource["name"], resource["workspace"])
         except DataOSError as error:
             if error.problem.code != "resource.not_found":

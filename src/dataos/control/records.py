@@ -51,6 +51,12 @@ def dependents(connection: sa.Connection, key: ResourceKey) -> list[sa.Row[Any]]
     )
 
 
+def children(connection: sa.Connection, uid: str) -> list[ResourceKey]:
+    """Living Resources that the Resource `uid` made and takes along when it goes."""
+    rows = connection.execute(sa.select(_r).where(_r.c.parent_uid == uid, _r.c.live_key.is_not(None)))
+    return [ResourceKey(row.type, row.name, row.workspace) for row in rows]
+
+
 @dataclass(frozen=True)
 class Filter:
     """What a listing asks for; None means any."""

@@ -350,7 +350,8 @@ class Resources:
                 f"{display_id(row.type, row.version, row.name)} is managed by another Resource",
                 hint="delete the Resource that made it",
             )
-        holders = [d for d in records.dependents(connection, key) if d.parent_uid != row.uid]
+        going = [key, *records.children(connection, row.uid)]  # a Lakehouse takes its Depot along
+        holders = [d for k in going for d in records.dependents(connection, k) if row.uid not in (d.uid, d.parent_uid)]
         if holders and not force:
             ids = ", ".join(f"'{records.summary(h)['id']}'" for h in holders)
             what = "resource" if row.workspace else "instance resource"

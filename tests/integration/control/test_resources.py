@@ -117,6 +117,21 @@ def test_secret_values_are_nowhere_in_the_database_or_in_answers(tmp_path):
             assert CANARY.encode() not in file.read_bytes(), file
 
 
+def test_a_resource_cannot_go_while_something_needs_what_it_takes_along(tmp_path):
+    async def scenario(rooms):
+        parent = ResourceKey("depot", "parent")
+        text = f"{{name: parent, version: v2alpha, type: depot, depot: {{type: FILE, file: {{path: {tmp_path}}}}}}}"
+        made = await rooms.resources.apply(request(text))
+        await rooms.resources.apply(request(SECRET, parent_uid=made.resource["uid"]))
+        await rooms.resources.apply(request(DEPOT))
+        (problem,) = await refused(rooms.resources.delete(parent, ADMIN), "resource.in_use")
+        assert "'depot:v2alpha:ordersdb'" in problem.message
+        assert await rooms.resources.delete(ResourceKey("depot", "ordersdb"), ADMIN) == "deleted"
+        assert await rooms.resources.delete(parent, ADMIN) == "deleted"
+
+    run(scenario, tmp_path)
+
+
 @pytest.mark.acceptance("ch01-AS04")
 @pytest.mark.acceptance("ch02-AS06")
 def test_a_secret_cannot_go_while_a_depot_needs_it(tmp_path):

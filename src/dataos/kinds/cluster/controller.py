@@ -91,7 +91,8 @@ class ClusterController:
             raise fail(
                 "cluster.not_found",
                 f"there is no cluster `{name}`",
-                hint=names.did_you_mean(name, declared) or "see `dataos get -t cluster`",
+                hint=names.did_you_mean(name, declared)
+                or "no cluster is declared: docs/howto/operate.md shows how to make the first one again",
             )
         for _ in range(_START_WAIT_S * 20):
             running = self._running.get(name)
