@@ -150,6 +150,17 @@ VALUES: list[tuple[str, str, Any]] = [
         "SELECT date_format(DATE '2024-03-09', \"yyyy 'Y'\") AS n FROM orders LIMIT 1",
         "2024 Y",
     ),
+    ("integers stay integers", "SELECT typeof(int(id) + 1) AS n FROM orders LIMIT 1", "int"),
+    (
+        "group by arithmetic",
+        "SELECT max(n) AS n FROM (SELECT int(id) % 2 + 1 AS k, count(*) AS n FROM orders GROUP BY int(id) % 2 + 1)",
+        2,
+    ),
+    (
+        "group by sums",
+        "SELECT sum(k) AS n FROM (SELECT int(id) + 1 AS k FROM orders GROUP BY int(id) + 1 ORDER BY int(id) + 1)",
+        14,
+    ),
     ("to_char keeps its format", "SELECT to_char(454, '00999') AS n FROM orders LIMIT 1", "00454"),
 ]
 
@@ -189,6 +200,16 @@ RUNTIME: list[tuple[str, str, str]] = [
         "SELECT id + 1 + amount AS n FROM (SELECT int(id) AS id, amount FROM orders)",
         "flare.types",
         "no arithmetic between",
+    ),
+    (
+        "SELECT 2147483647 + int(id) AS n FROM orders",
+        "flare.arithmetic",
+        "integer overflow: 2147483648 does not fit int",
+    ),
+    (
+        "SELECT a * b AS n FROM (SELECT int(id) * 100000 AS a, 100000 AS b FROM orders)",
+        "flare.arithmetic",
+        "integer overflow: 10000000000 does not fit int",
     ),
     ("SELECT to_date(name) AS d FROM orders", "flare.cast", "cannot be cast to date"),
 ]

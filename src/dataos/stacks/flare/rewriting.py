@@ -20,7 +20,7 @@ Refusal = tuple[Problem, exp.Expr]
 def rewrite(tree: exp.Expr, now: datetime | None) -> list[Refusal]:
     """Change a checked tree in place. Returns what turned out to be impossible, with its node."""
     refusals: list[Refusal] = []
-    names = _unnamed(tree)
+    names = unnamed(tree)
     for node in list(tree.walk()):
         if isinstance(node, exp.Select):
             refusals += _select(node)
@@ -34,22 +34,29 @@ def rewrite(tree: exp.Expr, now: datetime | None) -> list[Refusal]:
             _like(node)
     for node in [n for n in tree.walk() if isinstance(n, exp.Anonymous | exp.CurrentDate | exp.CurrentTimestamp)]:
         _call(node, now)
-    for select, position, text in names:
-        projection = select.expressions[position]
-        if parsing.write(projection) != text:
-            # the column keeps the name that it has in Spark
-            alias = exp.to_identifier(text, quoted=True)
-            projection.replace(exp.Alias(this=projection.copy(), alias=alias))
+    keep_names(names)
     return refusals
 
 
-def _unnamed(tree: exp.Expr) -> list[tuple[exp.Select, int, str]]:
-    """Projections that are calls without an alias: (select, position, text)."""
-    found: list[tuple[exp.Select, int, str]] = []
+Unnamed = list[tuple[exp.Select, int, str]]
+
+
+def keep_names(names: Unnamed) -> None:
+    """Give projections that were rewritten the name that their column has in Spark: their text."""
+    for select, position, text in names:
+        projection = select.expressions[position]
+        if parsing.write(projection) != text:
+            alias = exp.to_identifier(text, quoted=True)
+            projection.replace(exp.Alias(this=projection.copy(), alias=alias))
+
+
+def unnamed(tree: exp.Expr) -> Unnamed:
+    """Projections without an alias that may be rewritten: (select, position, text)."""
+    found: Unnamed = []
     for select in tree.find_all(exp.Select):
         for position, projection in enumerate(select.expressions):
             named = isinstance(projection, exp.Alias | exp.Aliases | exp.Column | exp.Star | exp.Dot)
-            if not named and projection.find(exp.Anonymous, exp.CurrentDate, exp.CurrentTimestamp):
+            if not named and projection.find(exp.Anonymous, exp.CurrentDate, exp.CurrentTimestamp, exp.Binary):
                 found.append((select, position, parsing.write(projection)))
     return found
 

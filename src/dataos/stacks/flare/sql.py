@@ -8,7 +8,7 @@ The engine never sees the author's text but what is written from the checked tre
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
-from dataos.stacks.flare import functions, nodes, parsing, rewriting
+from dataos.stacks.flare import functions, nodes, overflow, parsing, rewriting
 
 _NOTHING = frozenset({"CACHE", "UNCACHE", "REFRESH", "ANALYZE"})
 _QUERY = frozenset({"SELECT", "WITH", "FROM", "VALUES", "("})
@@ -38,10 +38,16 @@ class Checked:
     costly: bool = False  # more than scan, filter and project
 
 
-def check(text: str, views: Sequence[str], now: datetime | None = None) -> Checked:
+def check(
+    text: str,
+    views: Sequence[str],
+    now: datetime | None = None,
+    types: Mapping[str, overflow.Columns] | None = None,
+) -> Checked:
     """Check a step's statement against the views that exist when it runs, and rewrite it for the engine.
 
-    `now` freezes the clock functions (one instant for the whole run). Raises DataOSError with codes
+    `now` freezes the clock functions (one instant for the whole run); `types` (view in lower case -> column in lower
+    case -> type) makes integer arithmetic fail where it overflows. Raises DataOSError with codes
     `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `stack.unsupported`; line and column count in `text`.
     """
     word = parsing.first_word(text)
@@ -64,7 +70,7 @@ def check(text: str, views: Sequence[str], now: datetime | None = None) -> Check
     tree = statements[0]
     if not isinstance(tree, exp.Query | exp.Values):
         raise DataOSError(_no_query(text, word))
-    return _checked(tree, text, views, now)
+    return _checked(tree, text, views, now, types)
 
 
 def check_condition(text: str, views: Sequence[str], now: datetime | None = None) -> Checked:
@@ -118,7 +124,13 @@ def _no_query(text: str, word: str) -> Problem:
     )
 
 
-def _checked(tree: exp.Expr, text: str, views: Sequence[str], now: datetime | None) -> Checked:
+def _checked(
+    tree: exp.Expr,
+    text: str,
+    views: Sequence[str],
+    now: datetime | None,
+    types: Mapping[str, overflow.Columns] | None,
+) -> Checked:
     found = _Findings(text, {v.lower(): v for v in views})
     try:
         found.visit(tree, {})
@@ -132,6 +144,10 @@ def _checked(tree: exp.Expr, text: str, views: Sequence[str], now: datetime | No
     problems = rewriting.rewrite(tree, now)
     if problems:
         raise DataOSError([Problem(p.code, p.message, hint=p.hint, **parsing.place(n, text)) for p, n in problems])
+    if types is not None:
+        named = rewriting.unnamed(tree)
+        overflow.guard(tree, types)
+        rewriting.keep_names(named)
     return Checked(
         parsing.write(tree), tuple(found.reads), volatile=bool(found.calls & functions.VOLATILE), costly=costly
     )

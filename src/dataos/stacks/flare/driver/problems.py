@@ -18,6 +18,7 @@ _CAST = re.compile(r"Cannot cast string '(.*?)' to value of (\w+) type", re.DOTA
 _CAST_SPARK = re.compile(
     r'\[CAST_INVALID_INPUT\] The value \'(.*?)\' of the type "(\w+)" cannot be cast to "(\w+)"', re.DOTALL
 )
+_OVERFLOW = re.compile(r"Can't cast value (-?[0-9]+) to type (Int8|Int16|Int32|Int64)")
 _COERCE = re.compile(r"Cannot coerce arithmetic expression (.+?) to valid types")
 _AMBIGUOUS = re.compile(r"ambiguous|AMBIGUOUS_REFERENCE", re.IGNORECASE)
 _TYPES = {"Int8": "tinyint", "Int16": "smallint", "Int32": "int", "Int64": "bigint", "Float32": "float",
@@ -63,6 +64,10 @@ def explain(error: Exception, what: str, columns: Sequence[str]) -> tuple[str, s
         target = _TYPES.get(found[found.lastindex or 2], found[found.lastindex or 2].lower())
         message = f"the text '{found[1][:60]}' cannot be cast to {target}"
         return "flare.cast", message, "", "use try_cast to get NULL instead, or filter such rows"
+    found = _OVERFLOW.search(raw)
+    if found:
+        message = f"integer overflow: {found[1]} does not fit {_TYPES[found[2]]}"
+        return "flare.arithmetic", message, "", "cast to BIGINT before computing"
     found = _COERCE.search(raw)
     if found:
         return "flare.types", f"no arithmetic between {found[1]}", "", "cast the text to a number first"

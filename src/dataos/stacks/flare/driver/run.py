@@ -39,6 +39,7 @@ class _State:
 
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     checked: dict[str, sql.Checked] = field(default_factory=dict[str, sql.Checked])
+    types: dict[str, dict[str, str | None]] = field(default_factory=dict[str, dict[str, str | None]])
     keep: set[str] = field(default_factory=set[str])
     uses: Counter[str] = field(default_factory=Counter[str])
 
@@ -154,7 +155,7 @@ class Run:
             except Exception as error:  # noqa: BLE001 - all inputs are looked at: every fault in one go
                 failures += problems.of_step(error, f"input {entry.name}", "", path, ()).problems
                 continue
-            self._state.columns[entry.name] = view.columns
+            self._learn(entry.name, engine.sql(f"SELECT * FROM {quoted(entry.name)}"))
             row: dict[str, Any] = {"name": entry.name, "address": str(entry.address)}
             self.result.inputs.append(row if view.rows is None else {**row, "rows": view.rows})
             self._show(spec, engine, entry.name)
@@ -164,7 +165,7 @@ class Run:
     def _make_steps(self, spec: FlareSpec, engine: Engine) -> None:
         views = [i.name for i in spec.inputs]
         for step in spec.steps:
-            checked = sql.check(step.sql, views, self._now)
+            checked = sql.check(step.sql, views, self._now, self._state.types)
             if not checked.text:
                 self._log.info(f"{step.name}: the statement has no effect here")
                 continue
@@ -180,7 +181,7 @@ class Run:
         known = [c for v in checked.reads for c in self._state.columns[v]]
         try:
             frame = engine.sql(checked.text)
-            self._state.columns[step.name] = tuple(frame.columns)
+            self._learn(step.name, frame)
             frame.createOrReplaceTempView(step.name)
             if spec.explain:
                 frame.explain(extended=True)
@@ -188,6 +189,11 @@ class Run:
                 self._keep(engine, step.name)
         except Exception as error:
             raise problems.of_step(error, f"step {step.name}", step.sql, path, known) from error
+
+    def _learn(self, view: str, frame: Any) -> None:
+        """Remember a view's columns and their types."""
+        self._state.columns[view] = tuple(frame.columns)
+        self._state.types[view.lower()] = {name.lower(): kind for name, kind in frame.dtypes}
 
     def _keep(self, engine: Engine, view: str) -> None:
         """Compute a view once, into scratch, and let its name mean the answer from now on."""
