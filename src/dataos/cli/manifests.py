@@ -284,8 +284,10 @@ def _wait_one(
             shown = _show_progress(out, client, resource, shown)
         if time.monotonic() > deadline:
             state = body["runtime"] or body["status"]
+            where = f" -w {resource['workspace']}" if resource["workspace"] else ""
+            command = f"dataos get{' runtime' if runs else ''} -t {resource['type']} -n {resource['name']}{where}"
             problem = Problem(
-                "wait.timeout", f"{resource['name']} is still {state}", hint="it goes on: see `dataos get runtime`"
+                "wait.timeout", f"{resource['name']} is still {state}", hint=f"it goes on: see `{command}`"
             )
             out.problem(problem)
             return [problem]

@@ -17,6 +17,7 @@ import typer
 import dataos
 from dataos.cli import options
 from dataos.cli.options import Context, Format, NoIcons, Url
+from dataos.cli.output import Output
 from dataos.client.connections import running_server, save_context
 from dataos.core import places
 from dataos.core.errors import DataOSError, ExitCode, Problem, fail
@@ -37,7 +38,7 @@ def up(
     """Start the server on this machine, log in to it and make it the active context. Safe to repeat."""
     out = options.output("table", no_icons)
     home = places.home_folder()
-    running = _alive(home)
+    running = alive(home)
     if running is None:
         argv = [sys.executable, "-m", "dataos.server", "--home", str(home), "--allow", os.getcwd()]
         for folder in allow or []:
@@ -48,13 +49,18 @@ def up(
         if foreground:
             os.execv(sys.executable, argv)  # noqa: S606 - no shell is the point
         out.talk("up...", "🚀")
-        running = _start(home, argv, timeout)
+        running = _start_or_join(home, argv, timeout)
         for warning in running.get("warnings", []):
             out.problem(Problem.from_json(warning), warning=True)
     else:
         flags = {"--host": host, "--port": port, "--force": force, "--foreground": foreground}
         for problem in _without_effect(running, flags, allow or []):
             out.problem(problem, warning=True)
+    return log_in(out, home, running)
+
+
+def log_in(out: Output, home: Path, running: dict[str, Any]) -> int:
+    """Make the context `local` of a running server and say where it is."""
     token_file = home / "keys" / "admin.token"
     try:
         token = token_file.read_text().strip()
@@ -85,6 +91,21 @@ def _without_effect(running: dict[str, Any], flags: dict[str, Any], allow: list[
         text = f"the server runs already, and manifests may not name files below {names}"
         found.append(Problem("server.running", text, hint=again))
     return found
+
+
+def _start_or_join(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
+    """Start the server, or use the one that another `up` is starting at this moment."""
+    try:
+        return _start(home, argv, timeout)
+    except DataOSError as error:
+        if error.problem.code != "home.locked":
+            raise
+        for _ in range(40):
+            running = alive(home)
+            if running is not None:
+                return running
+            time.sleep(0.05)
+        raise
 
 
 def _start(home: Path, argv: list[str], timeout: float) -> dict[str, Any]:
@@ -145,7 +166,8 @@ def _read_line(fd: int, timeout: float) -> str | None:
     return data.decode()
 
 
-def _alive(home: Path) -> dict[str, Any] | None:
+def alive(home: Path) -> dict[str, Any] | None:
+    """What the running server of a home says of itself, or None."""
     body = running_server(home)
     if body is None or not _is_server(int(body.get("pid", 0)), home):
         return None
@@ -173,7 +195,7 @@ def down(
     """Stop the server of this machine. Jobs that run go on and are found again by the next `dataos up`."""
     out = options.output("table", no_icons)
     home = places.home_folder()
-    body = _alive(home)
+    body = alive(home)
     if body is None:
         out.talk("down...nothing (no server runs on this home)", "🛑")
         return ExitCode.OK

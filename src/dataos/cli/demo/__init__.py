@@ -74,7 +74,11 @@ def demo(
     started = time.monotonic()
     data = _data()
     _say("1. Starting the server on this machine")
-    server.up(no_icons=no_icons)
+    running = server.alive(places.home_folder())
+    if running is None:
+        server.up(no_icons=no_icons)
+    else:
+        server.log_in(out, places.home_folder(), running)
     _say("2. Preparing what is outside of DataOS: raw files and a PostgreSQL")
     files = _copy_files(data)
     source = register.start(state, data, lambda text: out.talk(text, "📦"))
