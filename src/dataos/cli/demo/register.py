@@ -91,7 +91,7 @@ def _installed() -> Path:
         raise fail(
             "extra.missing",
             "the demo needs the extra `demo`",
-            hint="pip install 'dataos[demo]' (in a checkout: ./dev setup)",
+            hint="in a checkout: ./dev setup, or pip install '.[demo]'",
         )
     return folder
 
