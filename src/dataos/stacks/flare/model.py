@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path
@@ -103,6 +102,3 @@ class FlareSpec:
 def relative(path: Path, root: Path) -> Path:
     """`path` below `root` (the path of stackSpec), as results report it."""
     return path[len(root) :] if path[: len(root)] == root else path
-
-
-JsonMap = dict[str, Any]

@@ -14,8 +14,6 @@ _UNITS = {"": 1 << 20, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _OVERHEAD = 384 << 20
 """What a job needs beside the data it holds: the interpreter, its libraries and the engine."""
 
-IGNORED_CONF = "it has no effect on the embedded engine"
-
 
 def read_sizing(block: StackBlock, reading: Reading, path: Path) -> tuple[float | None, int | None]:
     """CPUs and bytes that driver and executors ask for together; None where nothing is said.

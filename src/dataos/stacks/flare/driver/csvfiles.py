@@ -12,7 +12,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dataos.core.errors import DataOSError, Problem, fail
 
@@ -215,8 +214,3 @@ def same_columns(facts: Sequence[Facts], merge: bool) -> tuple[str, ...]:
             )
         order.update(dict.fromkeys(extra))
     return tuple(order)
-
-
-def name_of(path: str) -> str:
-    """The file's name for messages."""
-    return Path(path).name

@@ -7,8 +7,10 @@ import selectors
 import socket
 import socketserver
 import threading
+import time
 
 _PIECE = 1 << 16
+_PATIENCE_S = 300.0
 
 
 class Forwarder:
@@ -43,7 +45,7 @@ class Forwarder:
 
     def _pump(self, near: socket.socket) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as far:
-            far.connect(self._path)
+            self._connect(far)
             peers = {near: far, far: near}
             with selectors.DefaultSelector() as selector:
                 for end in peers:
@@ -61,3 +63,15 @@ class Forwarder:
                         other = peers.pop(source)
                         with contextlib.suppress(OSError):
                             other.shutdown(socket.SHUT_WR)
+
+    def _connect(self, far: socket.socket) -> None:
+        """Connect, waiting for a server that is away: it stops, starts and finds its jobs again. Raises OSError."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                far.connect(self._path)
+                return
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +54,6 @@ class Job:
     threads: int = 0
     memory_bytes: int = 0
     now_us: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def load(config: Path, secret: Path) -> Job:
