@@ -165,14 +165,12 @@ def _known(place: tuple[int | str, ...]) -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    areas = {name for name, info in Settings.model_fields.items() if isinstance(info.default, _Area)}
     found: dict[str, Any] = {}
     for name, value in environ.items():
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
         area, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
-        if area in areas:
-            found.setdefault(area, {})[key] = value.split(os.pathsep) if key == "allowed_paths" else value
+        found.setdefault(area, {})[key] = value.split(os.pathsep) if key == "allowed_paths" else value
     if environ.get("DATAOS_LOG_LEVEL"):
         found["log_level"] = environ["DATAOS_LOG_LEVEL"].upper()
     return found

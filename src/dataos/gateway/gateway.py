@@ -380,8 +380,9 @@ class _Names:
             "query.unknown_catalog",
             f"Catalog '{name}' not found on cluster {self._cluster}",
             (f"did you mean `{near[0]}`? " if near else "")
-            + f"mounted: {mounted}. A Depot becomes a catalog when a Cluster lists it (minerva.depots[].address: "
-            f"dataos://{name}); the cluster `miniature` mounts every Depot that is applied",
+            + f"mounted: {mounted}. Lakehouse and database Depots become catalogs when a Cluster lists them "
+            f"(minerva.depots[].address: dataos://{name}); the cluster `miniature` mounts all of them. Files of a FILE "
+            "Depot are no tables: load them with a job first",
         )
 
     def parts(self, given: Sequence[str], place: tuple[int | None, int | None]) -> tuple[str | None, str, str]:

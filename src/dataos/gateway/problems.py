@@ -123,6 +123,14 @@ def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
             return DataOSError(Problem(code, message, hint=hint))
     if failure.kind is FailureKind.INPUT and "More than one row returned by a subquery" in failure.text:
         return DataOSError(Problem("query.invalid_argument", "Scalar sub-query has returned multiple rows"))
+    if failure.kind is FailureKind.BINDING and "GROUP BY clause" in failure.text:
+        return DataOSError(
+            Problem(
+                "query.group_by",
+                "An expression must be an aggregate expression or appear in the GROUP BY clause",
+                hint="add the column that is selected (or ordered by) to GROUP BY, or wrap it: max(x), arbitrary(x)",
+            )
+        )
     known = _BY_KIND.get(failure.kind)
     if known is not None:
         return DataOSError(Problem(known[0], known[1], hint=known[2]))

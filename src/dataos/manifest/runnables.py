@@ -135,8 +135,9 @@ def read_runnable(data: Any, reading: Reading, path: Path, workspace: str | None
         log_level=level,
         envs=dict(block.envs),
         secrets=secrets,
-        cpu=max(filter(None, (requests[0], limits[0])), default=None),
-        memory_bytes=max(filter(None, (requests[1], limits[1])), default=None),
+        # `resources` wins over what the stack's own sizing says (Flare's driver and executor)
+        cpu=max(filter(None, (requests[0], limits[0])), default=getattr(model, "cpu", None)),
+        memory_bytes=max(filter(None, (requests[1], limits[1])), default=getattr(model, "memory_bytes", None)),
         run_as_user=block.run_as_user,
         dry_run=block.dry_run,
         time_limit_s=time_limit,

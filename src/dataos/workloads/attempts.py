@@ -37,7 +37,7 @@ _log = logs.get(__name__)
 _a = tables.attempts
 
 DEFAULT_CPU = 1.0
-DEFAULT_MEMORY = 1 << 30
+DEFAULT_MEMORY = 2 << 30
 
 
 class AttemptState(StrEnum):
@@ -360,6 +360,8 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
     }
     if observation.reason:
         return Settled(Ending.FAILED, texts.get(observation.reason, observation.reason), problems)
+    if problems and problems[0].code == "server.unreachable" and (row.result or {}).get("rerunnable"):
+        return Settled(Ending.LOST, "the server was away while it ran", problems)
     if problems:
         ending = Ending.TRANSIENT if problems[0].retry is not None else Ending.FAILED
         return Settled(ending, problems[0].message, problems)

@@ -42,3 +42,9 @@ def test_every_setting_says_what_it_is():
             continue
         for name, info in type(area.default).model_fields.items():
             assert info.description, name
+
+
+def test_an_unknown_area_in_the_environment_fails_too(tmp_path):
+    with pytest.raises(DataOSError) as caught:
+        settings.load(tmp_path, {"DATAOS_LISTN__PORT": "1"}, {})
+    assert "listn" in str(caught.value)
