@@ -33,7 +33,7 @@ from dataos.store.database import Store
 _log = logs.get(__name__)
 
 DEFAULT = "miniature"
-LOOK_AGAIN_S = 2.0
+LOOK_AGAIN_S = 5.0
 _START_WAIT_S = 10
 
 
