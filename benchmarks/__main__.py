@@ -256,7 +256,6 @@ def bench_demo() -> list[Figure]:
         env = {"DATAOS_LISTEN__PORT": "0"}
         first = timed(lambda: made.ok("demo", "flights", env=env, timeout=600))
         again = timed(lambda: made.ok("demo", "flights", env=env, timeout=600))
-        made.cli("demo", "--stop")
         return [
             Figure("the demo, first run", f"{first:.0f} s", "< 60 s"),
             Figure("the demo, second run", f"{again:.0f} s", "-"),

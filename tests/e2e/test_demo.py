@@ -14,7 +14,6 @@ def demo(tmp_path_factory):
     with installation(tmp_path_factory.mktemp("demo"), start=False, env={"DATAOS_LISTEN__PORT": "0"}) as made:
         made.first = made.ok("demo", "flights", timeout=300)
         yield made
-        made.cli("demo", "--stop")
 
 
 def rows(made, sql):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,7 +119,11 @@ class Installation:
         return file.read_text()[-6000:] if file.exists() else ""
 
     def stop(self) -> None:
-        """Stop whatever runs on this home: the server, jobs, engines."""
+        """Stop whatever runs on this home: the server, jobs, engines, the demo's outside database (and remove that)."""
+        register = Path(self.env["DATAOS_CONFIG_DIRECTORY"]) / "demos" / "flights.json"
+        if register.exists():
+            self.cli("demo", "--stop")
+            shutil.rmtree(json.loads(register.read_text())["folder"], ignore_errors=True)
         self.cli("down")
         for pid in processes_of(self.folder):
             try:
