@@ -151,7 +151,11 @@ def processes_of(folder: Path) -> list[int]:
 def below(pid: int) -> list[int]:
     """Descendants of a process, nearest first."""
     found: list[int] = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it ended
+        return found
+    for child in children:
         found += [int(child), *below(int(child))]
     return found
 
