@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataos.core import places
-from dataos.core.errors import DataOSError, fail
+from dataos.core.errors import fail
 from dataos.core.secrecy import Secret
 
 
@@ -128,7 +128,7 @@ def _from_context(folder: Path, name: str) -> Connection:
 def _of_home(home: Path) -> Connection | None:
     """The server that runs on a home, with the administrator's token of that home if the caller may read it: several
     homes may share one client folder, whose context holds the token of the last one only."""
-    running = _running(home)
+    running = running_server(home)
     if running is None:
         return None
     try:
@@ -160,18 +160,10 @@ def _url(fqdn: str) -> str:
     return ("http://" if local else "https://") + host
 
 
-def _running(home: Path) -> dict[str, Any] | None:
-    """What run/server.json says, or None."""
+def running_server(home: Path) -> dict[str, Any] | None:
+    """The running server of a home as its run/server.json describes it: {url, pid, version, started}, or None."""
     try:
         body: dict[str, Any] = json.loads((home / "run" / "server.json").read_text())
     except (OSError, ValueError):
         return None
     return body if "url" in body else None
-
-
-def running_server(home: Path) -> dict[str, Any] | None:
-    """The running server of a home as its run/server.json describes it: {url, pid, version, started}."""
-    return _running(home)
-
-
-__all__ = ["Connection", "DataOSError", "find_connection", "running_server", "save_context"]

@@ -118,11 +118,6 @@ def take_over(connection: sa.Connection, owner: str, now_us: int) -> None:
     connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
 
 
-def next_due(connection: sa.Connection) -> int | None:
-    """When the earliest free unit is due (UTC microseconds), for the loop's sleep."""
-    return connection.execute(sa.select(sa.func.min(_w.c.due_at)).where(_w.c.lease_until.is_(None))).scalar()
-
-
 def claimable(connection: sa.Connection, now_us: int) -> int:
     """How many units are due or being looked at now (for tests and health)."""
     due = sa.or_(_w.c.due_at <= now_us, _w.c.lease_until.is_not(None))

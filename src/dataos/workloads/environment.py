@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from dataos.control import records
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RunId, UserId
@@ -14,7 +15,6 @@ from dataos.governance.vault import Vault
 from dataos.manifest.documents import Manifest
 from dataos.manifest.runnables import Runnable, SecretUse
 from dataos.manifest.specs import render
-from dataos.store import tables
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,8 @@ def secret_key(connection: sa.Connection, use: SecretUse, workspace: str | None)
         options = [ResourceKey("secret", use.name, use.workspace)]
     else:
         options = [ResourceKey("secret", use.name, workspace), ResourceKey("instance-secret", use.name)]
-    for key in options:
-        live = f"{key.type}/{key.workspace or ''}/{key.name}"
-        row = connection.execute(
-            sa.select(tables.resources.c.uid).where(
-                tables.resources.c.live_key == live, tables.resources.c.deleting_at.is_(None)
-            )
-        ).first()
-        if row is not None:
-            return key
-    return None
+    found = [(key, records.find(connection, key)) for key in options]
+    return next((key for key, row in found if row is not None and row.deleting_at is None), None)
 
 
 def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> list[Problem]:

@@ -86,6 +86,12 @@ class ClusterController:
         Raises DataOSError `cluster.not_found`, `engine.unavailable`.
         """
         name = cluster or DEFAULT
+        running = self._running.get(name) or await self._starting(name)
+        await self._follow(running)
+        return running.gateway
+
+    async def _starting(self, name: str) -> _Running:
+        """A declared Cluster that does not run yet, once it does."""
         declared = await self._store.read(records.names_of, "cluster")
         if name not in declared:
             raise fail(
@@ -97,8 +103,7 @@ class ClusterController:
         for _ in range(_START_WAIT_S * 20):
             running = self._running.get(name)
             if running is not None:
-                await self._follow(running)
-                return running.gateway
+                return running
             await asyncio.sleep(0.05)
         raise fail(
             "engine.unavailable",
