@@ -78,7 +78,12 @@ attempt("not uid 1000", lambda: os.getuid() != 1000 or os.getgid() != 1000)
 attempt("push input to a terminal", lambda: __import__("fcntl").ioctl(1, 0x5412, b"x"))
 attempt("other interfaces", lambda: [n for _, n in socket.if_nameindex() if n != "lo"] != [])
 for folder in ("/home", "/root", "/sys", "/run", "/mnt", "/opt", "/boot", "/etc/ssl/private", "/etc/shadow"):
-    attempt("exists " + folder, lambda: os.path.exists(folder))
+    python = [path for path in targets["python"] if path.startswith(folder + "/")]
+    if python:  # Python itself is below it: only the way there is seen
+        way = {path[len(folder) + 1:].split("/")[0] for path in python}
+        attempt("see beside Python in " + folder, lambda: set(os.listdir(folder)) != way)
+    else:
+        attempt("exists " + folder, lambda: os.path.exists(folder))
 json.dump(done, open(os.environ["DATAOS_OUT_DIR"] + "/done.json", "w"))
 # What must work all the same.
 with socket.create_server(("127.0.0.1", 0)) as own:
@@ -122,6 +127,7 @@ def test_a_hostile_job_gets_nowhere(home: Home, tmp_path: Path):
                     "ports": [listener.getsockname()[1]],
                     "abstract": name,
                     "home": str(home.path),
+                    "python": [str(path) for path in sandbox.python_folders()],
                     "pid": json.loads((home.work / "victim" / "shim.json").read_text())["pid"],
                 }
                 launch = python(
