@@ -220,7 +220,8 @@ def _apply_one(
         )
     except DataOSError as error:
         located = [p if p.code.startswith(_NOT_IN_THE_FILE) else document.located(p) for p in error.problems]
-        options.report(out, located, warnings)
+        said = {(p.code, p.path) for p in located}
+        options.report(out, located, [w for w in warnings if (w.code, w.path) not in said])
         out.talk(f"{label}...error", "🔧", "WARN")
         raise DataOSError(located) from error
     noticed = [document.located(Problem.from_json(w)) for w in answer["warnings"]]

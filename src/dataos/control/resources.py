@@ -87,20 +87,12 @@ class Resources:
         if manifest is None:
             raise DataOSError(reading.problems)
         controller = self._controllers.get(manifest.kind.type)
-        if controller is None:
-            raise fail(
-                "kind.unsupported",
-                f"type `{manifest.kind.type}` cannot be applied here",
-                hint="see docs/roadmap.md",
-                type=manifest.kind.type,
-                name=manifest.meta.name,
-            )
         problems = await self._store.read(self._check_references, manifest)
-        if not problems:
+        if not problems and controller is not None and not manifest.unsupported:
             problems = await controller.check(manifest, request.actor)
         if problems:
             raise DataOSError(replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in problems)
-        return manifest, reading.warnings
+        return manifest, [*reading.warnings, *manifest.unsupported]
 
     def _check_references(self, connection: sa.Connection, manifest: Manifest) -> list[Problem]:
         missing = _missing_workspace(connection, manifest.workspace) if manifest.workspace is not None else None
@@ -169,6 +161,10 @@ class Resources:
     async def apply(self, request: ApplyRequest) -> ApplyResult:
         """Store a document durably. Raises DataOSError with all problems; then nothing was changed."""
         manifest, warnings = await self.read(request)
+        if manifest.unsupported:
+            raise DataOSError(
+                replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in manifest.unsupported
+            )
         if request.dry_run:
             planned = await self._store.read(self._plan, request, manifest, warnings)
             return ApplyResult("valid", planned.resource, planned.warnings, planned.changes)

@@ -107,6 +107,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "request": (400, ExitCode.FAILED),
     "manifest": (422, ExitCode.FAILED),
     "kind.unsupported": (422, ExitCode.FAILED),
+    "stack.unsupported": (422, ExitCode.FAILED),
     "kind": (422, ExitCode.FAILED),
     "resource.not_found": (404, ExitCode.FAILED),
     "resource.conflict": (409, ExitCode.FAILED),

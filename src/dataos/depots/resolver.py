@@ -65,7 +65,7 @@ class Depots:
         known = self._adapters.get(entry.type)
         if known is None:
             descriptor = registry.find_depot_type(entry.type)
-            if descriptor is None:
+            if descriptor is None or descriptor.adapter is None:
                 raise fail(
                     "depot.unsupported",
                     f"depot '{entry.name}' is of type {entry.type}, which is not installed here",

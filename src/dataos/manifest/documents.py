@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, resource_id
+from dataos.core.errors import Problem
 from dataos.manifest import registry
 from dataos.manifest.registry import KindDescriptor
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
@@ -61,6 +62,7 @@ class Manifest:
     spec: Any  # the kind's canonical model
     references: tuple[Reference, ...] = ()
     secret_paths: tuple[Path, ...] = ()  # below the section: values to seal
+    unsupported: tuple[Problem, ...] = ()  # right, but refused at apply: this version cannot do it yet
 
     @property
     def key(self) -> ResourceKey:
@@ -145,13 +147,25 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
             hint=f"a manifest of type {kind.type} holds a key `{kind.type}:` with its spec",
         )
         return None
+    if kind.controller is None:
+        reading.later(("type",), f"type `{kind.type}` cannot be applied yet", code="kind.unsupported")
     context = Context(meta, version, target, section_key)
     result = registry.resolve(kind.spec)(document[section_key], context, reading)
     if result is not None:
         _check_unmasked(document, section_key, result.secret_paths, reading)
     if result is None or len(reading.problems) > before:
         return None
-    return Manifest(meta, kind, version, target, section_key, result.spec, result.references, result.secret_paths)
+    return Manifest(
+        meta,
+        kind,
+        version,
+        target,
+        section_key,
+        result.spec,
+        result.references,
+        result.secret_paths,
+        tuple(reading.unsupported),
+    )
 
 
 def _check_unmasked(document: dict[str, Any], section: str, secret_paths: tuple[Path, ...], reading: Reading) -> None:

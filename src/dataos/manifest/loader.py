@@ -305,6 +305,6 @@ def source_lines(document: Document, keys: frozenset[str] = frozenset({"sql", "q
 def report(document: Document, reading: Reading) -> tuple[list[Problem], list[Problem]]:
     """Errors and warnings of a reading with their places, in line order; the loader's own warnings included."""
     errors = [document.located(p) for p in reading.problems]
-    warnings = document.warnings + [document.located(p) for p in reading.warnings]
+    warnings = document.warnings + [document.located(p) for p in [*reading.warnings, *reading.unsupported]]
     order = lambda p: (p.line or 0, p.column or 0)  # noqa: E731
     return sorted(errors, key=order), sorted(warnings, key=order)

@@ -41,7 +41,7 @@ class StackDescriptor:
 
     name: str
     spec: str  # "module:read": (stackSpec data, reading) -> canonical spec
-    planner: str  # "module:Planner"
+    planner: str | None  # "module:Planner"; None: cannot run yet
     aliases: tuple[str, ...] = ()
     versions: tuple[str, ...] = ("1.0",)
     any_version: bool = True
@@ -54,7 +54,7 @@ class DepotTypeDescriptor:
 
     name: str
     spec: str  # "module:read": (location data, reading) -> location model
-    adapter: str  # "module:Adapter"
+    adapter: str | None  # "module:Adapter"; None: cannot be reached yet
     aliases: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     needs_secret: bool = True

@@ -122,6 +122,8 @@ def read_runnable(data: Any, reading: Reading, path: Path, workspace: str | None
     time_limit = quantities.duration(block.time_limit, (*path, "timeLimit"), reading)
     model = None
     if stack is not None:
+        if stack[0].planner is None:
+            reading.later((*path, "stack"), f"stack `{stack[0].name}` cannot run yet", code="stack.unsupported")
         model = registry.resolve(stack[0].spec)(block.stack_spec, reading, (*path, "stackSpec"))
     if stack is None or level is None or len(reading.problems) > before:
         return None

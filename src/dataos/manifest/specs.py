@@ -28,6 +28,9 @@ Path = tuple[str | int, ...]
 """Where a value stands in a manifest: keys and list positions."""
 
 
+LATER_HINT = "it comes with a later version: see docs/roadmap.md"
+
+
 def render(path: Path) -> str:
     """`("workflow", "dag", 0, "name")` -> `workflow.dag[0].name`."""
     text = ""
@@ -42,6 +45,7 @@ class Reading:
 
     problems: list[Problem] = field(default_factory=list[Problem])
     warnings: list[Problem] = field(default_factory=list[Problem])
+    unsupported: list[Problem] = field(default_factory=list[Problem])  # right, but this version cannot do it
 
     def error(self, path: Path, message: str, *, code: str = "manifest.invalid", hint: str = "", **more: Any) -> None:
         """Record a fault that makes the document unusable."""
@@ -52,6 +56,12 @@ class Reading:
         problem = Problem(code, message, hint=hint, path=render(path) or None)
         if problem not in self.warnings:
             self.warnings.append(problem)
+
+    def later(self, path: Path, message: str, *, code: str = "manifest.unsupported", hint: str = "") -> None:
+        """Record what is right but not built yet: a warning for `validate` and `plan`, refused at apply."""
+        problem = Problem(code, message, hint=hint or LATER_HINT, path=render(path) or None)
+        if problem not in self.unsupported:
+            self.unsupported.append(problem)
 
     def attempt(self, path: Path, parse: typing.Callable[[], T]) -> T | None:
         """Run a parser that raises DataOSError; its problems land here with the path, the result is None then."""

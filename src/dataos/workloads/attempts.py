@@ -134,6 +134,8 @@ class Attempts:
             descriptor = registry.find_stack(stack)
             if descriptor is None:
                 raise fail("stack.unknown", f"stack `{stack}` is not installed")
+            if descriptor.planner is None:
+                raise fail("stack.unsupported", f"stack `{stack}` cannot run yet", hint="see docs/roadmap.md")
             self._planners[stack] = registry.resolve(descriptor.planner)()
         return self._planners[stack]
 

@@ -1,7 +1,10 @@
 """Meta section, versions, names, workspaces: ch01 sections 3, 4, 6.1."""
 
+from dataclasses import replace
+
 import pytest
 
+from dataos.manifest import registry
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.loader import load_text, report
 from dataos.manifest.specs import Reading
@@ -121,3 +124,14 @@ def test_every_fault_is_reported_at_once():
         "name", "version", "layer", "workspace", "secret.type", "secret.acl", "secret.data.a b"
     }  # fmt: skip
     assert all(e.line for e in errors)
+
+
+def test_a_kind_without_a_controller_is_read_in_full_and_refused_later(monkeypatch):
+    kind = replace(registry.KINDS["secret"], controller=None)
+    monkeypatch.setitem(registry.KINDS, "secret", kind)
+    text = "name: s\nversion: v1\ntype: secret\nsecret: {type: key-value, acl: r, data: {a: b}}\n"
+    manifest, errors, _ = read(text)
+    assert errors == []
+    assert manifest is not None
+    assert [(p.code, p.path) for p in manifest.unsupported] == [("kind.unsupported", "type")]
+    assert read(text.replace("acl: r", "acl: q"))[1]
