@@ -38,6 +38,20 @@ users = sa.Table(
     sa.Column("type", sa.Text, nullable=False),  # person | application
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("description", sa.Text),
+)
+
+identity_changes = sa.Table(
+    "identity_changes",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, index=True),  # `user:<id>` or `role:<id>`
+    sa.Column("change", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    comment="who changed which identity, and how",
 )
 
 tokens = sa.Table(
@@ -75,6 +89,7 @@ workspaces = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("labels", sa.JSON),
 )
 
 resources = sa.Table(
@@ -119,6 +134,7 @@ generations = sa.Table(
     sa.Column("source", sa.JSON, nullable=False),  # {file, lines}: where SQL stood in the user's file
     sa.Column("applied_by", sa.Text, nullable=False),
     sa.Column("applied_at", sa.BigInteger, nullable=False),
+    sa.Column("cause", sa.Text),  # NULL: an apply; else `rollback to N`, `undelete`
 )
 
 references = sa.Table(
@@ -141,6 +157,16 @@ events = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
     comment="the outbox: written in the transaction that makes the event true",
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # caller and Idempotency-Key
+    sa.Column("request", sa.Text, nullable=False),  # keyed digest of what was asked
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
+    comment="answers of calls that may be repeated, kept for a day",
 )
 
 # --- work -------------------------------------------------------------------------------------------------------------
