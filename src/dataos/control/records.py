@@ -117,6 +117,11 @@ def summary(row: sa.Row[Any]) -> dict[str, Any]:
     }
 
 
+def generation_of(connection: sa.Connection, uid: str) -> int:
+    """The number of the newest generation; 0 before the first."""
+    return int(connection.execute(sa.select(_r.c.generation).where(_r.c.uid == uid)).scalar_one())
+
+
 def manifest_of(connection: sa.Connection, uid: str, generation: int) -> sa.Row[Any] | None:
     """The generation row: sealed manifest, source places, who and when."""
     return connection.execute(sa.select(_g).where(_g.c.uid == uid, _g.c.generation == generation)).first()

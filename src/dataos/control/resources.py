@@ -1,60 +1,44 @@
 """The verbs: plan, apply, delete, read. What is accepted here is durable when the call returns.
 
 Order of an apply (architecture 3): read (the same code as the CLI's offline validation) -> existence of what it refers
-to -> the kind's own check -> one transaction that seals secret values, stores the generation, its references and its
-event, and makes the unit due. Nothing is stored after a failed check; secret values leave the manifest before that.
+to -> the caller's right -> the kind's own check -> one transaction that seals secret values, stores the generation, its
+references and its event, and makes the unit due. Nothing is stored after a failed check; secret values leave the
+manifest before that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control import records
-from dataos.control.ports import Controller, Observable
+from dataos.control import idempotency, records
+from dataos.control.generations import ApplyRequest, ApplyResult, Generations, missing_workspace
+from dataos.control.ports import Controller
+from dataos.control.showing import diff, masked
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
-from dataos.core.ids import Ids, Uid, UserId
+from dataos.core.ids import Ids, UserId
+from dataos.governance import rules
 from dataos.governance.identities import Identities
+from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
-from dataos.manifest.documents import MASK, SERVER_FIELDS, Manifest, read_manifest
-from dataos.manifest.specs import Path, Reading, render
+from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.specs import Path, Reading
 from dataos.store import tables, work
 from dataos.store.database import Store
 
+__all__ = ["ApplyRequest", "ApplyResult", "Resources"]
+
 _r = tables.resources
-
-
-@dataclass(frozen=True)
-class ApplyRequest:
-    """One document to apply. `source`: {file, lines} of the client's file, kept for errors of later runs."""
-
-    document: dict[str, Any]
-    actor: UserId
-    workspace: str | None = None
-    dry_run: bool = False
-    rerun: bool = False
-    source: Mapping[str, Any] | None = None
-    parent_uid: str | None = None  # set by controllers that make children
-
-
-@dataclass(frozen=True)
-class ApplyResult:
-    """What an apply did: created | updated | unchanged | valid."""
-
-    action: str
-    resource: dict[str, Any]
-    warnings: tuple[Problem, ...]
-    changes: tuple[dict[str, Any], ...] = ()
+_Prepared = tuple[ApplyRequest, Manifest, list[Problem]]
 
 
 class Resources:
@@ -71,82 +55,58 @@ class Resources:
         controllers: Mapping[str, Controller],
     ) -> None:
         self._store = store
-        self._vault = vault
-        self._identities = identities
         self._clock = clock
-        self._ids = ids
         self._bell = bell
         self._controllers = controllers
+        self.generations = Generations(vault, identities, clock, ids, controllers)
 
     # --- reading and checking ---------------------------------------------------------------------------------------
 
-    async def read(self, request: ApplyRequest) -> tuple[Manifest, list[Problem]]:
-        """Validate as far as it goes without storing. Raises DataOSError with every problem found."""
+    async def read(
+        self, request: ApplyRequest, pending: frozenset[ResourceKey] = frozenset()
+    ) -> tuple[Manifest, list[Problem]]:
+        """Validate as far as it goes without storing. Raises DataOSError with every problem found.
+
+        `pending`: Resources that earlier documents of the same set make; what they would satisfy is no problem.
+        """
         reading = Reading()
         manifest = read_manifest(request.document, reading, request.workspace)
         if manifest is None:
             raise DataOSError(reading.problems)
+        problems = await self._store.read(self._check_stored, request, manifest, pending)
         controller = self._controllers.get(manifest.kind.type)
-        problems = await self._store.read(self._check_references, manifest)
         if not problems and controller is not None and not manifest.unsupported:
-            problems = await controller.check(manifest, request.actor)
+            found = await controller.check(manifest, request.actor)
+            problems = [p for p in found if not _satisfied(p, pending)]
         if problems:
-            raise DataOSError(replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in problems)
+            raise DataOSError(_of(manifest, problems))
         return manifest, [*reading.warnings, *manifest.unsupported]
 
-    def _check_references(self, connection: sa.Connection, manifest: Manifest) -> list[Problem]:
-        missing = _missing_workspace(connection, manifest.workspace) if manifest.workspace is not None else None
-        problems = [replace(missing, path="workspace")] if missing else []
-        for reference in manifest.references:
-            if not self._candidates(connection, reference.target):
-                problems.append(self._missing(connection, reference.target, render(reference.path)))
+    def _check_stored(
+        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, pending: frozenset[ResourceKey]
+    ) -> list[Problem]:
+        problems = self.generations.check_references(connection, manifest, pending)
+        if not problems:
+            self.generations.check_authority(connection, request, manifest)
         return problems
-
-    @staticmethod
-    def _candidates(connection: sa.Connection, target: ResourceKey) -> list[ResourceKey]:
-        """Living Resources a reference may mean; `?secret` is the workspace's Secret, else the Instance-Secret."""
-        options = [target]
-        if target.type == "?secret":
-            options = [
-                ResourceKey("secret", target.name, target.workspace),
-                ResourceKey("instance-secret", target.name),
-            ]
-        found = [(key, records.find(connection, key)) for key in options]
-        return [key for key, row in found if row is not None and row.deleting_at is None]
-
-    @staticmethod
-    def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Problem:
-        type_ = "secret" if target.type == "?secret" else target.type
-        known = records.names_of(connection, type_, target.workspace)
-        if target.type == "?secret":
-            known += records.names_of(connection, "instance-secret")
-        where = f" in workspace {target.workspace}" if target.workspace else ""
-        hint = names.did_you_mean(target.name, known)
-        return Problem(
-            "resource.dependency",
-            f"invalid resource dependency, not found: {target.name}:{type_}{where}",
-            hint=(hint + (" " if hint.endswith("?") else "; ") if hint else "")
-            + "apply it first, or name it in the same folder with `apply -R`",
-            path=path,
-        )
 
     # --- apply ------------------------------------------------------------------------------------------------------
 
-    async def plan(self, request: ApplyRequest) -> ApplyResult:
+    async def plan(self, request: ApplyRequest, pending: frozenset[ResourceKey] = frozenset()) -> ApplyResult:
         """What `apply` would do, by the same code, with nothing stored."""
-        manifest, warnings = await self.read(request)
+        manifest, warnings = await self.read(request, pending)
         return await self._store.read(self._plan, request, manifest, warnings)
 
     def _plan(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
     ) -> ApplyResult:
-        document = self._effective(connection, request, manifest, warnings)
+        document = self.generations.effective(connection, request, manifest, warnings)
         row = records.find(connection, manifest.key)
         if row is None:
             action, changes = "create", []
         else:
             old = records.manifest_of(connection, row.uid, row.generation)
-            same = old is not None and old.digest == self._digest(document)
+            same = old is not None and old.digest == self.generations.digest(document)
             action = "unchanged" if same else "update"
             changes = [] if same or old is None else diff(old.manifest, document, _secret_paths(manifest))
         shown = {
@@ -155,191 +115,123 @@ class Resources:
             "type": manifest.kind.type,
             "version": manifest.version,
             "workspace": manifest.workspace,
+            "generation": row.generation if row is not None else 0,
         }
         return ApplyResult(action, shown, tuple(warnings), tuple(changes))
 
-    async def apply(self, request: ApplyRequest) -> ApplyResult:
-        """Store a document durably. Raises DataOSError with all problems; then nothing was changed."""
-        manifest, warnings = await self.read(request)
-        if manifest.unsupported:
-            raise DataOSError(
-                replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in manifest.unsupported
-            )
-        if request.dry_run:
-            planned = await self._store.read(self._plan, request, manifest, warnings)
-            return ApplyResult("valid", planned.resource, planned.warnings, planned.changes)
-        await self._wait_until_gone(manifest.key, 10.0)
-        result = await self._store.write(self._store_generation, request, manifest, warnings)
-        self._bell.ring()
+    async def apply(self, request: ApplyRequest, *, key: str | None = None) -> ApplyResult:
+        """Store a document durably. Raises DataOSError with all problems; then nothing was changed.
+
+        `key`: an idempotency key of the caller; a repeated call with it gets the first answer and changes nothing.
+        """
+        (result,) = await self.apply_all([request], key=key)
         return result
 
-    def _store_generation(
-        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
-    ) -> ApplyResult:
-        problems = self._check_references(connection, manifest)  # again, inside the transaction that relies on it
+    async def apply_all(self, requests: Sequence[ApplyRequest], *, key: str | None = None) -> list[ApplyResult]:
+        """Store a set of documents in one transaction: all or none. Later ones may refer to earlier ones.
+
+        Raises DataOSError with the problems of all documents.
+        """
+        call = idempotency.Call(key, self._digest(requests), requests[0].actor) if key and requests else None
+        if call is not None:
+            known = await self._store.read(idempotency.known, call)
+            if known is not None:
+                return [_from_json(r) for r in known["items"]]
+        prepared = await self._prepare(requests)
+        if any(r.dry_run for r in requests):
+            planned = [await self._store.read(self._plan, *p) for p in prepared]
+            return [replace(p, action="valid") for p in planned]
+        for _, manifest, _ in prepared:
+            await self._wait_until_gone(manifest.key, 10.0)
+        results = await self._store.write(self._store_all, prepared, call)
+        self._bell.ring()
+        return results
+
+    async def _prepare(self, requests: Sequence[ApplyRequest]) -> list[_Prepared]:
+        prepared: list[_Prepared] = []
+        problems: list[Problem] = []
+        pending: frozenset[ResourceKey] = frozenset()
+        for request in requests:
+            try:
+                manifest, warnings = await self.read(request, pending)
+            except DataOSError as error:
+                problems += error.problems
+                continue
+            if manifest.unsupported:
+                problems += _of(manifest, manifest.unsupported)
+            pending |= {manifest.key}
+            prepared.append((request, manifest, warnings))
         if problems:
             raise DataOSError(problems)
-        document = self._effective(connection, request, manifest, warnings)
-        digest = self._digest(document)
-        row = records.find(connection, manifest.key)
-        self._check_writable(row, request, manifest)
-        now = self._clock.now_us()
-        if row is not None:
-            old = records.manifest_of(connection, row.uid, row.generation)
-            if old is not None and old.digest == digest:
-                if self._reruns(request, manifest):
-                    self._request_rerun(connection, row.uid, row.state, now)
-                return ApplyResult("unchanged", records.summary(row), tuple(warnings))
-        uid = Uid(row.uid) if row is not None else self._ids.uid()
-        generation = row.generation + 1 if row is not None else 1
-        sealed = self._seal(connection, manifest, document)
-        owner = str(document.get("owner"))
-        values: dict[str, Any] = {
-            "version": manifest.version,
-            "layer": manifest.layer,
-            "owner": owner,
-            "tags": _tags(manifest),
-            "generation": generation,
-            "status": "pending",
-            "stage": "building",
-            "info": "",
-            "updated_at": now,
-        }
-        if row is None:
-            connection.execute(_r.insert().values(**self._fresh(uid, manifest, request, now), **values))
-        else:
-            connection.execute(_r.update().where(_r.c.uid == uid).values(**values))
-        connection.execute(
-            tables.generations.insert().values(
-                uid=uid,
-                generation=generation,
-                manifest=sealed,
-                digest=digest,
-                source=dict(request.source or {}),
-                applied_by=request.actor,
-                applied_at=now,
-            )
-        )
-        self._store_references(connection, uid, manifest)
-        action = "created" if row is None else "updated"
-        records.add_event(connection, now, uid, action, request.actor, {"generation": generation, "id": manifest.id})
-        if row is not None and self._reruns(request, manifest):
-            self._request_rerun(connection, uid, row.state, now)
-        work.wake(connection, f"resource:{uid}", now)
-        stored = records.by_uid(connection, uid)
-        assert stored is not None  # noqa: S101 - written above, in this transaction
-        return ApplyResult(action, records.summary(stored), tuple(warnings))
+        return prepared
 
-    def _check_writable(self, row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest) -> None:
-        if row is None:
-            return
-        if row.deleting_at is not None:
-            raise fail(
-                "resource.conflict",
-                f"{manifest.id} is still being deleted",
-                hint="repeat the apply in a moment",
-                retry=1.0,
-            )
-        if row.parent_uid is not None and row.parent_uid != request.parent_uid:
-            raise fail(
-                "resource.managed",
-                f"{manifest.id} is managed by another Resource and cannot be applied by itself",
-                hint="change the Resource that made it",
-            )
+    def _store_all(
+        self, connection: sa.Connection, prepared: Sequence[_Prepared], call: idempotency.Call | None
+    ) -> list[ApplyResult]:
+        if call is not None:
+            known = idempotency.known(connection, call)
+            if known is not None:
+                return [_from_json(r) for r in known["items"]]
+        results: list[ApplyResult] = []
+        for request, manifest, warnings in prepared:
+            try:
+                results.append(self.generations.store(connection, request, manifest, list(warnings)))
+            except DataOSError as error:
+                raise DataOSError(_of(manifest, error.problems)) from error
+        if call is not None:
+            answer = {"items": [r.to_json() for r in results]}
+            idempotency.remember(connection, call, answer, self._clock.now_us())
+        return results
 
-    def _fresh(self, uid: Uid, manifest: Manifest, request: ApplyRequest, now: int) -> dict[str, Any]:
-        return {
-            "uid": uid,
-            "live_key": records.live_key(manifest.key),
-            "type": manifest.kind.type,
-            "workspace": manifest.workspace,
-            "name": manifest.meta.name,
-            "parent_uid": request.parent_uid,
-            "observed_generation": 0,
-            "stamp": self._ids.stamp(),
-            "runtime": "",
-            "wanted": 0,
-            "processed": 0,
-            "state": {},
-            "created_at": now,
-            "deleting_at": None,
-            "deleted_at": None,
-        }
-
-    def _effective(
-        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
-    ) -> dict[str, Any]:
-        """The document as it will be stored, before sealing: owner settled, version and workspace canonical."""
-        document = {k: copy.deepcopy(v) for k, v in request.document.items() if k not in SERVER_FIELDS}
-        document["version"] = manifest.version
-        document["type"] = manifest.kind.type
-        if manifest.workspace is not None:
-            document["workspace"] = manifest.workspace
-        owner = manifest.meta.owner
-        if not owner or not self._identities.user_exists(connection, owner):
-            row = records.find(connection, manifest.key)
-            settled = str(row.owner) if row is not None and not owner else str(request.actor)
-            if owner:
-                notice = Problem(
-                    "manifest.owner", f"owner `{owner}` is not known here; `{settled}` owns it", path="owner"
-                )
-                if notice not in warnings:
-                    warnings.append(notice)
-            document["owner"] = settled
-        return document
-
-    def _digest(self, document: dict[str, Any]) -> str:
-        return self._vault.digest(
-            json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-        )
-
-    def _seal(self, connection: sa.Connection, manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
-        """Move secret values into the vault; the document keeps `vault:<id>#<version>`."""
-        section = document[manifest.section_key]
-        for vault_id, entries in manifest.sealed_values().items():
-            values = {key: _as_text(section, path) for key, path in entries.items()}
-            version = self._vault.seal(connection, vault_id, values)
-            for path in entries.values():
-                _set(section, path, f"vault:{vault_id}#{version}")
-        return document
-
-    def _store_references(self, connection: sa.Connection, uid: str, manifest: Manifest) -> None:
-        connection.execute(tables.references.delete().where(tables.references.c.uid == uid))
-        found: dict[str, str] = {}
-        for reference in manifest.references:
-            for key in self._candidates(connection, reference.target)[:1]:
-                found.setdefault(records.live_key(key), render(reference.path))
-        for target, path in found.items():
-            connection.execute(tables.references.insert().values(uid=uid, target=target, path=path))
-
-    def _reruns(self, request: ApplyRequest, manifest: Manifest) -> bool:
-        return request.rerun and isinstance(self._controllers[manifest.kind.type], Observable)
-
-    def _request_rerun(self, connection: sa.Connection, uid: str, state: dict[str, Any], now: int) -> None:
-        """Ask the controller for one more run: it sees a counter in its state, not an event."""
-        wanted = {**state, "reruns": int(state.get("reruns", 0)) + 1}
-        connection.execute(_r.update().where(_r.c.uid == uid).values(state=wanted, status="pending"))
-        work.wake(connection, f"resource:{uid}", now)
+    def _digest(self, requests: Sequence[ApplyRequest]) -> str:
+        asked = [[r.document, r.workspace, r.dry_run, r.rerun, r.mode, r.expected_generation] for r in requests]
+        return self.generations.digest({"asked": json.loads(json.dumps(asked))})
 
     # --- delete -----------------------------------------------------------------------------------------------------
 
-    async def delete(self, key: ResourceKey, actor: UserId, *, force: bool = False, wait_s: float = 10.0) -> str:
+    async def delete(
+        self,
+        key: ResourceKey,
+        actor: UserId,
+        *,
+        force: bool = False,
+        wait_s: float = 10.0,
+        principal: Principal | None = None,
+        expected_generation: int | None = None,
+    ) -> str:
         """Ask a Resource to go and wait a while for its clean-up: deleted | deleting | nothing.
 
         Raises DataOSError `resource.in_use` naming the dependants, `resource.managed` for a child.
         """
-        found = await self._store.write(self._mark_deleted, key, actor, force)
+        found = await self._store.write(self._mark_deleted, key, actor, force, principal, expected_generation)
         if not found:
             return "nothing"
         self._bell.ring()
         return "deleted" if await self._wait_until_gone(key, wait_s) else "deleting"
 
-    def _mark_deleted(self, connection: sa.Connection, key: ResourceKey, actor: UserId, force: bool) -> bool:
+    def _mark_deleted(
+        self,
+        connection: sa.Connection,
+        key: ResourceKey,
+        actor: UserId,
+        force: bool,
+        principal: Principal | None,
+        expected: int | None,
+    ) -> bool:
         row = records.find(connection, key)
         if row is None:
             return False
+        shown = records.summary(row)["id"]
+        if principal is not None:
+            rules.require_owner(principal, row.owner, f"delete {shown}", rules.DELETE)
         if row.deleting_at is not None:
             return True
+        if expected is not None and row.generation != expected:
+            raise fail(
+                "resource.generation_conflict",
+                f"{shown} is at generation {row.generation}, not at generation {expected}",
+                hint=f"look at what changed: dataos history -i {shown}",
+            )
         if row.parent_uid is not None and not force:
             raise fail(
                 "resource.managed",
@@ -360,7 +252,7 @@ class Resources:
             )
         now = self._clock.now_us()
         connection.execute(_r.update().where(_r.c.uid == row.uid).values(deleting_at=now, updated_at=now))
-        records.add_event(connection, now, row.uid, "deleting", actor, {"force": force})
+        records.add_event(connection, now, row.uid, "deleting", actor, {"force": force, "id": shown})
         work.wake(connection, f"resource:{row.uid}", now)
         return True
 
@@ -383,6 +275,14 @@ class Resources:
         return await self._store.read(self._get, key)
 
     def _get(self, connection: sa.Connection, key: ResourceKey) -> dict[str, Any]:
+        row = self._row(connection, key)
+        stored = records.manifest_of(connection, row.uid, row.generation)
+        body = records.summary(row)
+        body["manifest"] = masked(stored.manifest) if stored is not None else None
+        return body
+
+    @staticmethod
+    def _row(connection: sa.Connection, key: ResourceKey) -> sa.Row[Any]:
         row = records.find(connection, key)
         if row is None:
             known = records.names_of(connection, key.type, key.workspace)
@@ -393,16 +293,30 @@ class Resources:
                 type=key.type,
                 name=key.name,
             )
-        stored = records.manifest_of(connection, row.uid, row.generation)
-        body = records.summary(row)
-        body["manifest"] = masked(stored.manifest) if stored is not None else None
+        return row
+
+    async def reveal(self, key: ResourceKey, principal: Principal) -> dict[str, Any]:
+        """As `get`, with secret values in clear; for operators, and written down. Raises `auth.forbidden`."""
+        rules.require_operator(principal, f"read the secret values of {key.type} `{key.name}`", rules.UNSANITIZE)
+        return await self._store.write(self._reveal, key, principal)
+
+    def _reveal(self, connection: sa.Connection, key: ResourceKey, principal: Principal) -> dict[str, Any]:
+        body = self._get(connection, key)
+        stored = records.manifest_of(connection, body["uid"], body["generation"])
+        reading = Reading()
+        manifest = read_manifest(stored.manifest, reading) if stored is not None else None
+        if stored is None or manifest is None:
+            raise DataOSError(reading.problems)
+        body["manifest"] = self.generations.reveal(connection, manifest, stored.manifest)
+        data = {"id": body["id"], "generation": body["generation"]}
+        records.add_event(connection, self._clock.now_us(), body["uid"], "revealed", principal.user_id, data)
         return body
 
     async def require_workspace(self, name: str) -> None:
         """Raises DataOSError `resource.workspace` if there is none of that name."""
-        problem = await self._store.read(_missing_workspace, name)
+        problem = await self._store.read(missing_workspace, name)
         if problem is not None:
-            raise DataOSError(problem)
+            raise DataOSError(replace(problem, path=None))
 
     async def list(
         self, wanted: records.Filter, after: str | None = None, limit: int = 1000
@@ -411,64 +325,22 @@ class Resources:
         return await self._store.read(records.listing, wanted, after, limit)
 
 
-def _missing_workspace(connection: sa.Connection, name: str) -> Problem | None:
-    known = list(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
-    if name in known:
-        return None
-    return Problem("resource.workspace", f"workspace `{name}` does not exist", hint=names.did_you_mean(name, known))
+def _of(manifest: Manifest, problems: Sequence[Problem]) -> list[Problem]:
+    return [replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in problems]
+
+
+def _satisfied(problem: Problem, pending: frozenset[ResourceKey]) -> bool:
+    """True if a kind's check misses what an earlier document of the same set makes."""
+    if problem.code not in ("resource.dependency", "depot.not_found", "secret.not_found"):
+        return False
+    marks = [m for k in pending for m in (f"{k.name}:{k.type}", f"'{k.name}'", f"`{k.name}`", f"'{k}'")]
+    return any(mark in problem.message for mark in marks)
+
+
+def _from_json(body: dict[str, Any]) -> ApplyResult:
+    warnings = tuple(Problem.from_json(w) for w in body["warnings"])
+    return ApplyResult(body["action"], body["resource"], warnings, tuple(body["changes"]))
 
 
 def _secret_paths(manifest: Manifest) -> list[Path]:
     return [(manifest.section_key, *path) for path in manifest.secret_paths]
-
-
-def _tags(manifest: Manifest) -> list[str]:
-    automatic = records.automatic_tags(manifest.kind.type, manifest.layer, manifest.workspace)
-    own = [t for t in dict.fromkeys(manifest.meta.tags) if t not in automatic]
-    return [*own, *automatic]
-
-
-def _get(data: Any, path: Path) -> Any:
-    for part in path:
-        data = data[part]
-    return data
-
-
-def _as_text(data: Any, path: Path) -> str:
-    value = _get(data, path)
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _set(data: Any, path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        data = data[part]
-    data[path[-1]] = value
-
-
-def masked(manifest: Any) -> Any:
-    """The manifest with vault references shown as `****`."""
-    if isinstance(manifest, dict):
-        return {k: masked(v) for k, v in cast("dict[str, Any]", manifest).items()}
-    if isinstance(manifest, list):
-        return [masked(v) for v in cast("list[Any]", manifest)]
-    if isinstance(manifest, str) and manifest.startswith("vault:") and "#" in manifest:
-        return MASK
-    return manifest
-
-
-def diff(old: Any, new: Any, secret_paths: list[Path], path: Path = ()) -> list[dict[str, Any]]:
-    """What differs between two manifests: [{path, from, to}], values of secrets never shown."""
-    if path in secret_paths:
-        return [] if old == new else [{"path": render(path), "from": "****", "to": "**** (may have changed)"}]
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        keys = list(dict.fromkeys([*before, *after]))
-        return [c for k in keys for c in diff(before.get(k), after.get(k), secret_paths, (*path, k))]
-    if isinstance(old, list) and isinstance(new, list) and len(cast("list[Any]", old)) == len(cast("list[Any]", new)):
-        pairs = enumerate(zip(cast("list[Any]", old), cast("list[Any]", new), strict=True))
-        return [c for i, (a, b) in pairs for c in diff(a, b, secret_paths, (*path, i))]
-    return [] if old == new else [{"path": render(path), "from": masked(old), "to": masked(new)}]

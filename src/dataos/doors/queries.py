@@ -13,8 +13,8 @@ from dataos.core.addresses import Udl
 from dataos.core.errors import fail
 from dataos.gateway import results
 from dataos.gateway.gateway import Gateway, QueryResult, Statement
-from dataos.governance.identities import require_operator
 from dataos.governance.principals import Principal
+from dataos.governance.rules import require_operator
 
 ARROW = "application/vnd.apache.arrow.stream"
 

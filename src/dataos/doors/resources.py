@@ -17,8 +17,8 @@ from dataos.control.units import Manifests
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, Problem, fail
-from dataos.governance.identities import require_operator
 from dataos.governance.principals import Principal
+from dataos.governance.rules import require_operator
 from dataos.manifest import registry
 from dataos.store.database import Store
 

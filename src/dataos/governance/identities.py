@@ -1,13 +1,14 @@
 """Users and tokens. Tokens are random (or derived, for attempts), kept as HMAC only, and compared by lookup of that.
 
-The built-in rule of this version: operators may do everything; an attempt's token may read and write through the
-catalog, open inputs and nothing else. Roles and policies replace it in part 4.
+An attempt's token may read and write through the catalog, open inputs and nothing else; what others may do is said in
+rules.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,11 +47,15 @@ class Identities:
         )
         return self.issue(connection, ADMINISTRATOR, "first start")
 
-    def issue(self, connection: sa.Connection, user: UserId, name: str) -> str:
-        """A new API key of a user; shown once, kept as HMAC."""
+    def issue(self, connection: sa.Connection, user: UserId, name: str, *, expires_at: int | None = None) -> str:
+        """A new API key of a user; shown once, kept as HMAC. `expires_at`: UTC microseconds, None: never."""
         token = "dk_" + self._ids.token()
-        self._insert(connection, token, user, name, "apikey", {})
+        self._insert(connection, token, user, name, "apikey", {}, expires_at)
         return token
+
+    def pick(self, words: Sequence[str]) -> str:
+        """One of the words, at random."""
+        return words[int.from_bytes(self._ids.token().encode(), "big") % len(words)]
 
     def attempt_token(self, connection: sa.Connection, user: UserId, scope: AttemptScope) -> str:
         """The token of a job attempt. Derived from the attempt's id, so that a restarted server finds the same one."""
@@ -120,7 +125,14 @@ class Identities:
         return hmac.new(self._digest_key, token.encode(), hashlib.sha256).hexdigest()
 
     def _insert(
-        self, connection: sa.Connection, token: str, user: UserId, name: str, kind: str, scope: dict[str, Any]
+        self,
+        connection: sa.Connection,
+        token: str,
+        user: UserId,
+        name: str,
+        kind: str,
+        scope: dict[str, Any],
+        expires_at: int | None = None,
     ) -> None:
         connection.execute(
             tables.tokens.insert().values(
@@ -131,18 +143,10 @@ class Identities:
                 kind=kind,
                 scope=scope,
                 created_at=self._clock.now_us(),
-                expires_at=None,
+                expires_at=expires_at,
                 revoked_at=None,
             )
         )
 
 
 _LOST = "run `dataos up` on the machine itself, or `dataos admin reset-token` there"
-
-
-def require_operator(principal: Principal, action: str) -> None:
-    """The built-in rule: administration needs the operator role; job tokens never pass. Raises `auth.forbidden`."""
-    if principal.attempt is not None:
-        raise fail("auth.forbidden", f"a job's token may not {action}", hint="use a user's token")
-    if not principal.is_operator:
-        raise fail("auth.forbidden", f"user {principal.user_id} may not {action}", hint=f"needs the tag {OPERATOR_TAG}")

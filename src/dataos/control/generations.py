@@ -1,0 +1,439 @@
+"""One generation of a Resource: what it refers to, who may store it, and the transaction that does.
+
+Everything here runs on the caller's open connection, so that one unit of work may hold one generation (`apply`), a
+restored one (`rollback`), or a whole set (`apply --atomic`).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control import records
+from dataos.control.ports import Controller, Observable
+from dataos.core import names
+from dataos.core.addresses import ResourceKey
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import Ids, Uid, UserId
+from dataos.governance import rules
+from dataos.governance.identities import Identities
+from dataos.governance.principals import Principal
+from dataos.governance.rules import UseCase
+from dataos.governance.vault import Vault
+from dataos.manifest.documents import SERVER_FIELDS, Manifest
+from dataos.manifest.specs import Path, render
+from dataos.store import tables, work
+
+_r = tables.resources
+
+OPERATORS_ONLY = {
+    "depot": UseCase("manage-all-depot", "Manage All Depots"),
+    "lakehouse": UseCase("manage-all-depot", "Manage All Depots"),
+    "cluster": UseCase("manage-clusters", "Manage Clusters"),
+}
+"""Kinds that reach files and sources of the whole installation: no owner's right covers that."""
+
+
+@dataclass(frozen=True)
+class ApplyRequest:
+    """One document to apply. `source`: {file, lines} of the client's file, kept for errors of later runs."""
+
+    document: dict[str, Any]
+    actor: UserId
+    workspace: str | None = None
+    dry_run: bool = False
+    rerun: bool = False
+    source: Mapping[str, Any] | None = None
+    parent_uid: str | None = None  # set by controllers that make children
+    mode: str = "apply"  # apply | create (must not exist) | update (must exist)
+    expected_generation: int | None = None  # 0: must not exist
+    principal: Principal | None = None  # None: the platform itself
+
+
+@dataclass(frozen=True)
+class ApplyResult:
+    """What an apply did: created | updated | unchanged | re-run | valid."""
+
+    action: str
+    resource: dict[str, Any]
+    warnings: tuple[Problem, ...]
+    changes: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The wire form."""
+        return {
+            "action": self.action,
+            "resource": self.resource,
+            "changes": list(self.changes),
+            "warnings": [w.to_json() for w in self.warnings],
+        }
+
+
+class Generations:
+    """Stores generations with their references, sealed values, event and work."""
+
+    def __init__(
+        self, vault: Vault, identities: Identities, clock: Clock, ids: Ids, controllers: Mapping[str, Controller]
+    ) -> None:
+        self._vault = vault
+        self._identities = identities
+        self._clock = clock
+        self._ids = ids
+        self._controllers = controllers
+
+    # --- checks -----------------------------------------------------------------------------------------------------
+
+    def check_references(
+        self, connection: sa.Connection, manifest: Manifest, pending: frozenset[ResourceKey] = frozenset()
+    ) -> list[Problem]:
+        """What the manifest refers to and is not there. `pending`: Resources of the same set, stored with it."""
+        problems: list[Problem] = []
+        if manifest.workspace is not None:
+            missing = missing_workspace(connection, manifest.workspace)
+            problems += [missing] if missing else []
+        for reference in manifest.references:
+            options = _meant(reference.target)
+            if not any(key in pending for key in options) and not self._candidates(connection, reference.target):
+                problems.append(_missing(connection, reference.target, render(reference.path)))
+        return problems
+
+    def check_authority(self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest) -> None:
+        """May the caller store this? Raises DataOSError `auth.forbidden` naming the use case."""
+        principal = request.principal
+        if principal is None:
+            return
+        what = f"apply {manifest.id}"
+        rules.require_user(principal, what)
+        if principal.is_operator:
+            return
+        layer = manifest.layer
+        if manifest.workspace is not None:
+            w = tables.workspaces
+            layer = connection.execute(sa.select(w.c.layer).where(w.c.name == manifest.workspace)).scalar() or layer
+        if "system" in (layer, manifest.layer):
+            raise rules.forbidden(principal, what, rules.SYSTEM)
+        if manifest.kind.type in OPERATORS_ONLY:
+            raise rules.forbidden(principal, what, OPERATORS_ONLY[manifest.kind.type])
+        row = records.find(connection, manifest.key)
+        if row is not None:
+            rules.require_owner(principal, row.owner, what, rules.MANAGE)
+        owner = manifest.meta.owner
+        if owner and owner != principal.user_id and self._identities.user_exists(connection, owner):
+            raise rules.forbidden(principal, f"make `{owner}` the owner of {manifest.id}", rules.MANAGE)
+        for reference in manifest.references:
+            for key in self._candidates(connection, reference.target)[:1]:
+                target = records.find(connection, key)
+                if target is not None and not rules.owns(principal, target.owner):
+                    case = rules.SECRETS if "secret" in key.type else rules.READ
+                    raise rules.forbidden(principal, f"use {key.type} `{key.name}` of `{target.owner}`", case)
+
+    @staticmethod
+    def _candidates(connection: sa.Connection, target: ResourceKey) -> list[ResourceKey]:
+        """Living Resources a reference may mean; `?secret` is the workspace's Secret, else the Instance-Secret."""
+        found = [(key, records.find(connection, key)) for key in _meant(target)]
+        return [key for key, row in found if row is not None and row.deleting_at is None]
+
+    # --- storing ----------------------------------------------------------------------------------------------------
+
+    def effective(
+        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
+    ) -> dict[str, Any]:
+        """The document as it will be stored, before sealing: owner settled, version and workspace canonical."""
+        document = {k: copy.deepcopy(v) for k, v in request.document.items() if k not in SERVER_FIELDS}
+        document["version"] = manifest.version
+        document["type"] = manifest.kind.type
+        if manifest.workspace is not None:
+            document["workspace"] = manifest.workspace
+        owner = manifest.meta.owner
+        if not owner or not self._identities.user_exists(connection, owner):
+            row = records.find(connection, manifest.key)
+            settled = str(row.owner) if row is not None and not owner else str(request.actor)
+            if owner:
+                notice = Problem(
+                    "manifest.owner", f"owner `{owner}` is not known here; `{settled}` owns it", path="owner"
+                )
+                if notice not in warnings:
+                    warnings.append(notice)
+            document["owner"] = settled
+        return document
+
+    def digest(self, document: dict[str, Any]) -> str:
+        """Keyed digest of a document with its secret values: equal for equal content."""
+        return self._vault.digest(
+            json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        )
+
+    def store(
+        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
+    ) -> ApplyResult:
+        """Store what was applied. Raises DataOSError; the caller's unit of work is then undone."""
+        problems = self.check_references(connection, manifest)  # again, inside the transaction that relies on it
+        if problems:
+            raise DataOSError(problems)
+        self.check_authority(connection, request, manifest)
+        document = self.effective(connection, request, manifest, warnings)
+        digest = self.digest(document)
+        row = records.find(connection, manifest.key)
+        _check_expected(row, request, manifest)
+        _check_writable(row, request, manifest)
+        rerun = request.rerun and isinstance(self._controllers[manifest.kind.type], Observable)
+        now = self._clock.now_us()
+        if row is not None:
+            old = records.manifest_of(connection, row.uid, row.generation)
+            if old is not None and old.digest == digest:
+                if rerun:
+                    self.request_rerun(connection, row.uid, row.state, now)
+                return ApplyResult("re-run" if rerun else "unchanged", records.summary(row), tuple(warnings))
+        uid = Uid(row.uid) if row is not None else self._ids.uid()
+        if row is None:
+            # a first row without content: `write` below fills it, so that generations may refer to it
+            connection.execute(_r.insert().values(**self._fresh(uid, manifest, request, now)))
+        sealed = self._seal(connection, manifest, document)
+        self.write(connection, uid, manifest, sealed, digest, request.actor, request.source)
+        action = "created" if row is None else "updated"
+        generation = records.generation_of(connection, uid)
+        records.add_event(connection, now, uid, action, request.actor, {"generation": generation, "id": manifest.id})
+        if row is not None and rerun:
+            self.request_rerun(connection, uid, row.state, now)
+        stored = records.by_uid(connection, uid)
+        assert stored is not None  # noqa: S101 - written above, in this transaction
+        return ApplyResult(action, records.summary(stored), tuple(warnings))
+
+    def write(
+        self,
+        connection: sa.Connection,
+        uid: str,
+        manifest: Manifest,
+        sealed: dict[str, Any],
+        digest: str,
+        actor: str,
+        source: Mapping[str, Any] | None,
+        cause: str | None = None,
+    ) -> int:
+        """Write the next generation of an existing row, with its references and work. Returns its number."""
+        now = self._clock.now_us()
+        generation = records.generation_of(connection, uid) + 1
+        connection.execute(
+            _r.update()
+            .where(_r.c.uid == uid)
+            .values(
+                version=manifest.version,
+                layer=manifest.layer,
+                owner=str(sealed.get("owner")),
+                tags=_tags(manifest),
+                generation=generation,
+                status="pending",
+                stage="building",
+                info="",
+                updated_at=now,
+            )
+        )
+        connection.execute(
+            tables.generations.insert().values(
+                uid=uid,
+                generation=generation,
+                manifest=sealed,
+                digest=digest,
+                source=dict(source or {}),
+                applied_by=actor,
+                applied_at=now,
+                cause=cause,
+            )
+        )
+        self._store_references(connection, uid, manifest)
+        work.wake(connection, f"resource:{uid}", now)
+        return generation
+
+    def reseal(self, connection: sa.Connection, manifest: Manifest, stored: dict[str, Any]) -> dict[str, Any]:
+        """A stored manifest whose old secret values become the newest ones. Raises `secret.not_found`."""
+        document = copy.deepcopy(stored)
+        section = document[manifest.section_key]
+        for vault_id, entries in manifest.sealed_values().items():
+            values: dict[str, str] = {}
+            for key, path in entries.items():
+                version = int(str(_get(section, path)).rpartition("#")[2])
+                values[key] = self._vault.reveal(connection, vault_id, version)[key]
+            fresh = self._vault.seal(connection, vault_id, values)
+            for path in entries.values():
+                _set(section, path, f"vault:{vault_id}#{fresh}")
+        return document
+
+    def reveal(self, connection: sa.Connection, manifest: Manifest, stored: dict[str, Any]) -> dict[str, Any]:
+        """A stored manifest with its secret values in clear."""
+        document = copy.deepcopy(stored)
+        section = document[manifest.section_key]
+        for vault_id, entries in manifest.sealed_values().items():
+            for key, path in entries.items():
+                version = int(str(_get(section, path)).rpartition("#")[2])
+                _set(section, path, self._vault.reveal(connection, vault_id, version)[key])
+        return document
+
+    def request_rerun(self, connection: sa.Connection, uid: str, state: dict[str, Any], now: int) -> None:
+        """Ask the controller for one more run: it sees a counter in its state, not an event."""
+        wanted = {**state, "reruns": int(state.get("reruns", 0)) + 1}
+        connection.execute(_r.update().where(_r.c.uid == uid).values(state=wanted, status="pending"))
+        work.wake(connection, f"resource:{uid}", now)
+
+    def _fresh(self, uid: Uid, manifest: Manifest, request: ApplyRequest, now: int) -> dict[str, Any]:
+        return {
+            "uid": uid,
+            "live_key": records.live_key(manifest.key),
+            "type": manifest.kind.type,
+            "workspace": manifest.workspace,
+            "name": manifest.meta.name,
+            "version": manifest.version,
+            "layer": manifest.layer,
+            "owner": str(request.actor),
+            "tags": [],
+            "parent_uid": request.parent_uid,
+            "generation": 0,
+            "observed_generation": 0,
+            "stamp": self._ids.stamp(),
+            "status": "pending",
+            "runtime": "",
+            "stage": "building",
+            "wanted": 0,
+            "processed": 0,
+            "info": "",
+            "state": {},
+            "created_at": now,
+            "updated_at": now,
+            "deleting_at": None,
+            "deleted_at": None,
+        }
+
+    def _seal(self, connection: sa.Connection, manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
+        """Move secret values into the vault; the document keeps `vault:<id>#<version>`."""
+        section = document[manifest.section_key]
+        for vault_id, entries in manifest.sealed_values().items():
+            values = {key: _as_text(section, path) for key, path in entries.items()}
+            version = self._vault.seal(connection, vault_id, values)
+            for path in entries.values():
+                _set(section, path, f"vault:{vault_id}#{version}")
+        return document
+
+    def _store_references(self, connection: sa.Connection, uid: str, manifest: Manifest) -> None:
+        connection.execute(tables.references.delete().where(tables.references.c.uid == uid))
+        found: dict[str, str] = {}
+        for reference in manifest.references:
+            for key in self._candidates(connection, reference.target)[:1]:
+                found.setdefault(records.live_key(key), render(reference.path))
+        for target, path in found.items():
+            connection.execute(tables.references.insert().values(uid=uid, target=target, path=path))
+
+
+def _meant(target: ResourceKey) -> list[ResourceKey]:
+    if target.type != "?secret":
+        return [target]
+    return [ResourceKey("secret", target.name, target.workspace), ResourceKey("instance-secret", target.name)]
+
+
+def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Problem:
+    type_ = "secret" if target.type == "?secret" else target.type
+    known = records.names_of(connection, type_, target.workspace)
+    if target.type == "?secret":
+        known += records.names_of(connection, "instance-secret")
+    where = f" in workspace {target.workspace}" if target.workspace else ""
+    hint = names.did_you_mean(target.name, known)
+    return Problem(
+        "resource.dependency",
+        f"invalid resource dependency, not found: {target.name}:{type_}{where}",
+        hint=(hint + (" " if hint.endswith("?") else "; ") if hint else "")
+        + "apply it first, or name it in the same folder with `apply -R`",
+        path=path,
+    )
+
+
+def missing_workspace(connection: sa.Connection, name: str) -> Problem | None:
+    """The problem of a workspace that does not exist, with the command that makes it."""
+    known = list(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
+    if name in known:
+        return None
+    near = names.did_you_mean(name, known)
+    return Problem(
+        "resource.workspace",
+        f"workspace `{name}` does not exist",
+        hint=(f"{near} " if near else "") + f"make it with `dataos workspace create -n {name}`",
+        path="workspace",
+    )
+
+
+def _check_expected(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest) -> None:
+    """The caller's idea of what is there: the verb's, and the generation it saw."""
+    if request.mode == "create" and row is not None:
+        raise fail(
+            "resource.exists",
+            f"{manifest.id} already exists",
+            hint="`update` changes it, `apply` does either",
+            type=manifest.kind.type,
+            name=manifest.meta.name,
+        )
+    if request.mode == "update" and row is None:
+        raise fail(
+            "resource.not_found",
+            f"{manifest.id} not found",
+            hint="`create` makes it, `apply` does either",
+            type=manifest.kind.type,
+            name=manifest.meta.name,
+        )
+    found = row.generation if row is not None else 0
+    if request.expected_generation is not None and request.expected_generation != found:
+        state = f"is at generation {found}" if found else "does not exist"
+        raise fail(
+            "resource.generation_conflict",
+            f"{manifest.id} {state}, not at generation {request.expected_generation}: somebody else changed it",
+            hint=f"look at what changed (dataos history -i {manifest.id}), then plan and apply again",
+            type=manifest.kind.type,
+            name=manifest.meta.name,
+        )
+
+
+def _check_writable(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest) -> None:
+    if row is None:
+        return
+    if row.deleting_at is not None:
+        raise fail(
+            "resource.conflict",
+            f"{manifest.id} is still being deleted",
+            hint="repeat the apply in a moment",
+            retry=1.0,
+        )
+    if row.parent_uid is not None and row.parent_uid != request.parent_uid:
+        raise fail(
+            "resource.managed",
+            f"{manifest.id} is managed by another Resource and cannot be applied by itself",
+            hint="change the Resource that made it",
+        )
+
+
+def _tags(manifest: Manifest) -> list[str]:
+    automatic = records.automatic_tags(manifest.kind.type, manifest.layer, manifest.workspace)
+    own = [t for t in dict.fromkeys(manifest.meta.tags) if t not in automatic]
+    return [*own, *automatic]
+
+
+def _get(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _as_text(data: Any, path: Path) -> str:
+    value = _get(data, path)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _set(data: Any, path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        data = data[part]
+    data[path[-1]] = value
