@@ -45,6 +45,8 @@ class StackDescriptor:
     aliases: tuple[str, ...] = ()
     versions: tuple[str, ...] = ("1.0",)
     any_version: bool = True
+    flavours: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ("workflow", "service", "worker")  # what it can run under
     opaque_paths: tuple[str, ...] = ()  # last path parts under stackSpec where `$X` is never interpolated
 
 
@@ -116,6 +118,15 @@ KINDS: dict[str, KindDescriptor] = {
     )
 }
 
+
+def _later_stack(
+    name: str, *hosts: str, aliases: tuple[str, ...] = (), flavours: tuple[str, ...] = ()
+) -> StackDescriptor:
+    """A stack of the chapters that is not built yet: known by name, so that the answer is "not yet"."""
+    spec = "dataos.manifest.runnables:unchecked"
+    return StackDescriptor(name, spec, None, aliases, flavours=flavours, hosts=hosts)
+
+
 STACKS: dict[str, StackDescriptor] = {
     d.name: d
     for d in (
@@ -124,8 +135,28 @@ STACKS: dict[str, StackDescriptor] = {
             spec="dataos.stacks.flare.spec:read",
             planner="dataos.stacks.flare.plan:FlarePlanner",
             versions=("7.0", "6.0", "5.0", "4.0", "3.0", "2.0", "1.0"),
+            hosts=("workflow",),
             opaque_paths=("sql", "sqlFile", "udfs", "incremental"),
         ),
+        _later_stack("container", "workflow", "service", "worker", aliases=("alpha",)),
+        _later_stack("python3", "workflow", "service", "worker"),
+        _later_stack("dataos-ctl", "workflow"),
+        _later_stack("beacon", "service", flavours=("rest", "graphql")),
+        _later_stack("steampipestack", "service", aliases=("steampipe",)),
+        _later_stack("bento", "workflow", "service", "worker", aliases=("benthos", "bento-worker")),
+        _later_stack("flash", "service", flavours=("python",)),
+        _later_stack("lakesearch", "service"),
+        _later_stack("talos", "service"),
+        _later_stack("stream-monitor", "service", "worker"),
+        _later_stack("soda", "workflow", flavours=("python",)),
+        _later_stack("sodaworker", "worker", flavours=("python",)),
+        _later_stack("scanner", "workflow"),
+        _later_stack("nilus", "workflow", "service", "worker"),
+        _later_stack("dbt", "workflow", flavours=("python",)),
+        _later_stack("toolbox", "workflow"),
+        _later_stack("dataos-resource", "workflow", flavours=("apply", "delete", "run")),
+        _later_stack("fastfun", "worker", flavours=("alpha",)),
+        _later_stack("pulsar-function", "worker", flavours=("lakehouse-sink",)),
     )
 }
 

@@ -1,47 +1,52 @@
-"""The block that every runnable shares: a Workflow's job spec today, Services and Workers later (ch03 1.1).
+"""The block that every runnable shares: a Workflow's job spec, a Service, a Worker (ch03 1).
 
 `read_runnable` turns it into one canonical `Runnable`, whose stackSpec was already read by its stack's own spec.py.
-What this version does not build is refused by name here.
+What is right but cannot run here yet is recorded with `Reading.later`: `validate` warns, apply refuses.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import PurePosixPath
+from typing import Any, Literal, TypeVar, cast
 
+from dataos.core import names
 from dataos.core.addresses import ResourceKey
-from dataos.manifest import quantities, registry
+from dataos.manifest import blocks, quantities, registry
+from dataos.manifest.blocks import (
+    COMPUTES as COMPUTES,
+)
+from dataos.manifest.blocks import (
+    Amounts as Amounts,
+)
+from dataos.manifest.blocks import (
+    Envs,
+    PortNumber,
+    SecretUse,
+    TopologyNode,
+)
+from dataos.manifest.blocks import (
+    Resources as Resources,
+)
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled, suggest
 
-COMPUTES = ("runnable-default", "query-default")
-"""Computes that ship with every installation."""
+Host = Literal["workflow", "service", "worker"]
+"""What a stack runs under."""
+
+LOG_LEVELS = ("INFO", "WARN", "DEBUG", "ERROR")
+PERSISTENT = "/var/dataos/persistent_data"
+_CONFIG_NAME = re.compile(r"[-._A-Za-z0-9]+(/[-._A-Za-z0-9]+)*")
 
 
-class Amounts(Spec):
-    """Quantities of one bound."""
-
-    cpu: Text | None = None
-    memory: Text | None = None
-
-
-class Resources(Spec):
-    """requests and limits."""
-
-    requests: Amounts = spelled("request", default=Amounts())
-    limits: Amounts = spelled("limit", default=Amounts())
-
-
-class SecretUse(Spec):
-    """One entry of `dataosSecrets` (ch03 1.3)."""
+class VolumeEntry(Spec):
+    """`persistentVolume`, or one entry of `dataosVolumes` (ch03 1.4)."""
 
     name: Text
-    workspace: Text | None = None
-    key: Text | None = None
-    keys: tuple[Text, ...] = spelled(default=(), lone=True)
-    all_keys: bool = spelled("allkeys", default=False)
-    consumption_type: Text = "envVars"
+    directory: Text
+    read_only: bool = False
+    sub_path: Text | None = None
 
 
 class RunnableBlock(Spec):
@@ -54,7 +59,7 @@ class RunnableBlock(Spec):
     stack: Text
     compute: Text | None = None
     log_level: Text = "INFO"
-    envs: dict[str, Text] = spelled("env", default={})
+    envs: Envs = spelled("env", default={})
     secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
     dataos_secrets: tuple[SecretUse, ...] = spelled(default=(), lone=True)
     resources: Resources = spelled("resource", default=Resources())
@@ -63,12 +68,23 @@ class RunnableBlock(Spec):
     dry_run: bool = False
     stack_spec: dict[str, Any] = {}
     tier: Text | None = None
-    topology: Any = None
+    topology: tuple[TopologyNode, ...] = spelled(default=(), lone=True)
     time_limit: Text | None = spelled("timeout", default=None)
-    configs: Any = None
-    temp_volume: Any = None
-    persistent_volume: Any = None
-    dataos_volumes: Any = None
+    configs: dict[str, Text | None] = spelled("config", default={})
+    temp_volume: Text | None = None
+    persistent_volume: VolumeEntry | None = None
+    dataos_volumes: tuple[VolumeEntry, ...] = spelled(default=(), lone=True)
+    metric_port: PortNumber | None = None
+
+
+@dataclass(frozen=True)
+class VolumeUse:
+    """A Volume and where it is seen. `folder`: the folder inside the Volume."""
+
+    name: str
+    target: str
+    folder: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,61 +107,109 @@ class Runnable:
     time_limit_s: float | None
     title: str = ""
     references: tuple[Reference, ...] = field(default=())
+    stack_flavour: str | None = None
+    configs: dict[str, str] = field(default_factory=dict[str, str])  # file name below DATAOS_CONFIG_DIR -> content
+    scratch_bytes: int | None = None  # `tempVolume` as a size
+    temp_volume: str | None = None  # `tempVolume` as a Volume
+    volumes: tuple[VolumeUse, ...] = ()
+    topology: tuple[TopologyNode, ...] = ()
+    metric_port: int | None = None
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    secret_paths: tuple[Path, ...] = ()  # from the document's top, as written: values to seal
+
+
+B = TypeVar("B", bound=RunnableBlock)
 
 
 def read_runnable(data: Any, reading: Reading, path: Path, workspace: str | None) -> Runnable | None:
-    """Read the block at `path`. None after errors."""
+    """Read the block of a Workflow's job at `path`. None after errors."""
+    found = read_host(RunnableBlock, data, reading, path, workspace, "workflow")
+    return found[1] if found else None
+
+
+def read_host(
+    model: type[B], data: Any, reading: Reading, path: Path, workspace: str | None, host: Host
+) -> tuple[B, Runnable] | None:
+    """Read a block with what its host adds to it (`model`): as written, and the Runnable. None after errors."""
     before = len(reading.problems)
-    data = _lift_stack_section(data, reading, path)
-    block = read_model(RunnableBlock, data, reading, path)
+    data = _lift_topology(_lift_stack_section(blocks.lift_sizes(data, path, reading), reading, path), reading, path)
+    block = read_model(model, data, reading, path)
     if block is None:
         return None
-    stack = _stack(block.stack, reading, (*path, "stack"))
-    _refuse_later(block, reading, path)
+    runnable = _canonical(block, data, reading, path, workspace, host)
+    return (block, runnable) if runnable is not None and len(reading.problems) == before else None
+
+
+def _canonical(
+    block: RunnableBlock, data: Any, reading: Reading, path: Path, workspace: str | None, host: Host
+) -> Runnable | None:
+    stack = _stack(block.stack, reading, (*path, "stack"), host)
     compute = block.compute
     if compute is None:
         reading.warn(path, "no compute named: `runnable-default` is used")
         compute = "runnable-default"
-    elif compute not in COMPUTES:
-        reading.error(
-            (*path, "compute"),
-            f"invalid resource dependency, not found: {compute}:compute",
-            hint=suggest(compute, COMPUTES),
-        )
-    level = one_of(block.log_level, ("INFO", "WARN", "DEBUG", "ERROR"), (*path, "logLevel"), reading, "logLevel")
+    level = one_of(block.log_level, LOG_LEVELS, (*path, "logLevel"), reading, "logLevel")
     secrets = _secrets(block, reading, path)
-    requests = _amounts(block.resources.requests, reading, (*path, "resources", "requests"))
-    limits = _amounts(block.resources.limits, reading, (*path, "resources", "limits"))
-    for what, asked, most in (("cpu", requests[0], limits[0]), ("memory", requests[1], limits[1])):
-        if asked and most and asked > most:
-            reading.warn((*path, "resources"), f"{what} request is larger than its limit; the limit is raised to it")
+    sizes = blocks.read_sizes(block.resources, (*path, "resources"), reading)
     time_limit = quantities.duration(block.time_limit, (*path, "timeLimit"), reading)
-    model = None
-    if stack is not None:
-        if stack[0].planner is None:
-            reading.later((*path, "stack"), f"stack `{stack[0].name}` cannot run yet", code="stack.unsupported")
-        model = registry.resolve(stack[0].spec)(block.stack_spec, reading, (*path, "stackSpec"))
-    if stack is None or level is None or len(reading.problems) > before:
+    blocks.check_topology(block.topology, (*path, "topology"), reading)
+    envs = blocks.read_envs(block.envs, (*path, "envs"), reading)
+    configs = _configs(block.configs, reading, (*path, "configs"))
+    scratch, temp_volume = _temp_volume(block.temp_volume, reading, (*path, "tempVolume"))
+    volumes = _volumes(block, reading, path)
+    if block.metric_port is not None and host == "workflow":
+        reading.warn((*path, "metricPort"), "`metricPort` has no effect in a job: nothing asks it for metrics")
+    if block.run_as_api_key is not None:
+        where = (*path, "runAsApiKey")
+        reading.later(where, "`runAsApiKey` cannot be used yet: every job gets a token of its own", hint=_RUN_AS)
+    if stack is None or level is None:
         return None
+    descriptor, flavour, version = stack
+    if descriptor.planner is None:
+        reading.later((*path, "stack"), f"stack `{descriptor.name}` cannot run yet", code="stack.unsupported")
+    spec_model = registry.resolve(descriptor.spec)(block.stack_spec, reading, (*path, "stackSpec"))
+    sealed = blocks.written_path(data, "runAsApiKey")
     return Runnable(
-        stack=stack[0].name,
-        stack_version=stack[1],
+        stack=descriptor.name,
+        stack_version=version,
         stack_spec=block.stack_spec,
-        stack_model=model,
+        stack_model=spec_model,
         stack_path=(*path, "stackSpec"),
         compute=compute,
         log_level=level,
-        envs=dict(block.envs),
-        secrets=secrets,
+        envs=envs,
+        secrets=tuple(use for use, _ in secrets),
         # `resources` wins over what the stack's own sizing says (Flare's driver and executor)
-        cpu=max(filter(None, (requests[0], limits[0])), default=getattr(model, "cpu", None)),
-        memory_bytes=max(filter(None, (requests[1], limits[1])), default=getattr(model, "memory_bytes", None)),
+        cpu=sizes.cpu if sizes.cpu is not None else getattr(spec_model, "cpu", None),
+        memory_bytes=sizes.memory_bytes
+        if sizes.memory_bytes is not None
+        else getattr(spec_model, "memory_bytes", None),
         run_as_user=block.run_as_user,
         dry_run=block.dry_run,
         time_limit_s=time_limit,
         title=block.title,
-        references=_references(model, secrets, path, workspace),
+        references=(
+            *(Reference(ResourceKey("depot", u.depot), w) for w, u in getattr(spec_model, "addresses", ())),
+            *blocks.secret_references(secrets, workspace),
+            *blocks.compute_reference(compute, (*path, "compute")),
+            *(Reference(ResourceKey("volume", v.name, workspace), w) for v, w in volumes),
+            *([Reference(ResourceKey("volume", temp_volume, workspace), (*path, "tempVolume"))] if temp_volume else []),
+        ),
+        stack_flavour=flavour,
+        configs=configs,
+        scratch_bytes=scratch,
+        temp_volume=temp_volume,
+        volumes=tuple(v for v, _ in volumes),
+        topology=block.topology,
+        metric_port=block.metric_port,
+        tags=block.tags,
+        description=block.description,
+        secret_paths=((*path, *sealed),) if sealed else (),
     )
+
+
+_RUN_AS = "leave it out: a job runs as whoever applied it; runAsUser names somebody else"
 
 
 def _lift_stack_section(data: Any, reading: Reading, path: Path) -> Any:
@@ -163,7 +227,25 @@ def _lift_stack_section(data: Any, reading: Reading, path: Path) -> Any:
     return block
 
 
-def _stack(text: str, reading: Reading, path: Path) -> tuple[registry.StackDescriptor, str | None] | None:
+def _lift_topology(data: Any, reading: Reading, path: Path) -> Any:
+    """`topology` inside `stackSpec` belongs beside it (ch03 0.2)."""
+    if not isinstance(data, dict):
+        return data
+    block = cast("dict[str, Any]", data)
+    spec = block.get("stackSpec")
+    if not isinstance(spec, dict) or "topology" not in spec or "topology" in block:
+        return block
+    reading.warn((*path, "stackSpec", "topology"), "`topology` belongs beside `stackSpec`", code="manifest.variant")
+    inner = dict(cast("dict[str, Any]", spec))
+    topology = inner.pop("topology")
+    return {**block, "stackSpec": inner, "topology": topology}
+
+
+Chosen = tuple[registry.StackDescriptor, str | None, str | None]
+
+
+def _stack(text: str, reading: Reading, path: Path, host: Host) -> Chosen | None:
+    """The stack with its flavour and version, as the reference `name[+flavour][:version]` says (ch03 5.1)."""
     match = re.fullmatch(r"([A-Za-z0-9_-]+)(?:\+([A-Za-z0-9_-]+))?(?::([0-9]+(?:\.[0-9]+)*))?", text.strip())
     if match is None:
         reading.error(path, f"`{text}` is no stack", hint="write name[+flavour][:version], for instance flare:7.0")
@@ -177,71 +259,87 @@ def _stack(text: str, reading: Reading, path: Path) -> tuple[registry.StackDescr
             hint=suggest(match[1], registry.known_stacks()),
         )
         return None
-    version = match[3]
+    name, flavour, version = descriptor.name, match[2], match[3]
+    if flavour is None and len(descriptor.flavours) > 1:
+        hint = "write " + " or ".join(f"{name}+{f}" for f in descriptor.flavours)
+        reading.error(path, f"stack {name} has several flavours", hint=hint)
+        return None
+    if flavour is not None and flavour.lower() not in descriptor.flavours:
+        allowed = suggest(flavour, descriptor.flavours) if descriptor.flavours else f"write {name}"
+        reading.error(path, f"stack {name} has no flavour `{flavour}`", hint=allowed)
+        return None
     if version and version not in descriptor.versions and not descriptor.any_version:
+        reading.error(path, f"stack {name} has no version {version}", hint=suggest(version, descriptor.versions))
+        return None
+    if host not in descriptor.hosts:
+        needed = {"workflow": "workflowJobConfig", "service": "serviceConfig", "worker": "workerConfig"}[host]
         reading.error(
-            path, f"stack {descriptor.name} has no version {version}", hint=suggest(version, descriptor.versions)
+            path,
+            f"stack {name} has no {needed}: it cannot run under a {host}",
+            code="stack.host",
+            hint=f"{name} runs under: {', '.join(descriptor.hosts)}",
         )
         return None
-    return descriptor, version
+    return descriptor, flavour.lower() if flavour else next(iter(descriptor.flavours), None), version
 
 
-def _refuse_later(block: RunnableBlock, reading: Reading, path: Path) -> None:
-    later = {
-        "configs": block.configs,
-        "tempVolume": block.temp_volume,
-        "persistentVolume": block.persistent_volume,
-        "dataosVolumes": block.dataos_volumes,
-    }
-    for key, value in later.items():
-        if value:
-            reading.error(
-                (*path, key),
-                f"`{key}` is not supported yet",
-                code="manifest.unsupported",
-                hint="it comes with a later version: see docs/roadmap.md",
-            )
-    if block.run_as_api_key:
-        reading.error(
-            (*path, "runAsApiKey"),
-            "`runAsApiKey` is not supported: every job gets a token of its own",
-            code="manifest.unsupported",
-            hint="leave it out; to run as another user set runAsUser (part 2)",
-        )
+def unchecked(data: Any, reading: Reading, path: Path) -> Any:
+    """The reader of stacks whose stackSpec nothing checks yet: they are known by name and cannot run."""
+    return None
 
 
-def _secrets(block: RunnableBlock, reading: Reading, path: Path) -> tuple[SecretUse, ...]:
-    uses = list(block.dataos_secrets)
-    for position, entry in enumerate(block.secrets):
-        where = (*path, "secrets", position)
-        if isinstance(entry, str):
-            uses.append(SecretUse.model_validate({"name": entry, "consumptionType": "file"}))
-        else:
-            use = read_model(SecretUse, entry, reading, where)
-            if use:
-                uses.append(use)
-    for use in uses:
-        one_of(
-            use.consumption_type, ("envVars", "propFile", "file"), (*path, "dataosSecrets"), reading, "consumptionType"
-        )
-    return tuple(uses)
+def _secrets(block: RunnableBlock, reading: Reading, path: Path) -> tuple[tuple[SecretUse, Path], ...]:
+    uses = [(use, (*path, "dataosSecrets", i)) for i, use in enumerate(block.dataos_secrets)]
+    older = [(entry, (*path, "secrets", i)) for i, entry in enumerate(block.secrets)]
+    return (*blocks.read_secret_uses(uses, reading), *blocks.read_secret_uses(older, reading, "file"))
 
 
-def _amounts(amounts: Amounts, reading: Reading, path: Path) -> tuple[float | None, int | None]:
-    return quantities.cpu(amounts.cpu, (*path, "cpu"), reading), quantities.memory(
-        amounts.memory, (*path, "memory"), reading
-    )
+def _configs(configs: dict[str, Text | None], reading: Reading, path: Path) -> dict[str, str]:
+    for name in configs:
+        if not _CONFIG_NAME.fullmatch(name) or any(part in ("..", ".") for part in name.split("/")):
+            hint = "a file name of letters, digits, `-`, `_` and `.`, without `..`"
+            reading.error((*path, name), f"`{name}` is no name of a config file", hint=hint)
+    folders = {str(parent) for name in configs for parent in PurePosixPath(name).parents}
+    for name in folders.intersection(configs):
+        reading.error((*path, name), f"`{name}` is the name of a file and of a folder")
+    return {name: content or "" for name, content in configs.items()}
 
 
-def _references(model: Any, secrets: tuple[SecretUse, ...], path: Path, workspace: str | None) -> tuple[Reference, ...]:
-    found = [Reference(ResourceKey("depot", udl.depot), where) for where, udl in getattr(model, "addresses", ())]
-    for position, use in enumerate(secrets):
-        where = (*path, "dataosSecrets", position)
-        # without a workspace either a Secret of the own workspace or an Instance-Secret may be meant: the server knows
-        key = (
-            ResourceKey("secret", use.name, use.workspace)
-            if use.workspace
-            else ResourceKey("?secret", use.name, workspace)
-        )
-        found.append(Reference(key, where))
+def _temp_volume(text: str | None, reading: Reading, path: Path) -> tuple[int | None, str | None]:
+    """A size of scratch, or the name of a Volume (ch03 1.4 takes both)."""
+    if text is None:
+        return None, None
+    if re.match(r"\s*[0-9]+(\.[0-9]+)?\s*([A-Za-z]{0,2})\s*$", text):
+        size = quantities.memory(text, path, reading)
+        if size is not None and size <= 0:
+            reading.error(path, f"`{text}` is no size of scratch", hint="write 10Gi, or the name of a Volume")
+        return size, None
+    if not names.matches(text, names.STD):
+        rule = names.rule_text("tempVolume", text, names.STD)
+        reading.error(path, rule, code="manifest.name", hint="write a size as 10Gi, or the name of a Volume")
+        return None, None
+    reading.later(path, f"Volume `{text}` cannot be mounted yet", hint="write a size of scratch, for instance 10Gi")
+    return None, text
+
+
+def _volumes(block: RunnableBlock, reading: Reading, path: Path) -> tuple[tuple[VolumeUse, Path], ...]:
+    entries = [(block.persistent_volume, (*path, "persistentVolume"))] if block.persistent_volume else []
+    entries += [(entry, (*path, "dataosVolumes", i)) for i, entry in enumerate(block.dataos_volumes)]
+    found: list[tuple[VolumeUse, Path]] = []
+    targets: set[str] = set()
+    for entry, where in entries:
+        for key, text in (("directory", entry.directory), ("subPath", entry.sub_path or "-")):
+            if not text.strip("/ ") or ".." in text.split("/"):
+                reading.error((*where, key), f"`{text}` is no folder", hint="write a folder without `..`")
+        if not names.matches(entry.name, names.STD):
+            reading.error((*where, "name"), names.rule_text("name", entry.name, names.STD), code="manifest.name")
+        absolute = entry.directory.startswith("/")
+        target = entry.directory.rstrip("/") if absolute else f"{PERSISTENT}/{entry.directory.strip('/')}"
+        if target in targets:
+            reading.error((*where, "directory"), f"two volumes are mounted at {target}")
+        targets.add(target)
+        inside = "" if absolute else entry.directory.strip("/")
+        folder = "/".join(part for part in (inside, (entry.sub_path or "").strip("/")) if part)
+        found.append((VolumeUse(entry.name, target, folder, entry.read_only), (*where, "name")))
+        reading.later(where, f"Volume `{entry.name}` cannot be mounted yet")
     return tuple(found)

@@ -69,16 +69,12 @@ def _only_heavy(node: ast.ImportFrom) -> bool:
 
 
 def test_every_dotted_string_of_a_descriptor_resolves():
-    for descriptor in registry.KINDS.values():
-        assert callable(registry.resolve(descriptor.spec))
-        assert callable(registry.resolve(descriptor.controller or ""))
-    for stack in [*registry.STACKS.values(), registry.find_stack("script")]:
-        assert stack is not None
-        assert callable(registry.resolve(stack.spec))
-        assert callable(registry.resolve(stack.planner))
-    for depot in registry.DEPOT_TYPES.values():
-        assert callable(registry.resolve(depot.spec))
-        assert callable(registry.resolve(depot.adapter))
+    stacks = [*registry.STACKS.values(), registry.find_stack("script")]
+    for named in (*registry.KINDS.values(), *stacks, *registry.DEPOT_TYPES.values()):
+        assert named is not None
+        assert callable(registry.resolve(named.spec))
+        built = next(getattr(named, a) for a in ("controller", "planner", "adapter") if hasattr(named, a))
+        assert built is None or callable(registry.resolve(built))  # None: it is read, and cannot run yet
 
 
 def test_the_reference_pages_are_those_of_the_code():

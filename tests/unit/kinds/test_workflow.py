@@ -77,7 +77,6 @@ def test_an_empty_dag_is_refused():
     ("bad", "path"),
     [
         ("{stack: sparkle, compute: runnable-default, stackSpec: {}}", "workflow.dag[0].spec.stack"),
-        ("{stack: script, compute: huge, stackSpec: {script: '1'}}", "workflow.dag[0].spec.compute"),
         ("{stack: 'script:9.9', compute: runnable-default, stackSpec: {script: '1'}}", "workflow.dag[0].spec.stack"),
         (
             "{stack: script, compute: runnable-default, stackSpec: {script: 'a b'}}",
