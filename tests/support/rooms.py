@@ -1,4 +1,4 @@
-"""Small real compositions for integration tests: a store on SQLite, control with the kinds that need no process."""
+"""Small real compositions for integration tests: a store, control with the kinds that need no process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from dataos.kinds.secret.controller import SecretController
 from dataos.manifest.loader import load_text
 from dataos.server import defaults
 from dataos.store import upgrades
-from dataos.store.database import Store, sqlite_url
+from dataos.store.database import Store
+from support import stores
 
 MASTER_KEY = bytes(range(32))
 
@@ -55,7 +56,7 @@ class Control:
 async def control(folder: Path, controllers: dict[str, Controller] | None = None, loop: bool = True):
     """A running control plane on `folder`/store.db."""
     clock, ids, bell = SystemClock(), RandomIds(), Bell()
-    store = Store(sqlite_url(folder / "store.db"), readers=2)
+    store = Store(stores.url(folder), readers=2)
     upgrades.upgrade(store)
     vault = Vault(MASTER_KEY, clock)
     identities = Identities(MASTER_KEY, clock, ids)

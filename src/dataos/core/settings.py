@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from dataos.core.errors import DataOSError, Problem
 
@@ -37,7 +37,26 @@ class ListenSettings(_Area):
 class StoreSettings(_Area):
     """Where state is kept."""
 
-    url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite at <home>/store.db.")
+    url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where the store is: postgresql://user@host:5432/database, or "
+        "postgresql://user@/database?host=/run/postgresql for a local socket; by default SQLite at <home>/store.db.",
+    )
+    password: SecretStr | None = Field(
+        default=None,
+        description="Password of the PostgreSQL user; give it as DATAOS_STORE__PASSWORD. PostgreSQL's own PGPASSFILE "
+        "works too.",
+    )
+    password_file: str | None = Field(
+        default=None, description="File that holds the password instead (its last line break does not count)."
+    )
+    server_ttl_s: float = Field(
+        default=4.0,
+        ge=1.0,
+        description="PostgreSQL only: seconds without a sign of life after which the other servers take over a "
+        "server's work. Its own jobs end after half of that.",
+    )
     readers: int = Field(default=4, ge=1, le=64, description="Threads that serve store reads.")
 
 
@@ -95,6 +114,15 @@ class QuerySettings(_Area):
     connect_timeout_s: float = Field(default=5.0, gt=0, description="Seconds to wait for a source system to answer.")
 
 
+class KeepSettings(_Area):
+    """How long history is kept."""
+
+    deleted_days: float = Field(
+        default=30.0, ge=0, description="Days in which a deleted Resource can be brought back; then it is forgotten."
+    )
+    events_days: float = Field(default=90.0, ge=1, description="Days that events are kept.")
+
+
 class Settings(_Area):
     """The whole tree."""
 
@@ -104,6 +132,7 @@ class Settings(_Area):
     workloads: WorkloadSettings = WorkloadSettings()
     engine: EngineSettings = EngineSettings()
     query: QuerySettings = QuerySettings()
+    keep: KeepSettings = KeepSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )

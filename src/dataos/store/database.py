@@ -1,15 +1,19 @@
-"""Units of work over SQLite (WAL, one writer) or PostgreSQL.
+"""Units of work over SQLite (WAL, one writer) or PostgreSQL (many servers).
 
 A unit of work is a plain function `fn(connection, ...)` that runs inside one transaction in a worker thread:
 `await store.write(fn, ...)` commits when it returns and rolls back when it raises; `await store.read(fn, ...)` sees one
-snapshot. The function must not do other I/O. On SQLite all writes go through one thread, so `BEGIN IMMEDIATE` never
-waits for another writer of ours; on PostgreSQL the same functions run in a small pool.
+snapshot. The function must not do other I/O, and must be fit to run again: on PostgreSQL transactions are SERIALIZABLE,
+and one that met another is repeated from its start. On SQLite all writes go through one thread, so `BEGIN IMMEDIATE`
+never waits for another writer of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,32 +24,61 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
 
 from dataos.core.errors import DataOSError, fail
+from dataos.core.secrecy import Secret
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+RING_CHANNEL = "dataos_ring"
+"""The NOTIFY channel on which servers tell each other of due work."""
+
+_RING = "dataos.ring"
+_ATTEMPTS = 40
+"""How often a transaction that met another is tried: with the back-off below about 20 s in all."""
+_UNIQUE_ATTEMPTS = 3
+"""A unique key that a check did not see may come from a transaction beside ours; the same again is a fault."""
+_FAIL_FAST_S = 0.5
+_CONNECT_S = 5
+_POOL_WAIT_S = 10.0
+
+
+def ring_after_commit(connection: sa.Connection) -> None:
+    """Tell all servers, when this transaction commits, that there is work."""
+    connection.info[_RING] = True
 
 
 class Store:
     """The open database. Built once by the server's composition; passed to every room that keeps state."""
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
-        self.url = sa.make_url(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        readers: int = 4,
+        password: Secret | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = store_url(url, password)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._jitter = jitter
+        self._down_until = 0.0  # monotonic; after a failed connection the next calls fail at once for a moment
+        self._down = threading.Lock()
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, write=True)
             self._reader = _sqlite_engine(self.url, write=False)
         else:
-            self._writer = self._reader = sa.create_engine(
-                self.url, poolclass=QueuePool, pool_size=readers + 2, pool_pre_ping=True, hide_parameters=True
-            )
-        writers = 1 if self.is_sqlite else 2
+            self._writer = _postgresql_engine(self.url, 2 * readers)
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        writers = 1 if self.is_sqlite else readers
         self._write_pool = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._read_pool = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="store-check")
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, ...)` in one read-write transaction; its result is returned after the commit.
 
-        Raises DataOSError `store.full`, `store.damaged` or `store.unavailable` when the database itself fails.
+        Raises DataOSError `store.full`, `store.read_only`, `store.damaged` or `store.unavailable` when the database
+        itself fails.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._write_pool, lambda: self.write_sync(fn, *args, **kwargs)
@@ -59,59 +92,185 @@ class Store:
 
     def write_sync(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `write`, in the calling thread: for start-up, and for worker threads that hold no event loop."""
-        try:
-            with self._writer.begin() as connection:
-                return fn(connection, *args, **kwargs)
-        except exc.DBAPIError as error:
-            known = _store_error(error)
-            if known is None:
-                raise
-            raise known from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._once(self._writer, fn, *args, **kwargs)
+            except exc.DBAPIError as error:
+                again = _ATTEMPTS if _met_another(error) else _UNIQUE_ATTEMPTS if _is_duplicate(error) else 0
+                if self.is_sqlite or attempt >= again:
+                    raise self._known(error) from error
+            # Not all at once again; the longer it goes on, the wider apart.
+            time.sleep(self._jitter() * min(1.0, 0.005 * 2**attempt))
+        raise AssertionError("unreachable")  # the last attempt returns or raises
 
     def read_sync(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `read`, in the calling thread."""
         try:
-            with self._reader.begin() as connection:
-                return fn(connection, *args, **kwargs)
+            return self._once(self._reader, fn, *args, **kwargs)
         except exc.DBAPIError as error:
-            known = _store_error(error)
-            if known is None:
-                raise
-            raise known from error
+            raise self._known(error) from error
+
+    async def problem(self, within_s: float = 3.0) -> str:
+        """What is wrong with the database now, in words; empty when it answers. For health: asked beside the pools,
+        so that it answers while they are busy."""
+
+        def ask(engine: sa.Engine) -> None:
+            self._once(engine, lambda connection: connection.execute(sa.select(1)))
+
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.wait_for(loop.run_in_executor(self._check_pool, ask, self._reader), within_s)
+        except TimeoutError:
+            return f"it did not answer within {within_s:g} s"
+        except exc.DBAPIError as error:
+            return str(self._known(error))
+        except DataOSError as error:
+            return str(error)
+        return ""
 
     def close(self) -> None:
         """Wait for units of work in progress, then close the connections."""
         self._write_pool.shutdown(wait=True)
         self._read_pool.shutdown(wait=True)
+        self._check_pool.shutdown(wait=True)
         self._writer.dispose()
         self._reader.dispose()
 
+    def _once(
+        self,
+        engine: sa.Engine,
+        fn: Callable[Concatenate[sa.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if time.monotonic() < self._down_until:
+            raise _unavailable("its connection failed a moment ago")
+        try:
+            with engine.begin() as connection:
+                connection.info.pop(_RING, None)
+                result = fn(connection, *args, **kwargs)
+                if connection.info.pop(_RING, False) and not self.is_sqlite:
+                    # Part of the transaction: delivered when it commits, and only then.
+                    connection.execute(sa.select(sa.func.pg_notify(RING_CHANNEL, "")))
+                return result
+        except exc.TimeoutError as error:
+            raise _unavailable("all connections to it are in use") from error
+
+    def _known(self, error: exc.DBAPIError) -> Exception:
+        if not self.is_sqlite and isinstance(error, exc.OperationalError) and _state(error) is None:
+            with self._down:  # no answer from the server itself: it is away, or the way to it is
+                self._down_until = time.monotonic() + _FAIL_FAST_S
+        return _store_error(error) or error
+
+
+def store_url(url: str, password: Secret | None = None) -> sa.URL:
+    """The setting `store.url` as a URL with our driver. Raises DataOSError `settings.invalid`, without the password."""
+    try:
+        made = sa.make_url(url)
+        backend = made.get_backend_name()
+    except (exc.ArgumentError, ValueError):  # their texts repeat the URL
+        made, backend = None, ""
+    if made is None or backend not in ("sqlite", "postgresql", "postgres"):
+        raise fail(
+            "settings.invalid",
+            "setting store.url: neither a PostgreSQL nor a SQLite URL",
+            hint="write postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql for "
+            "a local socket; the password goes into DATAOS_STORE__PASSWORD or store.password_file",
+        )
+    if backend == "sqlite":
+        return made
+    made = made.set(drivername="postgresql+psycopg")
+    return made.set(password=password.reveal()) if password is not None else made
+
+
+def _state(error: exc.DBAPIError) -> str | None:
+    """The five characters by which PostgreSQL names a failure; None from SQLite, or where no server answered."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _met_another(error: exc.DBAPIError) -> bool:
+    return _state(error) in ("40001", "40P01")  # serialization failure, deadlock
+
+
+def _is_duplicate(error: exc.DBAPIError) -> bool:
+    return _state(error) == "23505"
+
+
+def _unavailable(what: str) -> DataOSError:
+    return fail(
+        "store.unavailable",
+        f"the store did not answer: {what}",
+        hint="look at the database and at the server's log; the call may be repeated",
+        retry=1.0,
+    )
+
 
 def _store_error(error: exc.DBAPIError) -> DataOSError | None:
-    text = str(error.orig)
-    if "not a database" in text or "malformed" in text:
+    text, state = str(error.orig), _state(error)
+    if state is None and ("not a database" in text or "malformed" in text):
         return fail(
             "store.damaged",
             f"the store is damaged: {text[:200]}",
             hint="restore store.db from a backup; nothing was changed",
         )
-    if not isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+    if not isinstance(error, (exc.OperationalError, exc.InterfaceError)) and state != "25006":
         return None  # a broken rule of the schema, or a statement of ours that is wrong: not the database's state
-    if "full" in text or "No space" in text:
+    if state == "53100" or (state is None and ("disk is full" in text or "No space" in text)):
         return fail(
             "store.full",
             "the store's disk is full: nothing was changed",
-            hint="free space under the home folder (`dataos` keeps it in store.db) and repeat the call",
+            hint="free space under the home folder (`dataos` keeps it in store.db) and repeat the call"
+            if state is None
+            else "free space on the database server's disk and repeat the call",
             retry=10.0,
         )
-    return fail(
-        "store.unavailable",
-        f"the store did not answer: {text[:200]}",
-        hint="its disk may be full or failing; the call may be repeated"
-        if "I/O error" in text
-        else "look at the server's log; the call may be repeated",
-        retry=1.0,
+    if state == "25006" or "readonly database" in text or "attempt to write a readonly" in text:
+        return fail(
+            "store.read_only",
+            "the store can be read but not written: nothing was changed",
+            hint="the home's disk is mounted read-only, or store.db belongs to somebody else"
+            if state is None
+            else "the address of store.url leads to a standby: let it lead to the primary",
+            retry=10.0,
+        )
+    if state is None and "I/O error" in text:
+        return fail(
+            "store.unavailable",
+            f"the store did not answer: {text[:200]}",
+            hint="its disk may be full or failing; the call may be repeated",
+            retry=1.0,
+        )
+    return _unavailable(" ".join(text.split())[:200])
+
+
+def _postgresql_engine(url: sa.URL, size: int) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=4,  # worker threads of other rooms
+        pool_timeout=_POOL_WAIT_S,
+        pool_pre_ping=True,  # a restart of PostgreSQL leaves dead connections behind
+        isolation_level="SERIALIZABLE",
+        hide_parameters=True,
+        connect_args=postgresql_arguments(url),
     )
+
+
+def postgresql_arguments(url: sa.URL) -> dict[str, Any]:
+    """What every connection to PostgreSQL is opened with, unless the URL says otherwise: bounds on waiting."""
+    wanted: dict[str, Any] = {
+        "connect_timeout": _CONNECT_S,
+        "application_name": "dataos",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        # A server that hangs must not hold what others wait for.
+        "options": "-c lock_timeout=20s -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s",
+    }
+    return {key: value for key, value in wanted.items() if key not in url.query}
 
 
 def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from dataos.core.errors import DataOSError, fail
 from dataos.store import tables
+from dataos.store.database import ring_after_commit
 
 _w = tables.work
 
@@ -42,6 +43,8 @@ class Lease:
 def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 0.0) -> None:
     """Make a unit due (never later than it already is)."""
     due = now_us + int(delay_s * 1_000_000)
+    if delay_s <= 0:
+        ring_after_commit(connection)
     row = connection.execute(sa.select(_w.c.due_at, _w.c.wakes).where(_w.c.unit == unit)).first()
     if row is None:
         connection.execute(

@@ -6,12 +6,10 @@ import asyncio
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -23,25 +21,18 @@ from dataos.lakehouse.catalog import Catalog
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, rows
-from support import postgres
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[postgres.Postgres]:
-    with postgres.running() as running:
-        yield running
+from support import postgres, stores
+from support.stores import postgresql_server  # noqa: F401
 
 
 @pytest.fixture
 def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
     """SQLite, or what `parametrize(..., indirect=True)` asks for."""
-    url: str | sa.URL = sqlite_url(tmp_path / "store.db")
     if getattr(request, "param", "sqlite") == "postgresql":
-        server: postgres.Postgres = request.getfixturevalue("postgresql")
-        database = f"test_{uuid.uuid4().hex}"
-        server.run(f"CREATE DATABASE {database}")
-        url = sa.URL.create("postgresql+psycopg", server.user, server.password, server.host, server.port, database)
-    opened = Store(url if isinstance(url, str) else url.render_as_string(hide_password=False))
+        server: postgres.Postgres = request.getfixturevalue("postgresql_server")
+        opened = Store(stores.address(server, stores.fresh(server, template=False)))
+    else:
+        opened = Store(sqlite_url(tmp_path / "store.db"))
     opened.write_sync(tables.metadata.create_all)
     yield opened
     opened.close()

@@ -10,15 +10,16 @@ from sqlalchemy.dialects import postgresql
 
 from dataos.core.errors import DataOSError
 from dataos.store import tables, upgrades, work
-from dataos.store.database import Store, sqlite_url
+from dataos.store.database import Store
 from dataos.store.work import StaleLease
+from support import stores
 
 NOW = 1_000_000
 
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(sqlite_url(tmp_path / "store.db"))
+    made = Store(stores.url(tmp_path))
     upgrades.upgrade(made)
     yield made
     made.close()
@@ -142,6 +143,7 @@ def test_a_restarted_owner_gets_its_units_back_at_once(store):
     assert [k.unit for k in claim(store)] == ["u:1", "u:2"]
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_is_a_coded_problem(tmp_path, store):
     def fill(connection):
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
