@@ -28,6 +28,21 @@ facts = sa.Table(
     comment="single facts of this installation: its id, its home path",
 )
 
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # of a home, for good
+    sa.Column("incarnation", sa.Text, nullable=False),  # of one start: a second process with this id is found by it
+    sa.Column("state", sa.Text, nullable=False),  # running | stopped | lost
+    sa.Column("beat", sa.BigInteger, nullable=False),  # +1 at each sign of life: others watch it change
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    comment="servers that share this store",
+)
+
 # --- governance -------------------------------------------------------------------------------------------------------
 
 users = sa.Table(
@@ -182,6 +197,7 @@ work = sa.Table(
     sa.Column("wakes", sa.BigInteger, nullable=False),  # +1 at each wake: one that came during a look is not lost
     sa.Column("failures", sa.Integer, nullable=False),  # in a row, for back-off
     sa.Column("error", sa.Text, nullable=False),
+    sa.Column("server", sa.Text),  # only this server may look: the unit's process runs there
     comment="units that need a reconciler's look; a unit without work has no row",
 )
 
@@ -191,14 +207,29 @@ runs = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), nullable=False, index=True),
     sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("trigger", sa.Text, nullable=False),  # `apply`, `re-run:<key>`: unique per Resource, so a retry adds none
+    sa.Column("trigger", sa.Text, nullable=False),  # `apply`, `tick:<us>`, `run:<id>`...: unique per Resource
     sa.Column("state", sa.Text, nullable=False),  # pending | running | succeeded | failed | aborted
     sa.Column("stopping", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
+    sa.Column("parent", sa.Text, index=True),  # `<run id>/<job name>` of the node that this run is, or NULL
+    sa.Column("path", sa.Text),  # of a nested run: names of nodes down to the DAG inside its generation's manifest
     sa.UniqueConstraint("uid", "trigger"),
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), primary_key=True),
+    sa.Column("timing", sa.Text, nullable=False),  # cron, zone and end that `next_at` was reckoned from; `` if none
+    sa.Column("next_at", sa.BigInteger),  # the next tick; NULL: none will come, or it is paused
+    sa.Column("last_at", sa.BigInteger),  # the newest tick that was dealt with: never dealt with again
+    sa.Column("skipped", sa.Text, nullable=False),  # why the newest tick made no run
+    sa.Column("paused_at", sa.BigInteger),
+    sa.Column("paused_by", sa.Text),
+    comment="ticks of scheduled Workflows, and which Workflows are paused",
 )
 
 jobs = sa.Table(
@@ -231,6 +262,7 @@ attempts = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
+    sa.Column("server", sa.Text),  # whose process it is; NULL: made before servers had ids
     sa.UniqueConstraint("run_id", "job", "number"),
 )
 

@@ -40,12 +40,50 @@ def upgrade() -> None:
     with op.batch_alter_table("identity_changes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_identity_changes_subject"), ["subject"], unique=False)
 
+    op.create_table(
+        "servers",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("incarnation", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("beat", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_servers")),
+        comment="servers that share this store",
+    )
+    op.create_table(
+        "schedules",
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("timing", sa.Text(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=True),
+        sa.Column("skipped", sa.Text(), nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_by", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["uid"], ["resources.uid"], name=op.f("fk_schedules_uid_resources")),
+        sa.PrimaryKeyConstraint("uid", name=op.f("pk_schedules")),
+        comment="ticks of scheduled Workflows, and which Workflows are paused",
+    )
+    with op.batch_alter_table("attempts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("server", sa.Text(), nullable=True))
+
     with op.batch_alter_table("generations", schema=None) as batch_op:
         batch_op.add_column(sa.Column("cause", sa.Text(), nullable=True))
+
+    with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("parent", sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column("path", sa.Text(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_runs_parent"), ["parent"], unique=False)
 
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.add_column(sa.Column("email", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("description", sa.Text(), nullable=True))
+
+    with op.batch_alter_table("work", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("server", sa.Text(), nullable=True))
 
     with op.batch_alter_table("workspaces", schema=None) as batch_op:
         batch_op.add_column(sa.Column("labels", sa.JSON(), nullable=True))
