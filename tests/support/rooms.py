@@ -40,6 +40,9 @@ class Control:
     reconciler: Reconciler
     depots: Depots
     folder: Path
+    clock: SystemClock
+    bell: Bell
+    controllers: dict[str, Controller]
 
     async def settle(self, *keys: object) -> None:
         """Wait until nothing is due."""
@@ -75,7 +78,7 @@ async def control(folder: Path, controllers: dict[str, Controller] | None = None
     await store.write(defaults._workspaces, clock.now_us())
     task = asyncio.create_task(reconciler.run()) if loop else None
     try:
-        yield Control(store, vault, identities, resources, reconciler, depots, folder)
+        yield Control(store, vault, identities, resources, reconciler, depots, folder, clock, bell, known)
     finally:
         reconciler.stop()
         if task is not None:

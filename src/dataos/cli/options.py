@@ -13,7 +13,8 @@ from dataos.client.api import Client
 from dataos.client.connections import find_connection
 from dataos.core import addresses
 from dataos.core.errors import Problem, fail
-from dataos.manifest import registry
+from dataos.manifest import quantities, registry
+from dataos.manifest.specs import Reading
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.")]
 Context = Annotated[str | None, typer.Option("--context", help="Client context to use.")]
@@ -85,6 +86,39 @@ def target(
             hint="types: " + ", ".join(registry.known_kinds()),
         )
     return Target(kind.type, name, None if kind.instance_level else workspace or "public", version)
+
+
+def need(
+    identifier: str | None,
+    id_: str | None,
+    type_: str | None,
+    name: str | None,
+    workspace: str | None,
+    version: str | None,
+) -> Target:
+    """As `target`, where one must be named. Raises DataOSError `usage.target`."""
+    named = target(identifier, id_, type_, name, workspace, version)
+    if named is None:
+        raise fail(
+            "usage.target",
+            "name a Resource",
+            hint="-i NAME:VERSION:TYPE[:WORKSPACE], or -t TYPE -n NAME [-w WORKSPACE]",
+        )
+    return named
+
+
+def comma_separated(values: list[str] | None) -> list[str]:
+    """`["a,b", "c"]` -> `["a", "b", "c"]`."""
+    return [part.strip() for value in values or [] for part in value.split(",") if part.strip()]
+
+
+def seconds(text: str) -> float:
+    """A duration flag (`24h`, `48 h`, `7d`) in seconds. Raises DataOSError `usage.duration`."""
+    reading = Reading()
+    found = quantities.duration(text.replace(" ", ""), (), reading)
+    if found is None:
+        raise fail("usage.duration", f"`{text}` is no duration", hint="write 90s, 24h or 7d")
+    return found
 
 
 def _types() -> list[str]:

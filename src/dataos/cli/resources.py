@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +34,18 @@ from dataos.manifest import registry
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Details = Annotated[bool, typer.Option("-d", "--details", help="Everything, as YAML.")]
+Refresh = Annotated[bool, typer.Option("-r", "--refresh", help="Draw again and again until Ctrl-C.")]
+RefreshRate = Annotated[float, typer.Option("--refreshRate", min=0.1, help="Seconds between two drawings.")]
+
+
+def _redraw(rate: float, draw: Callable[[], int]) -> int:
+    """Draw, wait, clear, draw: until Ctrl-C."""
+    while True:
+        draw()
+        sys.stdout.flush()
+        time.sleep(rate)
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[2J\x1b[H")
 
 
 @app.command("get")
@@ -47,6 +60,11 @@ def get(
     owner: Annotated[str | None, typer.Option("-o", "--owner", help="Of one owner.")] = None,
     details: Details = False,
     tags: Annotated[bool, typer.Option("--tags", help="Show tags.")] = False,
+    refresh: Refresh = False,
+    refresh_rate: RefreshRate = 5.0,
+    un_sanitize: Annotated[
+        bool, typer.Option("--unSanitize", help="With -d: secret values in clear (operators; written down).")
+    ] = False,
     output: Format = "table",
     url: Url = None,
     context: Context = None,
@@ -55,6 +73,11 @@ def get(
     """List Resources, or show one named by -i, --id or -t -n."""
     out = options.output(output, no_icons)
     client = options.client(url, context)
+    if refresh:
+        return _redraw(
+            refresh_rate, lambda: get(type, name, workspace, identifier, id, version, all, owner, details, tags,
+                                      False, refresh_rate, un_sanitize, output, url, context, no_icons)
+        )  # fmt: skip
     out.talk("get...", "🔍")
     named = (
         options.target(identifier, id, type, name, workspace, version)
@@ -64,12 +87,15 @@ def get(
     if named is not None:
         items = [_of_version(client.resource(named.type, named.name, named.workspace), named)]
     else:
-        wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner, "version": version}
+        own = None if all or owner or name else client.json("GET", "/api/v1/me")["id"]
+        wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner or own, "version": version}
         if type:
             wanted["type"] = registry.canonical_type(type)
         items = [r for r in client.resources(**wanted) if not (workspace and r["workspace"] != workspace)]
         if details:
             items = [client.resource(r["type"], r["name"], r["workspace"]) for r in items]
+    if un_sanitize:
+        items = [client.resource(r["type"], r["name"], r["workspace"], unSanitize=True) for r in items]
     items.sort(key=lambda r: (r["workspace"] or "", r["type"], r["name"]))
     out.talk("get...complete", "🔍")
     if out.machine:
@@ -113,14 +139,21 @@ def get_runtime(
     id: Id = None,
     version: Version = None,
     details: Details = False,
+    refresh: Refresh = False,
+    refresh_rate: RefreshRate = 5.0,
     output: Format = "table",
     url: Url = None,
     context: Context = None,
     no_icons: NoIcons = False,
 ) -> int:
     """Show how a runnable runs: jobs, progress, nodes, and why what failed failed."""
+    if refresh:
+        return _redraw(
+            refresh_rate, lambda: get_runtime(type, name, workspace, identifier, id, version, details,
+                                              False, refresh_rate, output, url, context, no_icons)
+        )  # fmt: skip
     out = options.output(output, no_icons)
-    named = _need(identifier, id, type, name, workspace, version)
+    named = options.need(identifier, id, type, name, workspace, version)
     client = options.client(url, context)
     _check_version(client, named)
     body = client.runtime(named.type, named.name, named.workspace)
@@ -175,7 +208,7 @@ def log(
 ) -> int:
     """Print the logs of the newest run of a runnable."""
     out = options.output("table", no_icons)
-    named = _need(identifier, id, type, name, workspace, version)
+    named = options.need(identifier, id, type, name, workspace, version)
     if container not in (None, "main"):
         raise fail("run.not_found", f"there is no container `{container}`", hint="containers: main")
     client = options.client(url, context)
@@ -234,7 +267,7 @@ def delete(
     targets = (
         _of_files(manifest_file, recursive, workspace, disable_interpolation)
         if manifest_file
-        else [_need(identifier, id, type, name, workspace, version)]
+        else [options.need(identifier, id, type, name, workspace, version)]
     )
     out.talk("delete...", "🗑")
     failed: DataOSError | None = None
@@ -287,21 +320,3 @@ def _of_version(body: dict[str, Any], named: options.Target) -> dict[str, Any]:
             hint="leave the version out, or name that one",
         )
     return body
-
-
-def _need(
-    identifier: str | None,
-    id_: str | None,
-    type_: str | None,
-    name: str | None,
-    workspace: str | None,
-    version: str | None,
-) -> options.Target:
-    named = options.target(identifier, id_, type_, name, workspace, version)
-    if named is None:
-        raise fail(
-            "usage.target",
-            "name a Resource",
-            hint="-i NAME:VERSION:TYPE[:WORKSPACE], or -t TYPE -n NAME [-w WORKSPACE]",
-        )
-    return named

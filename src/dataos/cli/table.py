@@ -13,7 +13,12 @@ _TARGET = {"-t": True, "--type": True, "-n": True, "--name": True, "-w": True, "
 _IDENTITY = {**_TARGET, "-i": True, "--identifier": True, "--id": True, "-v": True, "--version": True}
 _FILES = {"-f": True, "--manifestFile": True, "-R": False, "--recursive": False, "--disable-interpolation": False}
 _SERVER = {"--url": True, "--context": True}
+_REFRESH = {"-r": False, "--refresh": False, "--refreshRate": True}
 _OUTPUT = {"-O": True, "--output": True}
+_NAMED = {"-n": True, "--name": True}
+_ID = {"-i": True, "--id": True}
+_LAYER = {"-l": True, "--layer": True}
+_TAGS = {"-t": True, "--tags": True}
 _COMMON = {"--help": False, "-h": False, "--no-icons": False}
 
 
@@ -74,7 +79,12 @@ COMMANDS: tuple[Command, ...] = (
             "--lint": False,
             "-r": False,
             "--re-run": False,
+            "-d": False,
+            "--de-ref": False,
             "--dry-run": False,
+            "--atomic": False,
+            "--expect-generation": True,
+            "--idempotency-key": True,
             "--wait": False,
             "--timeout": True,
             "--strict": False,
@@ -83,9 +93,23 @@ COMMANDS: tuple[Command, ...] = (
         positionals=-1,
     ),
     Command(
+        ("resource", "create"),
+        "dataos.cli.manifests",
+        {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True},
+        "Create Resources; one that exists already is an error.",
+        positionals=-1,
+    ),
+    Command(
+        ("update",),
+        "dataos.cli.manifests",
+        {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True, "--expect-generation": True},
+        "Update Resources; one that does not exist is an error.",
+        positionals=-1,
+    ),
+    Command(
         ("get", "runtime"),
         "dataos.cli.resources",
-        {**_IDENTITY, **_OUTPUT, **_SERVER, "-d": False, "--details": False},
+        {**_IDENTITY, **_OUTPUT, **_SERVER, **_REFRESH, "-d": False, "--details": False},
         "Show how a runnable runs: jobs, progress, nodes.",
         aliases=(("runtime", "get"), ("runtime",), ("resource", "runtime", "get"), ("resource", "get", "runtime")),
     ),
@@ -96,6 +120,8 @@ COMMANDS: tuple[Command, ...] = (
             **_IDENTITY,
             **_OUTPUT,
             **_SERVER,
+            **_REFRESH,
+            "--unSanitize": False,
             "-a": False,
             "--all": False,
             "-d": False,
@@ -128,6 +154,111 @@ COMMANDS: tuple[Command, ...] = (
         "dataos.cli.resources",
         {**_IDENTITY, **_FILES, **_SERVER, "--force": False},
         "Delete Resources.",
+    ),
+    Command(
+        ("history",),
+        "dataos.cli.history",
+        {**_IDENTITY, **_OUTPUT, **_SERVER, "--generation": True},
+        "Show the generations of a Resource.",
+    ),
+    Command(
+        ("rollback",),
+        "dataos.cli.history",
+        {**_IDENTITY, **_OUTPUT, **_SERVER, "--to-generation": True, "--expect-generation": True},
+        "Go back to an old generation, or bring a deleted Resource back.",
+    ),
+    Command(
+        ("events",),
+        "dataos.cli.history",
+        {**_TARGET, **_OUTPUT, **_SERVER, "-f": False, "--follow": False, "--limit": True, "--kind": True},
+        "Show what happened; --follow goes on.",
+    ),
+    Command(
+        ("workspace", "create"),
+        "dataos.cli.workspaces",
+        {
+            **_NAMED,
+            **_SERVER,
+            **_LAYER,
+            "-d": True,
+            "--description": True,
+            "--labels": True,
+            "--tags": True,
+            "-v": True,
+            "--version": True,
+        },
+        "Make a workspace.",
+    ),
+    Command(("workspace", "get"), "dataos.cli.workspaces", {**_LAYER, **_OUTPUT, **_SERVER}, "List workspaces."),
+    Command(
+        ("workspace", "delete"),
+        "dataos.cli.workspaces",
+        {**_NAMED, **_SERVER, "--force": False},
+        "Remove a workspace.",
+    ),
+    Command(
+        ("maintenance", "collect-garbage"),
+        "dataos.cli.workspaces",
+        {**_LAYER, **_OUTPUT, **_SERVER, "-d": True, "--duration": True, "-k": True, "--kubeconfig": True},
+        "Delete one-shot workflows that ended long ago.",
+    ),
+    Command(
+        ("user", "get"),
+        "dataos.cli.users",
+        {**_ID, **_OUTPUT, **_SERVER, "-a": False, "--all": False},
+        "Show yourself, one user or all.",
+    ),
+    Command(
+        ("user", "create"),
+        "dataos.cli.users",
+        {
+            **_NAMED,
+            **_OUTPUT,
+            **_SERVER,
+            "-t": True,
+            "--type": True,
+            "-u": True,
+            "--user_id": True,
+            "-e": True,
+            "--email": True,
+            "--tags": True,
+            "--apikeyName": True,
+            "-d": True,
+            "--duration": True,
+        },
+        "Make a user.",
+    ),
+    Command(("user", "delete"), "dataos.cli.users", {**_ID, **_SERVER}, "Remove a user."),
+    Command(("user", "tag", "add"), "dataos.cli.users", {**_ID, **_OUTPUT, **_SERVER, **_TAGS}, "Give a user tags."),
+    Command(
+        ("user", "tag", "delete"), "dataos.cli.users", {**_ID, **_OUTPUT, **_SERVER, **_TAGS}, "Take tags from a user."
+    ),
+    Command(
+        ("user", "changes", "get"), "dataos.cli.users", {**_ID, **_OUTPUT, **_SERVER}, "Show what happened to a user."
+    ),
+    Command(
+        ("user", "apikey", "create"),
+        "dataos.cli.users",
+        {**_ID, **_NAMED, **_OUTPUT, **_SERVER, "-d": True, "--duration": True},
+        "Make an API key; it is shown once.",
+    ),
+    Command(("user", "apikey", "get"), "dataos.cli.users", {**_ID, **_NAMED, **_OUTPUT, **_SERVER}, "List API keys."),
+    Command(("user", "apikey", "delete"), "dataos.cli.users", {**_NAMED, **_SERVER}, "End an API key."),
+    Command(("role", "get"), "dataos.cli.users", {**_OUTPUT, **_SERVER}, "List roles."),
+    Command(
+        ("role", "changes", "get"),
+        "dataos.cli.users",
+        {**_ID, **_OUTPUT, **_SERVER},
+        "Show who was given a role, or lost it.",
+    ),
+    Command(("context", "list"), "dataos.cli.contexts", {**_OUTPUT}, "List client contexts."),
+    Command(("context", "select"), "dataos.cli.contexts", {**_NAMED}, "Make a context the active one."),
+    Command(("context", "delete"), "dataos.cli.contexts", {**_NAMED}, "Forget a context."),
+    Command(
+        ("login",),
+        "dataos.cli.contexts",
+        {**_NAMED, "--url": True, "--token-stdin": False},
+        "Log in to a server with a token or API key.",
     ),
     Command(
         ("query",),
@@ -166,7 +297,8 @@ def _spellings(command: Command) -> list[tuple[str, ...]]:
     own = [command.words, *command.aliases]
     if command.module in ("dataos.cli.resources", "dataos.cli.manifests"):
         own += [("resource", *words) for words in own if words[0] != "resource"]
-    return [*own, *[("resources", *words[1:]) for words in own if words[0] == "resource"]]
+    plural = [(words[0] + "s", *words[1:]) for words in own if words[0] in ("resource", "user", "role")]
+    return [*own, *plural]
 
 
 def _strip(argv: Sequence[str], words: tuple[str, ...], command: Command) -> list[str] | None:

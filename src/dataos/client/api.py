@@ -68,19 +68,20 @@ class Client:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         accept: str = JSON,
+        headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> Response:
         """One request. A status of 400 and more raises DataOSError."""
         target = urlsplit(self.connection.url)
         query = urlencode({k: _text(v) for k, v in (params or {}).items() if v is not None})
-        headers = {"Authorization": f"Bearer {self.connection.token.reveal()}", "Accept": accept}
+        sent = {**(headers or {}), "Authorization": f"Bearer {self.connection.token.reveal()}", "Accept": accept}
         payload = None
         if body is not None:
             payload = json.dumps(body).encode()
-            headers["Content-Type"] = JSON
+            sent["Content-Type"] = JSON
         connection = _open(target.scheme, target.hostname or "", target.port, timeout_s or self._timeout_s)
         try:
-            connection.request(method, target.path + path + (f"?{query}" if query else ""), payload, headers)
+            connection.request(method, target.path + path + (f"?{query}" if query else ""), payload, sent)
             response = Response(connection.getresponse(), connection)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -123,9 +124,9 @@ class Client:
             if after is None:
                 return
 
-    def resource(self, type_: str, name: str, workspace: str | None) -> dict[str, Any]:
-        """One Resource with its manifest."""
-        return cast("dict[str, Any]", self.json("GET", resource_path(type_, name, workspace)))
+    def resource(self, type_: str, name: str, workspace: str | None, **options: Any) -> dict[str, Any]:
+        """One Resource with its manifest. Options: unSanitize."""
+        return cast("dict[str, Any]", self.json("GET", resource_path(type_, name, workspace), params=options))
 
     def runtime(self, type_: str, name: str, workspace: str | None) -> dict[str, Any]:
         """What `get runtime` shows."""

@@ -6,8 +6,10 @@ The context name `server` is reserved: that folder is the default home of the se
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +89,45 @@ def save_context(folder: Path, name: str, url: str, token: str, user: str) -> Pa
             f"cannot write to the client folder {folder}: {error.strerror}",
             hint="make it writable for you, or name another with DATAOS_CONFIG_DIRECTORY=<folder>",
         ) from error
+
+
+def contexts(folder: Path) -> list[Connection]:
+    """All readable contexts of a client folder, by name."""
+    found = sorted(p.parent.name for p in folder.glob(f"*/{CREDENTIALS}")) if folder.is_dir() else []
+    return [_from_context(folder, name) for name in found]
+
+
+def active_context(folder: Path) -> str | None:
+    """The name of the active context."""
+    return _active(folder)
+
+
+def select_context(folder: Path, name: str) -> None:
+    """Make a context the active one. Raises DataOSError `auth.missing` listing the known ones."""
+    _from_context(folder, name)
+    (folder / "active").write_text(name + "\n")
+
+
+def delete_context(folder: Path, name: str) -> None:
+    """Remove a context; none is active then, if it was. Raises DataOSError `auth.missing`."""
+    _from_context(folder, name)
+    (folder / name / CREDENTIALS).unlink()
+    with contextlib.suppress(OSError):
+        (folder / name).rmdir()  # other files of the user's stay
+    if _active(folder) == name:
+        (folder / "active").unlink()
+
+
+def server_address(text: str) -> str:
+    """`host`, `https://host/` or a pasted page address as the address of a server. Raises `usage.url`."""
+    return _url(text)
+
+
+def context_name(address: str) -> str:
+    """A context's name made of a server's address: host, and port where it is no standard one."""
+    parts = urlsplit(address)
+    port = f"-{parts.port}" if parts.port not in (None, 80, 443) else ""
+    return re.sub(r"[^A-Za-z0-9.-]", "-", (parts.hostname or "server") + port)
 
 
 def _write_context(folder: Path, name: str, url: str, token: str, user: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,7 @@ class Filter:
     name: str | None = None
     owner: str | None = None
     version: str | None = None
+    tag: str | None = None
 
 
 def listing(
@@ -82,6 +84,8 @@ def listing(
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.tag is not None:  # tags are JSON text: a superset by text, made exact below
+        query = query.where(sa.cast(_r.c.tags, sa.Text).contains(json.dumps(wanted.tag), autoescape=True))
     if after is not None:
         query = query.where(_r.c.live_key > after)
     rows = connection.execute(query.order_by(_r.c.live_key).limit(limit + 1)).all()

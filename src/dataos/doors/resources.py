@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.control import records
+from dataos.control.history import History
+from dataos.control.idempotency import MAX_KEY
 from dataos.control.ports import Controller, Observable
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.control.units import Manifests
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
-from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.errors import DataOSError, fail
+from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.governance.rules import require_operator
 from dataos.manifest import registry
 from dataos.store.database import Store
 
@@ -41,7 +43,28 @@ class ApplyBody(BaseModel):
     workspace: str | None = Field(default=None, description="What `-w` said; the manifest's own workspace wins.")
     dryRun: bool = Field(default=False, description="Validate as far as an apply would, and store nothing.")
     rerun: bool = Field(default=False, description="Run a runnable once more, also if nothing changed.")
+    mode: Literal["apply", "create", "update"] = Field(
+        default="apply", description="create: it must not exist yet; update: it must exist."
+    )
+    expectedGeneration: int | None = Field(
+        default=None, ge=0, description="The generation the caller saw (0: none); another one is a conflict."
+    )
     source: Source | None = Field(default=None, description="Places for errors of later runs.")
+
+
+class ApplySetBody(BaseModel):
+    """POST /api/v1/apply-set."""
+
+    model_config = ConfigDict(extra="forbid")
+    documents: list[ApplyBody] = Field(max_length=10_000, description="In the order in which they are stored.")
+
+
+class RollbackBody(BaseModel):
+    """POST .../rollback."""
+
+    model_config = ConfigDict(extra="forbid")
+    toGeneration: int | None = Field(default=None, ge=1, description="Default: the generation before.")
+    expectedGeneration: int | None = Field(default=None, ge=1)
 
 
 class PlanBody(BaseModel):
@@ -58,6 +81,7 @@ class ResourceRooms:
 
     store: Store
     resources: Resources
+    history: History
     manifests: Manifests
     controllers: Mapping[str, Controller]
 
@@ -66,35 +90,40 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
     """Routes of Resources."""
     api = APIRouter(prefix="/api/v1", tags=["resources"])
 
-    async def operator(request: Request) -> Principal:
+    async def user(request: Request) -> Principal:
         principal = await authenticate(request)
-        require_operator(principal, "work with Resources")
+        rules.require_user(principal, "work with Resources")
         return principal
 
     @api.post("/apply")
-    async def apply(body: ApplyBody, principal: Principal = Depends(operator)) -> dict[str, Any]:
+    async def apply(
+        body: ApplyBody,
+        principal: Principal = Depends(user),
+        idempotency_key: str | None = Header(default=None, max_length=MAX_KEY),
+    ) -> dict[str, Any]:
         """Create or update one Resource. It is durable when this answers; work starts by itself."""
-        result = await rooms.resources.apply(
-            ApplyRequest(
-                document=body.document,
-                actor=principal.user_id,
-                workspace=body.workspace,
-                dry_run=body.dryRun,
-                rerun=body.rerun,
-                source=body.source.model_dump(mode="json") if body.source else None,
-            )
-        )
-        return {
-            "action": result.action,
-            "resource": result.resource,
-            "changes": list(result.changes),
-            "warnings": [w.to_json() for w in result.warnings],
-        }
+        result = await rooms.resources.apply(_request(body, principal), key=idempotency_key)
+        return result.to_json()
+
+    @api.post("/apply-set")
+    async def apply_set(
+        body: ApplySetBody,
+        principal: Principal = Depends(user),
+        idempotency_key: str | None = Header(default=None, max_length=MAX_KEY),
+    ) -> dict[str, Any]:
+        """Create or update a set of Resources: all of them, or none."""
+        requests = [_request(one, principal) for one in body.documents]
+        results = await rooms.resources.apply_all(requests, key=idempotency_key)
+        return {"items": [r.to_json() for r in results]}
 
     @api.post("/plan")
-    async def plan(body: PlanBody, principal: Principal = Depends(operator)) -> dict[str, Any]:
+    async def plan(body: PlanBody, principal: Principal = Depends(user)) -> dict[str, Any]:
         """What applying these documents in order would do; nothing is stored."""
-        items = [await _plan_one(rooms, body, index, principal) for index in range(len(body.documents))]
+        items: list[dict[str, Any]] = []
+        pending: frozenset[ResourceKey] = frozenset()
+        for document in body.documents:
+            items.append(await _plan_one(rooms, document, body.workspace, principal, pending))
+            pending |= _planned(items[-1])
         return {"items": items, "next": None}
 
     @api.get("/resources")
@@ -104,12 +133,13 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         name: str | None = None,
         owner: str | None = None,
         version: str | None = None,
+        tag: str | None = None,
         after: str | None = None,
         limit: int = Query(default=1000, ge=1, le=10_000),
-        principal: Principal = Depends(operator),
+        _: Principal = Depends(user),
     ) -> dict[str, Any]:
         """Living Resources, ordered by type, workspace and name; `next` goes into `after` for the next page."""
-        wanted = records.Filter(_listed_type(type) if type else None, workspace, name, owner, version)
+        wanted = records.Filter(_listed_type(type) if type else None, workspace, name, owner, version, tag)
         if workspace is not None:
             await rooms.resources.require_workspace(workspace)
         items, following = await rooms.resources.list(wanted, after, limit)
@@ -117,9 +147,16 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
 
     @api.get("/resources/{type}/{name}")
     @api.get("/workspaces/{workspace}/resources/{type}/{name}")
-    async def get(type: str, name: str, workspace: str | None = None, _: Principal = Depends(operator)) -> Any:
+    async def get(
+        type: str,
+        name: str,
+        workspace: str | None = None,
+        unSanitize: bool = Query(default=False, description="Secret values in clear: operators only, written down."),
+        principal: Principal = Depends(user),
+    ) -> Any:
         """One Resource with its manifest; secret values are masked."""
-        return await rooms.resources.get(_key(type, name, workspace))
+        key = _key(type, name, workspace)
+        return await (rooms.resources.reveal(key, principal) if unSanitize else rooms.resources.get(key))
 
     @api.delete("/resources/{type}/{name}")
     @api.delete("/workspaces/{workspace}/resources/{type}/{name}")
@@ -128,15 +165,42 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         name: str,
         workspace: str | None = None,
         force: bool = False,
-        principal: Principal = Depends(operator),
+        expectedGeneration: int | None = Query(default=None, ge=1),
+        principal: Principal = Depends(user),
     ) -> dict[str, Any]:
         """Delete; refused while something depends on it, unless forced. {result: deleted | deleting | nothing}."""
         key = _key(type, name, workspace)
-        return {"result": await rooms.resources.delete(key, principal.user_id, force=force)}
+        result = await rooms.resources.delete(
+            key, principal.user_id, force=force, principal=principal, expected_generation=expectedGeneration
+        )
+        return {"result": result}
+
+    @api.get("/resources/{type}/{name}/history")
+    @api.get("/workspaces/{workspace}/resources/{type}/{name}/history")
+    async def history(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
+        """Generations, newest first; also of a Resource deleted within the time it is kept."""
+        return await rooms.history.list(_key(type, name, workspace))
+
+    @api.get("/resources/{type}/{name}/history/{generation}")
+    @api.get("/workspaces/{workspace}/resources/{type}/{name}/history/{generation}")
+    async def generation(
+        type: str, name: str, generation: int, workspace: str | None = None, _: Principal = Depends(user)
+    ) -> Any:
+        """One generation's manifest; secret values are masked."""
+        return await rooms.history.get(_key(type, name, workspace), generation)
+
+    @api.post("/resources/{type}/{name}/rollback")
+    @api.post("/workspaces/{workspace}/resources/{type}/{name}/rollback")
+    async def rollback(
+        type: str, name: str, body: RollbackBody, workspace: str | None = None, principal: Principal = Depends(user)
+    ) -> Any:
+        """Store an old generation as the next one; brings a deleted Resource back."""
+        key = _key(type, name, workspace)
+        return await rooms.history.rollback(key, body.toGeneration, principal, body.expectedGeneration)
 
     @api.get("/resources/{type}/{name}/runtime")
     @api.get("/workspaces/{workspace}/resources/{type}/{name}/runtime")
-    async def runtime(type: str, name: str, workspace: str | None = None, _: Principal = Depends(operator)) -> Any:
+    async def runtime(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """Jobs, newest run and nodes of a runnable."""
         body, observable, uid = await _runnable(rooms, _key(type, name, workspace))
         manifest = await rooms.manifests.get(uid, body["generation"])
@@ -151,46 +215,49 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         node: str | None = None,
         tail: int = Query(default=300, ge=-1, le=1_000_000_000),
         after: str | None = Query(default=None, description="JSON: {attempt id: byte offset}"),
-        _: Principal = Depends(operator),
+        principal: Principal = Depends(user),
     ) -> Any:
         """Logs of the newest run: the last `tail` lines (-1: all), or what came after the given offsets."""
         body, observable, uid = await _runnable(rooms, _key(type, name, workspace))
+        rules.require_owner(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG)
         manifest = await rooms.manifests.get(uid, body["generation"])
         return await observable.log(uid, manifest, node, tail, _offsets(after))
 
     return api
 
 
-async def _plan_one(rooms: ResourceRooms, body: PlanBody, index: int, principal: Principal) -> dict[str, Any]:
-    request = ApplyRequest(document=body.documents[index], actor=principal.user_id, workspace=body.workspace)
-    try:
-        planned = await rooms.resources.plan(request)
-    except DataOSError as error:
-        remaining = [p for p in error.problems if not _satisfied_earlier(p, body.documents[:index])]
-        if remaining:
-            return {"action": "invalid", "resource": None, "changes": [], "errors": [p.to_json() for p in remaining]}
-        document = body.documents[index]
-        shown = {k: document.get(k) for k in ("name", "type", "version", "workspace")}
-        return {"action": "create", "resource": shown, "changes": [], "errors": [], "warnings": []}
-    return {
-        "action": planned.action,
-        "resource": planned.resource,
-        "changes": list(planned.changes),
-        "errors": [],
-        "warnings": [w.to_json() for w in planned.warnings],
-    }
-
-
-def _satisfied_earlier(problem: Problem, earlier: list[dict[str, Any]]) -> bool:
-    """True if a missing Resource is created by an earlier document of the same plan."""
-    if problem.code not in ("resource.dependency", "depot.not_found", "secret.not_found"):
-        return False
-    return any(
-        f"{d.get('name')}:{d.get('type')}" in problem.message
-        or f"'{d.get('name')}'" in problem.message
-        or f"`{d.get('name')}`" in problem.message
-        for d in earlier
+def _request(body: ApplyBody, principal: Principal) -> ApplyRequest:
+    return ApplyRequest(
+        document=body.document,
+        actor=principal.user_id,
+        workspace=body.workspace,
+        dry_run=body.dryRun,
+        rerun=body.rerun,
+        source=body.source.model_dump(mode="json") if body.source else None,
+        mode=body.mode,
+        expected_generation=body.expectedGeneration,
+        principal=principal,
     )
+
+
+async def _plan_one(
+    rooms: ResourceRooms,
+    document: dict[str, Any],
+    workspace: str | None,
+    principal: Principal,
+    pending: frozenset[ResourceKey],
+) -> dict[str, Any]:
+    request = ApplyRequest(document=document, actor=principal.user_id, workspace=workspace, principal=principal)
+    try:
+        return {**(await rooms.resources.plan(request, pending)).to_json(), "errors": []}
+    except DataOSError as error:
+        errors = [p.to_json() for p in error.problems]
+        return {"action": "invalid", "resource": None, "changes": [], "errors": errors, "warnings": []}
+
+
+def _planned(item: dict[str, Any]) -> frozenset[ResourceKey]:
+    found = item["resource"]
+    return frozenset({ResourceKey(found["type"], found["name"], found["workspace"])} if found else ())
 
 
 def _listed_type(text: str) -> str:

@@ -112,6 +112,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     _on_signals(stopping)
     serving = asyncio.create_task(_serve_http(server, [tcp, inner]))
     loop = asyncio.create_task(parts.reconciler.run())
+    upkeep = asyncio.create_task(parts.upkeep.forever())
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     host, port = tcp.getsockname()[:2]
@@ -137,7 +138,8 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     _log.info("server stopping")
     server.should_exit = True
     parts.reconciler.stop()
-    await asyncio.gather(serving, loop, return_exceptions=True)
+    upkeep.cancel()
+    await asyncio.gather(serving, loop, upkeep, return_exceptions=True)
     await parts.clusters.close()
     await parts.runner.close()
     parts.catalog.close()

@@ -10,21 +10,26 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from dataos.control.events import Events
+from dataos.control.history import History
 from dataos.control.ports import Controller, UnitHandler
 from dataos.control.reconciler import Reconciler
 from dataos.control.resources import Resources
 from dataos.control.units import Manifests, ResourceUnits
+from dataos.control.upkeep import Upkeep
+from dataos.control.workspaces import Workspaces
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
 from dataos.core.ids import Ids, RandomIds
 from dataos.core.settings import Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
-from dataos.doors import queries, resources
+from dataos.doors import identities, queries, resources, workspaces
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Limits
 from dataos.governance.identities import Identities
+from dataos.governance.users import Users
 from dataos.governance.vault import Vault, load_master_key
 from dataos.kinds.cluster.controller import ClusterController
 from dataos.kinds.depot.controller import DepotController
@@ -63,6 +68,7 @@ class Parts:
     clusters: ClusterController
     catalog: Catalog
     attempts: Attempts
+    upkeep: Upkeep
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -82,7 +88,7 @@ def build(
     store = Store(settings.store.url or sqlite_url(home.store), readers=settings.store.readers)
     upgrades.upgrade(store)
     vault = Vault(master_key, clock)
-    identities = Identities(master_key, clock, ids)
+    known = Identities(master_key, clock, ids)
     bell = Bell()
     allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
 
@@ -115,7 +121,7 @@ def build(
         clock,
         runner,
         catalog,
-        identities,
+        known,
         vault,
         rooms,
         checkpoint,
@@ -123,7 +129,7 @@ def build(
     )
 
     controllers: dict[str, Controller] = {}
-    res = Resources(store, vault, identities, clock, ids, bell, controllers)
+    res = Resources(store, vault, known, clock, ids, bell, controllers)
     manifests = Manifests(store)
     secrets = SecretController()
     workflows = WorkflowController(store, clock, ids, attempts)
@@ -144,9 +150,22 @@ def build(
     handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost")
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
-    authenticate = Authenticator(store, identities)
+    authenticate = Authenticator(store, known)
+    upkeep = Upkeep(
+        store,
+        clock,
+        res,
+        keep_deleted_s=settings.keep.deleted_days * 86_400,
+        keep_events_s=settings.keep.events_days * 86_400,
+    )
+    spaces = Workspaces(store, clock)
+    history = History(store, clock, bell, res.generations, controllers, settings.keep.deleted_days * 86_400)
+    rooms_of_resources = resources.ResourceRooms(store, res, history, manifests, controllers)
+    users = Users(known, clock)
     routers = [
-        resources.router(resources.ResourceRooms(store, res, manifests, controllers), authenticate),
+        resources.router(rooms_of_resources, authenticate),
+        workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
+        identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
     ]
 
@@ -158,13 +177,14 @@ def build(
         home=home,
         settings=settings,
         store=store,
-        identities=identities,
+        identities=known,
         resources=res,
         reconciler=reconciler,
         runner=runner,
         clusters=clusters,
         catalog=catalog,
         attempts=attempts,
+        upkeep=upkeep,
         app=http.build(routers, iceberg_router(catalog, authenticate), health),
         controllers=controllers,
     )

@@ -1,0 +1,80 @@
+"""context list|select|delete, login: which server, as whom (ch01 8.2)."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from dataos.cli import options
+from dataos.cli.options import Format, NoIcons
+from dataos.client import connections
+from dataos.client.api import Client
+from dataos.client.connections import Connection
+from dataos.core import places
+from dataos.core.errors import ExitCode
+from dataos.core.secrecy import Secret
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+ContextName = Annotated[str, typer.Option("-n", "--name", help="Name of the context.")]
+
+
+@app.command("context-list")
+def listing(output: Format = "table", no_icons: NoIcons = False) -> int:
+    """List contexts; `*` marks the active one."""
+    out = options.output(output, no_icons)
+    folder = places.client_folder()
+    active = connections.active_context(folder)
+    items = [{"name": c.context, "url": c.url, "active": c.context == active} for c in connections.contexts(folder)]
+    if out.machine:
+        out.data(items)
+        return ExitCode.OK
+    for item in items:
+        print(f"{'*' if item['active'] else ' '} {item['name']}")
+        if item["active"]:
+            out.talk(str(item["url"]), "🔗")
+    return ExitCode.OK
+
+
+@app.command("context-select")
+def select(name: ContextName, no_icons: NoIcons = False) -> int:
+    """Make a context the active one."""
+    connections.select_context(places.client_folder(), name)
+    options.output("table", no_icons).talk(f"context {name}...selected", "🔗")
+    return ExitCode.OK
+
+
+@app.command("context-delete")
+def delete(name: ContextName, no_icons: NoIcons = False) -> int:
+    """Forget a context with its token. The token itself goes on working: `user apikey delete` ends it."""
+    connections.delete_context(places.client_folder(), name)
+    options.output("table", no_icons).talk(f"context {name}...deleted", "🗑")
+    return ExitCode.OK
+
+
+@app.command("login")
+def login(
+    url: Annotated[str, typer.Option("--url", help="Address of the server; a pasted page address will do.")],
+    name: Annotated[str | None, typer.Option("-n", "--name", help="Name of the context; the host if left out.")] = None,
+    token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read the token from standard input.")] = False,
+    no_icons: NoIcons = False,
+) -> int:
+    """Log in to a server with a token or API key and make it the active context.
+
+    The token is asked for, or read from standard input with --token-stdin: never an argument, which others can see.
+    """
+    out = options.output("table", no_icons)
+    address = connections.server_address(url)
+    out.talk("login...", "🔑")
+    if token_stdin or not sys.stdin.isatty():
+        token = sys.stdin.readline().strip()
+    else:
+        token = getpass.getpass(f"token for {address}: ").strip()
+    client = Client(Connection(address, Secret(token), "login"))
+    who = client.json("GET", "/api/v1/me")
+    context = name or connections.context_name(address)
+    connections.save_context(places.client_folder(), context, address, token, who["id"])
+    out.talk(f"login...complete: {who['id']} at {address} (context {context})", "🔑")
+    return ExitCode.OK

@@ -1,0 +1,123 @@
+"""What is kept, and for how long: finished one-shot Workflows, deleted Resources, events, answers of repeatable calls.
+
+`run` is called by the server every hour; `collect_garbage` by an operator. Both are idempotent and small: a page at a
+time, each in its own transaction, so that a server that dies in between goes on at the next hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control import idempotency, records
+from dataos.control.resources import Resources
+from dataos.core import logs
+from dataos.core.addresses import ResourceKey
+from dataos.core.clock import Clock
+from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import UserId
+from dataos.governance import rules
+from dataos.governance.principals import Principal
+from dataos.store import tables
+from dataos.store.database import Store
+
+_log = logs.get(__name__)
+_r = tables.resources
+_PAGE = 200
+ENDED = ("succeeded", "failed", "aborted")
+"""Runtimes of a one-shot Workflow that is over; a scheduled one reads `next:...`."""
+
+
+class Upkeep:
+    """Removes what is over. Durations in seconds."""
+
+    def __init__(
+        self, store: Store, clock: Clock, resources: Resources, *, keep_deleted_s: float, keep_events_s: float
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._resources = resources
+        self._keep_deleted_us = int(keep_deleted_s * 1e6)
+        self._keep_events_us = int(keep_events_s * 1e6)
+
+    async def forever(self, every_s: float = 3600.0) -> None:
+        """A round now and then, until cancelled. A failed round is said in the log; the next one finds the same."""
+        while True:
+            try:
+                await self.run()
+            except DataOSError as error:
+                _log.warning("upkeep failed", error=str(error))
+            await asyncio.sleep(every_s)
+
+    async def run(self) -> dict[str, int]:
+        """One round: {purged, events}: deleted Resources that are forgotten now, and old events that went."""
+        now = self._clock.now_us()
+        await self._store.write(idempotency.forget, now)
+        purged = 0
+        while found := await self._store.write(self._purge, now - self._keep_deleted_us):
+            purged += found
+        events = await self._store.write(self._forget_events, now - self._keep_events_us)
+        return {"purged": purged, "events": events}
+
+    @staticmethod
+    def _purge(connection: sa.Connection, before: int) -> int:
+        """Forget a page of Resources deleted before that moment, with their runs and history."""
+        gone = list(
+            connection.execute(
+                sa.select(_r.c.uid).where(_r.c.live_key.is_(None), _r.c.deleted_at < before).limit(_PAGE)
+            ).scalars()
+        )
+        if not gone:
+            return 0
+        runs = sa.select(tables.runs.c.id).where(tables.runs.c.uid.in_(gone))
+        for table in (tables.attempts, tables.jobs):
+            connection.execute(table.delete().where(table.c.run_id.in_(runs)))
+        for table in (tables.runs, tables.schedules, tables.generations, tables.events):
+            connection.execute(table.delete().where(table.c.uid.in_(gone)))
+        connection.execute(_r.delete().where(_r.c.uid.in_(gone)))
+        return len(gone)
+
+    @staticmethod
+    def _forget_events(connection: sa.Connection, before: int) -> int:
+        """The newest event always stays: its number says where readers are."""
+        e = tables.events
+        last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0
+        return connection.execute(e.delete().where(e.c.at < before, e.c.seq < last)).rowcount
+
+    async def collect_garbage(self, principal: Principal, older_s: float, layer: str) -> list[str]:
+        """Delete one-shot Workflows of a layer whose last run ended longer ago than that; their ids.
+
+        Raises DataOSError `auth.forbidden`, `request.invalid`. What something depends on is left.
+        """
+        rules.require_operator(principal, "collect garbage", rules.MAINTAIN)
+        if layer not in ("user", "system"):
+            raise fail("request.invalid", f"layer `{layer}` is not allowed", hint="allowed: user, system")
+        before = self._clock.now_us() - int(older_s * 1e6)
+        removed: list[str] = []
+        for row in await self._store.read(self._finished, before, layer):
+            key = ResourceKey(row.type, row.name, row.workspace)
+            try:
+                await self._resources.delete(key, UserId(principal.user_id), expected_generation=row.generation)
+            except DataOSError as error:
+                _log.warning("garbage is left", resource=str(key), code=error.problem.code)
+                continue
+            removed.append(records.summary(row)["id"])
+        return removed
+
+    @staticmethod
+    def _finished(connection: sa.Connection, before: int, layer: str) -> list[sa.Row[Any]]:
+        runs = tables.runs
+        ended = sa.select(sa.func.max(runs.c.finished_at)).where(runs.c.uid == _r.c.uid).scalar_subquery()
+        query = sa.select(_r).where(
+            _r.c.type == "workflow",
+            _r.c.layer == layer,
+            _r.c.live_key.is_not(None),
+            _r.c.deleting_at.is_(None),
+            _r.c.parent_uid.is_(None),
+            _r.c.status == "active",
+            _r.c.runtime.in_(ENDED),
+            ended < before,
+        )
+        return list(connection.execute(query.order_by(_r.c.live_key)))

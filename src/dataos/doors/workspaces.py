@@ -1,0 +1,98 @@
+"""Workspaces, events and upkeep under /api/v1."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataos.control.events import EventFilter, Events
+from dataos.control.upkeep import Upkeep
+from dataos.control.workspaces import Workspaces
+from dataos.governance import rules
+from dataos.governance.principals import Principal
+from dataos.manifest import registry
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+
+
+class WorkspaceBody(BaseModel):
+    """POST /api/v1/workspaces."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    layer: str = Field(default="user", description="user or system")
+    description: str = ""
+    labels: dict[str, str] = {}
+    tags: list[str] = []
+
+
+class GarbageBody(BaseModel):
+    """POST /api/v1/maintenance/collect-garbage."""
+
+    model_config = ConfigDict(extra="forbid")
+    older_s: float = Field(default=168 * 3600.0, ge=0, description="Ended longer ago than that (seconds).")
+    layer: str = Field(default="user", description="user or system")
+
+
+def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate: Authenticate) -> APIRouter:
+    """Routes of workspaces, events and upkeep."""
+    api = APIRouter(prefix="/api/v1", tags=["workspaces"])
+
+    async def user(request: Request) -> Principal:
+        principal = await authenticate(request)
+        rules.require_user(principal, "read workspaces")
+        return principal
+
+    @api.get("/workspaces")
+    async def listing(layer: str | None = None, _: Principal = Depends(user)) -> dict[str, Any]:
+        """All workspaces."""
+        return {"items": await workspaces.list(layer), "next": None}
+
+    @api.post("/workspaces")
+    async def create(body: WorkspaceBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+        """Make a workspace."""
+        return await workspaces.create(
+            principal,
+            body.name,
+            layer=body.layer,
+            description=body.description,
+            labels=body.labels,
+            tags=body.tags,
+        )
+
+    @api.get("/workspaces/{workspace}")
+    async def get(workspace: str, _: Principal = Depends(user)) -> dict[str, Any]:
+        """One workspace."""
+        return await workspaces.get(workspace)
+
+    @api.delete("/workspaces/{workspace}")
+    async def delete(workspace: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+        """Remove an empty workspace. {result: deleted | nothing}."""
+        return {"result": "deleted" if await workspaces.delete(principal, workspace) else "nothing"}
+
+    @api.get("/events")
+    async def happened(
+        after: int | None = Query(default=None, ge=0, description="Sequence number; without it: the newest events."),
+        limit: int = Query(default=100, ge=1, le=10_000),
+        wait: float = Query(default=0.0, ge=0, le=30, description="Seconds to wait for the first one."),
+        type: str | None = None,
+        workspace: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
+        _: Principal = Depends(user),
+    ) -> dict[str, Any]:
+        """What happened, oldest first: {items, next}; `next` goes into `after`."""
+        wanted = EventFilter(registry.canonical_type(type) if type else None, workspace, name, kind)
+        if after is None:
+            return await events.newest(wanted, limit)
+        return await events.page(wanted, after, limit, wait)
+
+    @api.post("/maintenance/collect-garbage")
+    async def collect(body: GarbageBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+        """Delete one-shot Workflows that ended long ago."""
+        return {"removed": await upkeep.collect_garbage(principal, body.older_s, body.layer)}
+
+    return api
