@@ -123,6 +123,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "user.in_use": (409, ExitCode.FAILED),
     "user.last": (409, ExitCode.FAILED),
     "user": (422, ExitCode.FAILED),
+    "role.not_found": (404, ExitCode.FAILED),
     "workspace.not_found": (404, ExitCode.FAILED),
     "workspace.exists": (409, ExitCode.FAILED),
     "workspace.in_use": (409, ExitCode.FAILED),

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataos.core.errors import fail
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.governance.users import DEFAULT_KEY_S, ROLES, Users
@@ -138,6 +139,8 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
     async def role_changes(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
         """Who was given a role, or lost it."""
         rules.require_operator(principal, "read the changes of roles", rules.USERS)
+        if id not in ROLES:
+            raise fail("role.not_found", f"no role `{id}`", hint="roles: " + ", ".join(ROLES))
         return {"items": await store.read(users.changes, f"role:{id}")}
 
     return api

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Path as FromPath
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.control import records
@@ -23,6 +24,8 @@ from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
 from dataos.store.database import Store
+
+Generation = Annotated[int, FromPath(ge=1, le=2**31)]
 
 
 class Source(BaseModel):
@@ -47,7 +50,7 @@ class ApplyBody(BaseModel):
         default="apply", description="create: it must not exist yet; update: it must exist."
     )
     expectedGeneration: int | None = Field(
-        default=None, ge=0, description="The generation the caller saw (0: none); another one is a conflict."
+        default=None, ge=0, le=2**31, description="The generation the caller saw (0: none); another one is a conflict."
     )
     source: Source | None = Field(default=None, description="Places for errors of later runs.")
 
@@ -63,8 +66,8 @@ class RollbackBody(BaseModel):
     """POST .../rollback."""
 
     model_config = ConfigDict(extra="forbid")
-    toGeneration: int | None = Field(default=None, ge=1, description="Default: the generation before.")
-    expectedGeneration: int | None = Field(default=None, ge=1)
+    toGeneration: int | None = Field(default=None, ge=1, le=2**31, description="Default: the generation before.")
+    expectedGeneration: int | None = Field(default=None, ge=1, le=2**31)
 
 
 class PlanBody(BaseModel):
@@ -165,7 +168,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         name: str,
         workspace: str | None = None,
         force: bool = False,
-        expectedGeneration: int | None = Query(default=None, ge=1),
+        expectedGeneration: int | None = Query(default=None, ge=1, le=2**31),
         principal: Principal = Depends(user),
     ) -> dict[str, Any]:
         """Delete; refused while something depends on it, unless forced. {result: deleted | deleting | nothing}."""
@@ -184,7 +187,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
     @api.get("/resources/{type}/{name}/history/{generation}")
     @api.get("/workspaces/{workspace}/resources/{type}/{name}/history/{generation}")
     async def generation(
-        type: str, name: str, generation: int, workspace: str | None = None, _: Principal = Depends(user)
+        type: str, name: str, generation: Generation, workspace: str | None = None, _: Principal = Depends(user)
     ) -> Any:
         """One generation's manifest; secret values are masked."""
         return await rooms.history.get(_key(type, name, workspace), generation)

@@ -75,7 +75,7 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
 
     @api.get("/events")
     async def happened(
-        after: int | None = Query(default=None, ge=0, description="Sequence number; without it: the newest events."),
+        after: int | None = Query(default=None, ge=0, le=2**62, description="Sequence number; none: the newest."),
         limit: int = Query(default=100, ge=1, le=10_000),
         wait: float = Query(default=0.0, ge=0, le=30, description="Seconds to wait for the first one."),
         type: str | None = None,
