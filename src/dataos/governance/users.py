@@ -238,10 +238,14 @@ class Users:
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def changes(self, connection: sa.Connection, subject: str, limit: int = 200) -> list[dict[str, Any]]:
-        """What happened to `user:<id>` or `role:<id>`, newest first."""
+        """What happened to `user:<id>` or `role:<id>`, newest first. Raises `user.not_found` where there never was one."""
         c = tables.identity_changes
         rows = connection.execute(sa.select(c).where(c.c.subject == subject).order_by(c.c.seq.desc()).limit(limit))
-        return [{"at": rfc3339(r.at), "change": r.change, "by": r.actor, **r.data} for r in rows]
+        found = [{"at": rfc3339(r.at), "change": r.change, "by": r.actor, **r.data} for r in rows]
+        kind, _, id_ = subject.partition(":")
+        if not found and kind == "user":
+            self.get(connection, id_)
+        return found
 
     def _record(self, connection: sa.Connection, subject: str, change: str, actor: str, data: dict[str, Any]) -> None:
         connection.execute(
