@@ -47,7 +47,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Work until `stop`. Begins with a look at every unit that has work."""
-        await self._store.write(work.take_over, self._owner, self._clock.now_us())
+        await self._store.write(work.take_over, self._owner, self._clock.now_us(), alone=self._store.is_sqlite)
         renewal = asyncio.create_task(self._renew_leases())
         try:
             while not self._stopping:

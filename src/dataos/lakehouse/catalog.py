@@ -515,9 +515,14 @@ class Catalog:
         await self.store.write(runs.abandon, attempt_id, self.clock.now_us())
         await runs.collect_garbage(self)
 
-    async def sweep(self, live_attempts: Sequence[AttemptId]) -> list[AttemptId]:
-        """Abandon every attempt that holds something and is not alive; delete due garbage. Returns the abandoned."""
-        gone = await self.store.write(runs.abandon_others, set(live_attempts), self.clock.now_us())
+    async def sweep(self, live: Callable[[sa.Connection], Sequence[AttemptId]]) -> list[AttemptId]:
+        """Abandon every attempt that holds something and is not alive; delete due garbage. Returns the abandoned.
+
+        `live` is asked in the same transaction: another server may open an attempt at any time.
+        """
+        gone = await self.store.write(
+            lambda connection: runs.abandon_others(connection, set(live(connection)), self.clock.now_us())
+        )
         await runs.collect_garbage(self)
         return gone
 

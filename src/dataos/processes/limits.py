@@ -9,9 +9,11 @@ import contextlib
 import os
 import stat
 import time
+from typing import Any
 
 from dataos.processes import trees
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _DEPTH = 256
 _PREFIX = "dataos-"
 
@@ -205,3 +207,30 @@ def _open_below(parent: int, name: str) -> int | None:
         return os.open(name, flags, dir_fd=parent)
     except OSError:
         return None
+
+
+# --- a server's sign of life, where others would take its work over ---------------------------------------------------
+
+
+def show_alive(path: str) -> None:
+    """Write the sign of life: this machine's time since its start, which no change of the clock moves."""
+    beside = f"{path}.new"
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, repr(time.clock_gettime(_CLOCK)).encode())
+    finally:
+        os.close(fd)
+    os.rename(beside, path)
+
+
+def is_stale(alive: dict[str, Any] | None) -> bool:
+    """Is the sign of life at `alive["path"]` older than `alive["within_s"]`? One that is missing is. None: none is
+    asked for."""
+    if not alive:
+        return False
+    try:
+        with open(str(alive["path"]), "rb") as file:
+            shown = float(file.read())
+    except (OSError, ValueError):
+        return True
+    return time.clock_gettime(_CLOCK) - shown > float(alive["within_s"])

@@ -44,7 +44,8 @@ class LocalRunner(ProcessRunner):
 
     `root` has one folder per key. `server_socket` lies in a folder that holds nothing but sockets: jobs with server
     access see that folder. `checkpoint(name)` is called between any two steps of a start, so that tests can end the
-    process there.
+    process there. `alive`: a file and seconds; jobs end when the server's sign of life in it is older, because other
+    servers take them over then. None: jobs outlive their server.
     """
 
     _bubblewrap: sandbox.Bubblewrap | None
@@ -58,6 +59,7 @@ class LocalRunner(ProcessRunner):
         trust_user_code: bool,
         clock: Clock,
         checkpoint: Callable[[str], None] = _no_checkpoint,
+        alive: tuple[Path, float] | None = None,
     ) -> None:
         # One spelling for good: the folder's path is part of how leftovers of a dead shim are recognised.
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,6 +71,7 @@ class LocalRunner(ProcessRunner):
         self._trust_user_code = trust_user_code
         self._clock = clock
         self._checkpoint = checkpoint
+        self._alive = {"path": str(alive[0]), "within_s": alive[1]} if alive is not None else None
         self._bubblewrap = None
         self._no_bubblewrap = ("", 0.0)  # why there is none, and until when (monotonic) that is taken for granted
         self._listeners: list[Callable[[str], None]] = []
@@ -208,6 +211,7 @@ class LocalRunner(ProcessRunner):
             "log_bytes": launch.log_bytes,
             "scratch_bytes": launch.scratch_bytes,
             "grace_s": _GRACE_S,
+            "alive": self._alive,
         }
         self._checkpoint("processes.folder-writing")
         try:

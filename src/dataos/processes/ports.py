@@ -73,7 +73,9 @@ class Observation:
     started_at: int | None = None
     ended_at: int | None = None
     exit_code: int | None = None  # 128 + signal where a signal ended it
-    reason: str = ""  # why the platform ended it: timeout | stopped | memory | scratch, or why it could not start
+    reason: str = (
+        ""  # why the platform ended it: timeout | stopped | memory | scratch | orphaned, or why it could not start
+    )
 
 
 class ProcessRunner(Protocol):

@@ -195,6 +195,8 @@ class Supervisor:
                 self._kill_tree()
             if now >= self._next_sample:
                 self._sample_memory()
+                if limits.is_stale(self._launch.get("alive")):
+                    self._kill("orphaned")
             if now >= self._next_walk:
                 self._walk_folders()
 

@@ -72,6 +72,11 @@ class Home:
     def server_file(self) -> Path:
         return self.run / "server.json"
 
+    @property
+    def alive_file(self) -> Path:
+        """This server's sign of life, for the supervisors of its jobs."""
+        return self.run / "alive"
+
     def prepare(self) -> None:
         """Make the folders (0700). Raises DataOSError `home.path`, `home.unwritable`, `home.moved`."""
         if not _PLAIN.fullmatch(str(self.root)):

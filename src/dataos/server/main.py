@@ -25,10 +25,9 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
 from dataos.governance.identities import ADMINISTRATOR, Identities
 from dataos.governance.vault import load_master_key
-from dataos.server import defaults, wiring
+from dataos.server import defaults, sharing, wiring
 from dataos.server.home import UNWRITABLE, Home, unwritable
 from dataos.store import upgrades
-from dataos.store.database import Store, sqlite_url
 
 _log = logs.get(__name__)
 
@@ -100,8 +99,14 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         token = await parts.store.write(parts.identities.issue, ADMINISTRATOR, "first start")
     if token is not None:
         write_token(home, token)
-    await defaults.ensure(parts.store, parts.resources, SystemClock().now_us())
+    host, port = tcp.getsockname()[:2]
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+    await parts.membership.register(url)
+    life = sharing.SignOfLife(home.alive_file)
+    life.start()
+    await defaults.ensure(parts.store, parts.resources, parts.clock.now_us())
     await parts.runner.adopt()
+    await parts.attempts.reclaim()
     await parts.attempts.sweep()
     for key in await parts.runner.keys():  # what ended while no server looked is found by a look
         parts.reconciler.kick(wiring.job_unit(key))
@@ -113,10 +118,11 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     serving = asyncio.create_task(_serve_http(server, [tcp, inner]))
     loop = asyncio.create_task(parts.reconciler.run())
     upkeep = asyncio.create_task(parts.upkeep.forever())
+    member = asyncio.create_task(_stay(parts))
+    listening = asyncio.create_task(parts.listener.run())
+    engines = asyncio.create_task(parts.clusters.keep())
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
-    host, port = tcp.getsockname()[:2]
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
     warning = await parts.runner.sandbox_warning()
     warnings = [_unsandboxed(warning)] if warning else []
     body = {
@@ -131,20 +137,31 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     _report(report_fd, {**body, "warnings": [w.to_json() for w in warnings]})
     _log.info("server up", url=url, home=str(home.root))
     waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait({waiting, serving, loop}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (serving, loop):
+    await asyncio.wait({waiting, serving, loop, member}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, loop, member):
         if task.done() and task.exception() is not None:
             _log.error("a part of the server ended", exc_info=task.exception())
     _log.info("server stopping")
     server.should_exit = True
     parts.reconciler.stop()
-    upkeep.cancel()
-    await asyncio.gather(serving, loop, upkeep, return_exceptions=True)
+    for task in (upkeep, member, listening, engines):
+        task.cancel()
+    await asyncio.gather(serving, loop, upkeep, member, listening, engines, return_exceptions=True)
+    with contextlib.suppress(DataOSError):  # the store is away: the others will miss this server's beats
+        await parts.membership.leave()
+    life.stop()
     await parts.clusters.close()
     await parts.runner.close()
     parts.catalog.close()
     waiting.cancel()
     return 0
+
+
+async def _stay(parts: wiring.Parts) -> None:
+    """Among the servers of this store for as long as it runs; ends only when this server has to."""
+    if parts.store.is_sqlite:
+        await asyncio.Event().wait()
+    await parts.membership.run()
 
 
 def _unsandboxed(reason: str) -> Problem:
@@ -237,9 +254,9 @@ def write_token(home: Home, token: str) -> None:
 
 def _reset_token(home: Home) -> int:
     try:
-        if not home.store.exists():
+        if not home.keys.exists():
             raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
-        store = Store(sqlite_url(home.store), readers=1)
+        store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
         upgrades.upgrade(store)
         identities = Identities(load_master_key(home.keys), SystemClock(), RandomIds())
         store.write_sync(identities.ensure_administrator)

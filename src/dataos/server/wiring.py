@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
+import dataos
 from dataos.control.events import Events
 from dataos.control.history import History
+from dataos.control.membership import Membership
 from dataos.control.ports import Controller, UnitHandler
 from dataos.control.reconciler import Reconciler
 from dataos.control.resources import Resources
@@ -20,6 +23,7 @@ from dataos.control.upkeep import Upkeep
 from dataos.control.workspaces import Workspaces
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
+from dataos.core.errors import DataOSError
 from dataos.core.ids import Ids, RandomIds
 from dataos.core.settings import Settings
 from dataos.depots.resolver import Depots
@@ -42,9 +46,13 @@ from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
+from dataos.server import sharing
 from dataos.server.home import Home
 from dataos.store import upgrades
-from dataos.store.database import Store, sqlite_url
+from dataos.store.clocks import DatabaseClock
+from dataos.store.database import Store
+from dataos.store.listening import Listener
+from dataos.store.servers import Server
 from dataos.workloads.admissions import Admissions
 from dataos.workloads.attempts import Attempts, Bounds
 from dataos.workloads.ports import Rooms
@@ -69,6 +77,9 @@ class Parts:
     catalog: Catalog
     attempts: Attempts
     upkeep: Upkeep
+    membership: Membership
+    listener: Listener
+    clock: DatabaseClock
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -82,11 +93,14 @@ def build(
     ids: Ids | None = None,
 ) -> Parts:
     """Open the store (bringing its schema up to date) and wire everything on top of it."""
-    clock = clock or SystemClock()
+    clock = DatabaseClock(clock or SystemClock())
     ids = ids or RandomIds()
+    me = Server(sharing.server_id(home, ids), str(ids.uid()), sharing.host_name(), dataos.__version__)
     master_key = load_master_key(home.keys)
-    store = Store(settings.store.url or sqlite_url(home.store), readers=settings.store.readers)
+    store = sharing.open_store(home, settings)
     upgrades.upgrade(store)
+    store.write_sync(sharing.check_master_key, master_key, home.keys)
+    clock.measure(store)
     vault = Vault(master_key, clock)
     known = Identities(master_key, clock, ids)
     bell = Bell()
@@ -99,6 +113,7 @@ def build(
         trust_user_code=settings.workloads.trust_user_code,
         clock=clock,
         checkpoint=checkpoint,
+        alive=None if store.is_sqlite else (home.alive_file, sharing.ORPHAN_SHARE * settings.store.server_ttl_s),
     )
     catalog = Catalog(store, clock, ids, checkpoint)
     depots = Depots(
@@ -112,8 +127,9 @@ def build(
         memory_mib=settings.engine.memory_mib, threads=settings.engine.threads, spill_mib=settings.engine.spill_mib
     )
     limits = Limits(timeout_s=settings.query.timeout_s, max_rows=settings.query.max_rows)
+    manifests = Manifests(store)
     clusters = ClusterController(
-        store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits
+        store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits, manifests
     )
     rooms = Rooms(depots, catalog)
     attempts = Attempts(
@@ -126,11 +142,11 @@ def build(
         rooms,
         checkpoint,
         Bounds(settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20),
+        me.id,
     )
 
     controllers: dict[str, Controller] = {}
     res = Resources(store, vault, known, clock, ids, bell, controllers)
-    manifests = Manifests(store)
     secrets = SecretController()
     workflows = WorkflowController(store, clock, ids, attempts)
     controllers |= {
@@ -145,10 +161,23 @@ def build(
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
         "run": RunUnits(store, clock, manifests),
     }
-    reconciler = Reconciler(store, bell, clock, f"server:{home.root}", handlers)
+    reconciler = Reconciler(store, bell, clock, me.id, handlers)
     admissions = Admissions(_admission(settings), reconciler.kick)
     handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost")
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
+
+    async def given_up() -> None:
+        for key in await attempts.reclaim():
+            admissions.release(key)
+
+    membership = Membership(
+        store,
+        clock,
+        me,
+        ttl_s=settings.store.server_ttl_s,
+        revision=upgrades.revisions()[-1],
+        given_up=given_up,
+    )
 
     authenticate = Authenticator(store, known)
     upkeep = Upkeep(
@@ -170,8 +199,14 @@ def build(
     ]
 
     async def health() -> list[dict[str, Any]]:
-        parts = [{"name": "store", "ok": True, "detail": str(store.url.get_backend_name())}]
-        return [*parts, *clusters.health()]
+        problem = await store.problem()
+        line = {"name": "store", "ok": not problem, "detail": problem or str(store.url.get_backend_name())}
+        parts: list[dict[str, Any]] = [line, *clusters.health()]
+        if not problem:
+            with contextlib.suppress(DataOSError):  # it went away a moment ago: the next look says so
+                parts += await store.read(sharing.warehouses_health)
+                parts += await membership.health()
+        return parts
 
     return Parts(
         home=home,
@@ -185,6 +220,9 @@ def build(
         catalog=catalog,
         attempts=attempts,
         upkeep=upkeep,
+        membership=membership,
+        listener=Listener(store, bell.ring),
+        clock=clock,
         app=http.build(routers, iceberg_router(catalog, authenticate), health),
         controllers=controllers,
     )

@@ -61,14 +61,15 @@ def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 
 def claim(
     connection: sa.Connection, owner: str, now_us: int, lease_us: int, limit: int, kicked: Iterable[str] = ()
 ) -> list[Lease]:
-    """Take up to `limit` due units (or kicked ones) that nobody holds. Oldest due first."""
+    """Take up to `limit` due units (or kicked ones) that nobody holds, and that are not bound to another server.
+    Oldest due first."""
     due = sa.and_(_w.c.due_at <= now_us)
     kicks = list(kicked)
     wanted = sa.or_(due, _w.c.unit.in_(kicks)) if kicks else due
     free = sa.or_(_w.c.lease_until.is_(None), _w.c.lease_until < now_us)
     rows = connection.execute(
         sa.select(_w.c.unit, _w.c.fence, _w.c.wakes, _w.c.failures)
-        .where(wanted, free)
+        .where(wanted, free, sa.or_(_w.c.server.is_(None), _w.c.server == owner))
         .order_by(_w.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -114,11 +115,31 @@ def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float 
     )
 
 
-def take_over(connection: sa.Connection, owner: str, now_us: int) -> None:
-    """At the start of a server: give back every lease of its earlier life, and make every unit due: each gets a look at
-    what happened while no server ran."""
-    connection.execute(_w.update().where(_w.c.lease_owner == owner).values(lease_owner=None, lease_until=None))
+def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
+    """From now on only `server` may look at the leased unit (its process runs there); None: any server again."""
+    connection.execute(_w.update().where(_w.c.unit == lease.unit).values(server=server))
+
+
+def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool) -> None:
+    """At the start of a server: give back every lease of its earlier life (`alone`: of anybody's, there is no other
+    server), and make every unit due: each gets a look at what happened while this server was away."""
+    give_back(connection, None if alone else owner)
+    if alone:
+        connection.execute(_w.update().where(_w.c.server != owner).values(server=None))
     connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
+
+
+def give_back(connection: sa.Connection, owner: str | None) -> None:
+    """Free the leases of a server (None: all). The fence moves on: a look that still goes on there cannot write."""
+    held = _w.c.lease_owner.is_not(None) if owner is None else _w.c.lease_owner == owner
+    connection.execute(_w.update().where(held).values(lease_owner=None, lease_until=None, fence=_w.c.fence + 1))
+    ring_after_commit(connection)
+
+
+def give_up(connection: sa.Connection, server: str, now_us: int) -> None:
+    """A server is lost: its leases are free, and the units of its processes are anybody's, at once."""
+    give_back(connection, server)
+    connection.execute(_w.update().where(_w.c.server == server).values(server=None, due_at=now_us))
 
 
 def claimable(connection: sa.Connection, now_us: int) -> int:

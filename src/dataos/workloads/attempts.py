@@ -27,7 +27,7 @@ from dataos.manifest import registry
 from dataos.manifest.runnables import Runnable
 from dataos.processes.admission import Demand
 from dataos.processes.ports import Observation, Phase, ProcessRunner
-from dataos.store import tables
+from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease
 from dataos.workloads import environment
@@ -35,6 +35,9 @@ from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan
 
 _log = logs.get(__name__)
 _a = tables.attempts
+
+ORPHANED = "orphaned"
+"""Why a job was ended that outlived its server: others may have taken it over (processes.ports.Observation)."""
 
 DEFAULT_CPU = 1.0
 DEFAULT_MEMORY = 2 << 30
@@ -116,6 +119,7 @@ class Attempts:
         rooms: Rooms,
         checkpoint: Callable[[str], None],
         bounds: Bounds,
+        server: str,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -126,6 +130,7 @@ class Attempts:
         self._rooms = rooms
         self._checkpoint = checkpoint
         self._bounds = bounds
+        self._server = server
         self._planners: dict[str, StackPlanner] = {}
 
     def planner(self, stack: str) -> StackPlanner:
@@ -151,7 +156,24 @@ class Attempts:
             rows = connection.execute(sa.select(_a.c.id).where(_a.c.state.in_(list(OPEN)))).scalars()
             return [AttemptId(row) for row in rows]
 
-        await self._catalog.sweep(await self._store.read(live))
+        await self._catalog.sweep(live)
+
+    def is_elsewhere(self, row: Any) -> bool:
+        """Does this attempt's process belong to another server? Who may look at it then knows that server is lost."""
+        return row.server not in (None, self._server)
+
+    async def reclaim(self) -> list[str]:
+        """End the processes on this machine whose attempts are not this server's any more: others took them over while
+        it was away. Returns their keys."""
+
+        def ours(connection: sa.Connection, keys: list[str]) -> set[str]:
+            rows = connection.execute(sa.select(_a.c.id, _a.c.state, _a.c.server).where(_a.c.id.in_(keys))).all()
+            return {r.id for r in rows if r.state not in OPEN or self.is_elsewhere(r)}
+
+        keys = sorted(await self._store.read(ours, await self._runner.keys()))
+        for key in keys:
+            await self._runner.stop(key, 0.0)
+        return keys
 
     # --- opening ----------------------------------------------------------------------------------------------------
 
@@ -165,8 +187,12 @@ class Attempts:
             since_us=since_us,
         )
 
-    def open(self, connection: sa.Connection, run_id: RunId, job: str, number: int, demand: Demand) -> AttemptId:
-        """Record a new attempt, in the owner's transaction. From here on it will be launched, whatever dies."""
+    def open(
+        self, connection: sa.Connection, run_id: RunId, job: str, number: int, demand: Demand, lease: Lease
+    ) -> AttemptId:
+        """Record a new attempt, in the owner's transaction. From here on it will be launched, whatever dies, and this
+        server alone looks at it."""
+        work.bind(connection, lease, self._server)
         attempt_id = AttemptId(f"{run_id}-{job}-{number}")
         connection.execute(
             _a.insert().values(
@@ -183,6 +209,7 @@ class Attempts:
                 created_at=self._clock.now_us(),
                 started_at=None,
                 finished_at=None,
+                server=self._server,
             )
         )
         return attempt_id
@@ -319,6 +346,7 @@ class Attempts:
     def _close(self, connection: sa.Connection, end: _End, state: AttemptState, more: dict[str, Any]) -> None:
         """Revoke the token, write how it ended, and what its owner writes beside that."""
         row, observation = end.row, end.observation
+        work.bind(connection, end.lease, None)
         self._identities.revoke_attempt(connection, AttemptId(row.id))
         connection.execute(
             _a.update()
@@ -351,9 +379,12 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
     problems = tuple(Problem.from_json(p) for p in result.get("problems", []) if isinstance(p, dict))
     if stopping or observation.reason == "stopped":
         return Settled(Ending.ABORTED, "stopped", problems)
-    if observation.phase in (Phase.LOST, Phase.ABSENT):
-        rerunnable = bool((row.result or {}).get("rerunnable"))
-        reason = "its supervisor was killed or the machine restarted"
+    if observation.phase in (Phase.LOST, Phase.ABSENT) or observation.reason == ORPHANED:
+        # without a recorded plan nothing was started
+        rerunnable = row.result is None or bool(row.result.get("rerunnable"))
+        reason = observation.reason or "its supervisor was killed or the machine restarted"
+        if observation.reason == ORPHANED:
+            reason = "its server was away too long"
         return Settled(Ending.LOST if rerunnable else Ending.ERROR, reason)
     texts = {
         "timeout": "it ran longer than its time limit",

@@ -81,7 +81,7 @@ def test_an_append_from_an_older_read_is_reapplied(server: Server, orders: str) 
 def test_a_purge_waits_for_runs_that_read_the_table(server: Server, orders: str) -> None:
     table = client(server, "attempt:a1").load_table(orders)
     client(server).purge_table(orders)
-    asyncio.run(server.catalog.sweep([A]))
+    asyncio.run(server.catalog.sweep(lambda _: [A]))
     assert len(table.scan().to_arrow()) == 2
 
 
@@ -247,7 +247,7 @@ def test_sweep_abandons_the_dead_and_spares_the_living(server: Server, orders: s
     for name in ("a1", "b1"):
         client(server, f"attempt:{name}").create_table(f"sales.{name}", rows().schema)
     client(server, "attempt:c1").create_namespace("only_a_namespace")
-    assert asyncio.run(server.catalog.sweep([B])) == ["a1", "c1"]
+    assert asyncio.run(server.catalog.sweep(lambda _: [B])) == ["a1", "c1"]
     publish(server, B)
     assert client(server).list_tables("sales") == [("sales", "b1"), ("sales", "orders")]
 
@@ -324,10 +324,10 @@ def test_drop_and_create_is_published_as_one_replace(server: Server, orders: str
 def test_purge_in_a_run_deletes_files_after_publish_only(server: Server, orders: str) -> None:
     old = asyncio.run(server.catalog.pointer(PUBLISHED, TableRef(WAREHOUSE, "sales", "orders"))).location
     client(server, "attempt:a1").purge_table(orders)
-    asyncio.run(server.catalog.sweep([A]))
+    asyncio.run(server.catalog.sweep(lambda _: [A]))
     assert ids_of(server, orders) == [1, 2]
     publish(server, A)
-    asyncio.run(server.catalog.sweep([]))
+    asyncio.run(server.catalog.sweep(lambda _: []))
     assert not Path(old).exists()
 
 
@@ -345,7 +345,7 @@ def test_rename_is_held(server: Server, orders: str) -> None:
     job.rename_table("sales.tmp", orders)
     assert ids_of(server, orders, "attempt:a1") == [5]
     assert ids_of(server, orders) == [1, 2]
-    asyncio.run(server.catalog.sweep([A]))
+    asyncio.run(server.catalog.sweep(lambda _: [A]))
     publish(server, A)
     assert (ids_of(server, orders), ids_of(server, "sales.backup")) == ([5], [1, 2])
 

@@ -139,7 +139,7 @@ def test_a_restarted_owner_gets_its_units_back_at_once(store):
     wake(store, "u:1")
     claim(store)
     wake(store, "u:2", NOW + 10**9)
-    store.write_sync(work.take_over, "a", NOW)
+    store.write_sync(work.take_over, "a", NOW, alone=False)
     assert [k.unit for k in claim(store)] == ["u:1", "u:2"]
 
 

@@ -8,6 +8,8 @@ rotated secret is picked up without a signal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ import sqlalchemy as sa
 
 from dataos.control import records
 from dataos.control.ports import Observed, ResourceView
+from dataos.control.units import Manifests
 from dataos.core import logs, names
 from dataos.core.clock import Clock
-from dataos.core.errors import Problem, fail
+from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
 from dataos.depots.resolver import Depots
 from dataos.engines.duckdb.supervisor import DuckdbEngine
@@ -28,6 +31,7 @@ from dataos.gateway.mounting import MountedDepots
 from dataos.kinds.cluster.spec import ClusterSpec
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.documents import Manifest
+from dataos.store import tables
 from dataos.store.database import Store
 
 _log = logs.get(__name__)
@@ -52,6 +56,12 @@ async def _signature(depots: MountedDepots) -> frozenset[tuple[str, str, int]]:
     return frozenset((e.name, e.uid, e.generation) for e in await depots.entries())
 
 
+def _declared(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
+    r = tables.resources
+    living = (r.c.type == "cluster", r.c.live_key.is_not(None), r.c.deleting_at.is_(None))
+    return connection.execute(sa.select(r.c.name, r.c.uid, r.c.generation).where(*living)).all()
+
+
 class ClusterController:
     """The `cluster` kind, and the gateway's source of engines."""
 
@@ -66,6 +76,7 @@ class ClusterController:
         spill_folder: Path,
         options: EngineOptions,
         limits: Limits,
+        manifests: Manifests,
     ) -> None:
         self._store = store
         self._depots = depots
@@ -76,7 +87,10 @@ class ClusterController:
         self._spill_folder = spill_folder
         self._options = options
         self._limits = limits
+        self._manifests = manifests
         self._running: dict[str, _Running] = {}
+        self._starts: dict[str, asyncio.Lock] = {}
+        self._wanted = asyncio.Event()
 
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
@@ -100,6 +114,7 @@ class ClusterController:
                 hint=names.did_you_mean(name, declared)
                 or "no cluster is declared: docs/howto/operate.md shows how to make the first one again",
             )
+        self._wanted.set()
         for _ in range(_START_WAIT_S * 20):
             running = self._running.get(name)
             if running is not None:
@@ -145,11 +160,7 @@ class ClusterController:
         """Start the engine if it is not there, and let it reach exactly what it should."""
         spec: ClusterSpec = view.manifest.spec
         name = view.manifest.meta.name
-        running = self._running.get(name)
-        if running is None or running.spec != spec:
-            running = await self._start(name, spec, running)
-        else:
-            await running.engine.apply(await running.depots.access())
+        running = await self._ensure(name, spec)
         lacking = sorted(running.engine.unavailable.items())
         info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
@@ -158,6 +169,36 @@ class ClusterController:
             state=dict(view.state),
             again_s=LOOK_AGAIN_S,
         )
+
+    async def keep(self) -> None:
+        """Where servers share a store, one of them reconciles a Cluster, but every one answers statements: each keeps
+        engines of its own for all Clusters that are declared. Until cancelled."""
+        while not self._store.is_sqlite:
+            try:
+                await self._keep_all()
+            except DataOSError as error:
+                _log.warning("keeping the engines failed", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), LOOK_AGAIN_S)
+            self._wanted.clear()
+
+    async def _keep_all(self) -> None:
+        declared = await self._store.read(_declared)
+        for row in declared:
+            manifest = await self._manifests.get(row.uid, row.generation)
+            await self._ensure(row.name, manifest.spec)
+        for name in set(self._running) - {row.name for row in declared}:
+            running = self._running.pop(name)
+            await running.engine.close()
+
+    async def _ensure(self, name: str, spec: ClusterSpec) -> _Running:
+        """The engine of a Cluster on this server, started or brought up to date."""
+        async with self._starts.setdefault(name, asyncio.Lock()):
+            running = self._running.get(name)
+            if running is None or running.spec != spec:
+                return await self._start(name, spec, running)
+            await running.engine.apply(await running.depots.access())
+            return running
 
     async def _start(self, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
         """A new engine for a new spec; the earlier one, if any, goes first (its statements fail cleanly)."""

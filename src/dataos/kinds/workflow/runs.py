@@ -32,7 +32,7 @@ from dataos.kinds.workflow.spec import Job, WorkflowSpec
 from dataos.manifest.documents import Manifest
 from dataos.manifest.loader import inside
 from dataos.manifest.specs import render
-from dataos.processes.ports import Phase
+from dataos.processes.ports import Observation, Phase
 from dataos.store import work
 from dataos.store.database import Store
 from dataos.store.work import Lease
@@ -43,6 +43,8 @@ from dataos.workloads.ports import AttemptRequest
 
 MAX_LOST = 5
 """Attempts of one job that may be lost to killed supervisors or restarts before the job fails."""
+
+LOST_SERVER = "its server was lost"
 
 _WATCH_S = 5.0
 _STOPPING_S = 0.5
@@ -173,7 +175,7 @@ class JobUnits:
     def _begin(self, connection: sa.Connection, run: Any, row: Any, demand: Any, lease: Lease) -> None:
         lease.check(connection)
         number = row.attempt + 1
-        self._attempts.open(connection, RunId(run.id), row.name, number, demand)
+        self._attempts.open(connection, RunId(run.id), row.name, number, demand, lease)
         records.update_job(
             connection,
             run.id,
@@ -199,9 +201,12 @@ class JobUnits:
         self, run: Any, row: Any, attempt: Any, job: Job, manifest: Manifest, lease: Lease
     ) -> float | None:
         """Launch, watch and settle the newest attempt."""
-        self._admissions.holds(attempt)
         attempt_id = AttemptId(attempt.id)
         also = self._also(run, row, attempt, job, lease)
+        if self._attempts.is_elsewhere(attempt):  # its server is lost: nobody else could look at it
+            await self._finish(run, attempt, Observation(Phase.LOST, reason=LOST_SERVER), lease, job, also)
+            return None
+        self._admissions.holds(attempt)
         if attempt.state == AttemptState.LAUNCHING:
             if run.stopping:
                 observation = await self._attempts.observe(attempt_id)
