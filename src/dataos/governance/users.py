@@ -37,10 +37,10 @@ TAG_NAMESPACES = ("roles:**", "users:**", "dataos:**")
 DEFAULT_KEY_S = 24 * 3600
 _ID = r"[a-z0-9]([-a-z0-9_.]*[a-z0-9])?"
 _WORDS = (
-    "amber able birch brisk cedar clear delta dusty early ember fresh field giant grand happy honey ivory inner jolly "
-    "jade keen kind lemon lucky maple mild noble north olive open pearl plain quick quiet rapid river solid silver "
-    "tidy topaz ultra upper vivid valley warm willow young yellow zesty zinc"
-).split()  # noqa: SIM905 - a list of fifty words is unreadable
+    *("amber", "birch", "brisk", "cedar", "delta", "early", "ember", "field", "grand", "happy", "ivory", "jolly"),
+    *("jade", "keen", "lemon", "lucky", "maple", "noble", "north", "olive", "pearl", "plain", "quick", "rapid"),
+    *("river", "silver", "solid", "tidy", "topaz", "upper", "valley", "vivid", "warm", "willow", "young", "zinc"),
+)
 
 
 class Users:
@@ -238,7 +238,7 @@ class Users:
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def changes(self, connection: sa.Connection, subject: str, limit: int = 200) -> list[dict[str, Any]]:
-        """What happened to `user:<id>` or `role:<id>`, newest first. Raises `user.not_found` where there never was one."""
+        """What happened to `user:<id>` or `role:<id>`, newest first. Raises `user.not_found`."""
         c = tables.identity_changes
         rows = connection.execute(sa.select(c).where(c.c.subject == subject).order_by(c.c.seq.desc()).limit(limit))
         found = [{"at": rfc3339(r.at), "change": r.change, "by": r.actor, **r.data} for r in rows]
