@@ -33,6 +33,8 @@ class KindDescriptor:
     name_limit: int = names.MAX_NAME
     default_layer: str = "user"
     sections: tuple[str, ...] = ()  # other spellings of the section key
+    root_keys: tuple[str, ...] = ()  # keys of the document's top that the kind's reader takes (`Context.root`)
+    versioned_section: bool = False  # the section is named after the version, and may be absent (a draft product)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class DepotTypeDescriptor:
     sections: tuple[str, ...] = ()
     needs_secret: bool = True
     abilities: frozenset[str] = frozenset()  # read, write, list, query, stream, scan
+    credentials: tuple[tuple[str, ...], ...] = ()  # ways to log in: each, the keys that it needs; (): any keys
+    credential_options: tuple[str, ...] = ()  # keys that may stand beside them
 
 
 KINDS: dict[str, KindDescriptor] = {
@@ -114,6 +118,71 @@ KINDS: dict[str, KindDescriptor] = {
             spec="dataos.kinds.cluster.spec:read",
             controller="dataos.kinds.cluster.controller:ClusterController",
             name_pattern=names.FLAT,
+        ),
+        KindDescriptor(
+            "service",
+            instance_level=False,
+            versions=("v1", "v1beta1"),
+            spec="dataos.kinds.service.spec:read",
+            superseded={"v1beta1": "v1"},
+        ),
+        KindDescriptor(
+            "worker",
+            instance_level=False,
+            versions=("v1beta", "v1"),
+            spec="dataos.kinds.worker.spec:read",
+        ),
+        KindDescriptor(
+            "database",
+            instance_level=False,
+            versions=("v1", "v1beta1"),
+            spec="dataos.kinds.database.spec:read",
+            superseded={"v1beta1": "v1"},
+            name_pattern=names.DATABASE,
+        ),
+        KindDescriptor(
+            "volume",
+            instance_level=False,
+            versions=("v1beta", "v1"),
+            spec="dataos.kinds.volume.spec:read",
+        ),
+        KindDescriptor(
+            "resource",
+            instance_level=False,
+            versions=("v1alpha", "v1beta"),
+            spec="dataos.kinds.resource.spec:read",
+        ),
+        KindDescriptor(
+            "compute",
+            instance_level=True,
+            versions=("v1", "v1beta"),
+            spec="dataos.kinds.compute.spec:read",
+            default_layer="system",
+        ),
+        KindDescriptor(
+            "dataplane",
+            instance_level=True,
+            versions=("v1", "v1beta", "v1alpha"),
+            spec="dataos.kinds.dataplane.spec:read",
+            default_layer="system",
+        ),
+        KindDescriptor(
+            "operator",
+            instance_level=True,
+            versions=("v1alpha",),
+            spec="dataos.kinds.operator.spec:read",
+        ),
+        KindDescriptor(
+            "stack",
+            instance_level=True,
+            versions=("v1alpha", "v1beta", "v1"),
+            spec="dataos.kinds.stack.spec:read",
+        ),
+        KindDescriptor(
+            "bundle",
+            instance_level=True,
+            versions=("v1beta", "v1alpha", "v1"),
+            spec="dataos.kinds.bundle.spec:read",
         ),
     )
 }
@@ -193,21 +262,11 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
 # Every other type of chapter 01 section 2: known by name, so that the answer is "not yet" and not "unknown".
 LATER_KINDS = frozenset(
     {
-        "service",
-        "worker",
-        "database",
-        "volume",
         "lens",
         "monitor",
         "pager",
-        "resource",
-        "bundle",
-        "compute",
-        "dataplane",
         "grant",
-        "operator",
         "policy",
-        "stack",
     }
 )
 

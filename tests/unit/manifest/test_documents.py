@@ -63,7 +63,7 @@ def test_an_unknown_version_lists_the_accepted_ones():
     assert "v1beta" in errors[0].hint
 
 
-@pytest.mark.parametrize("type_", ["service", "Lens", "policies", "monitor"])
+@pytest.mark.parametrize("type_", ["Lens", "policies", "monitor"])
 def test_kinds_of_later_versions_answer_kind_unsupported(type_):
     _, errors, _ = read(f"name: s\nversion: v1\ntype: {type_}\n{type_}: {{}}\n")
     assert [e.code for e in errors] == ["kind.unsupported"]
