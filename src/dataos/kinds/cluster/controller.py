@@ -56,7 +56,7 @@ async def _signature(depots: MountedDepots) -> frozenset[tuple[str, str, int]]:
     return frozenset((e.name, e.uid, e.generation) for e in await depots.entries())
 
 
-def _declared(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
+def _declared(connection: sa.Connection) -> Sequence[sa.Row[Any, Any, Any]]:
     r = tables.resources
     living = (r.c.type == "cluster", r.c.live_key.is_not(None), r.c.deleting_at.is_(None))
     return connection.execute(sa.select(r.c.name, r.c.uid, r.c.generation).where(*living)).all()
