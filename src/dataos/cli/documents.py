@@ -14,6 +14,7 @@ from dataos.manifest.documents import read_manifest
 from dataos.manifest.files import dereference
 from dataos.manifest.interpolation import interpolate
 from dataos.manifest.loader import Document, load_file
+from dataos.manifest.nesting import nest
 from dataos.manifest.specs import Reading
 
 
@@ -42,16 +43,21 @@ def load(files: list[Path], recursive: bool, workspace: str | None, no_interpola
 
 def _prepare(document: Document, file: Path, workspace: str | None, raw: bool, loaded: Loaded) -> None:
     own: Any = document.data.get("workspace") if isinstance(document.data, dict) else None
-    found: list[Problem] = []
-    if not raw:
-        found = interpolate(document, os.environ, str(own or workspace or "public"))
-    found += dereference(document, file.parent)
-    errors = [p for p in found if p.code in ("manifest.placeholder", "manifest.file")]
+
+    def fill(part: Document, place: Path) -> list[Problem]:
+        found = [] if raw else interpolate(part, os.environ, str(own or workspace or "public"))
+        return found + dereference(part, place.parent)
+
+    found = [*fill(document, file), *nest(document, file, fill)]
+    errors = [p for p in found if p.code in _ERRORS]
     loaded.warnings += [p for p in found if p not in errors]
     if errors:
         loaded.problems += errors
     else:
         loaded.documents.append(document)
+
+
+_ERRORS = tuple(f"manifest.{x}" for x in ("placeholder", "file", "syntax", "unreadable", "empty", "too_large"))
 
 
 def _expand(files: list[Path], recursive: bool, problems: list[Problem]) -> list[Path]:

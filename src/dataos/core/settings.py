@@ -121,6 +121,8 @@ class KeepSettings(_Area):
         default=30.0, ge=0, description="Days in which a deleted Resource can be brought back; then it is forgotten."
     )
     events_days: float = Field(default=90.0, ge=1, description="Days that events are kept.")
+    succeeded_runs: int = Field(default=200, ge=1, description="Runs of one Workflow that are kept if they succeeded.")
+    failed_runs: int = Field(default=200, ge=1, description="Runs of one Workflow that are kept if they did not.")
 
 
 class Settings(_Area):

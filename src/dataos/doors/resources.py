@@ -158,7 +158,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         principal: Principal = Depends(user),
     ) -> Any:
         """One Resource with its manifest; secret values are masked."""
-        key = _key(type, name, workspace)
+        key = key_of(type, name, workspace)
         return await (rooms.resources.reveal(key, principal) if unSanitize else rooms.resources.get(key))
 
     @api.delete("/resources/{type}/{name}")
@@ -172,7 +172,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         principal: Principal = Depends(user),
     ) -> dict[str, Any]:
         """Delete; refused while something depends on it, unless forced. {result: deleted | deleting | nothing}."""
-        key = _key(type, name, workspace)
+        key = key_of(type, name, workspace)
         result = await rooms.resources.delete(
             key, principal.user_id, force=force, principal=principal, expected_generation=expectedGeneration
         )
@@ -182,7 +182,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
     @api.get("/workspaces/{workspace}/resources/{type}/{name}/history")
     async def history(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """Generations, newest first; also of a Resource deleted within the time it is kept."""
-        return await rooms.history.list(_key(type, name, workspace))
+        return await rooms.history.list(key_of(type, name, workspace))
 
     @api.get("/resources/{type}/{name}/history/{generation}")
     @api.get("/workspaces/{workspace}/resources/{type}/{name}/history/{generation}")
@@ -190,7 +190,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         type: str, name: str, generation: Generation, workspace: str | None = None, _: Principal = Depends(user)
     ) -> Any:
         """One generation's manifest; secret values are masked."""
-        return await rooms.history.get(_key(type, name, workspace), generation)
+        return await rooms.history.get(key_of(type, name, workspace), generation)
 
     @api.post("/resources/{type}/{name}/rollback")
     @api.post("/workspaces/{workspace}/resources/{type}/{name}/rollback")
@@ -198,14 +198,14 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         type: str, name: str, body: RollbackBody, workspace: str | None = None, principal: Principal = Depends(user)
     ) -> Any:
         """Store an old generation as the next one; brings a deleted Resource back."""
-        key = _key(type, name, workspace)
+        key = key_of(type, name, workspace)
         return await rooms.history.rollback(key, body.toGeneration, principal, body.expectedGeneration)
 
     @api.get("/resources/{type}/{name}/runtime")
     @api.get("/workspaces/{workspace}/resources/{type}/{name}/runtime")
     async def runtime(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """Jobs, newest run and nodes of a runnable."""
-        body, observable, uid = await _runnable(rooms, _key(type, name, workspace))
+        body, observable, uid = await _runnable(rooms, key_of(type, name, workspace))
         manifest = await rooms.manifests.get(uid, body["generation"])
         return {**body, **(await observable.runtime(uid, manifest)), "manifest": None}
 
@@ -221,10 +221,10 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         principal: Principal = Depends(user),
     ) -> Any:
         """Logs of the newest run: the last `tail` lines (-1: all), or what came after the given offsets."""
-        body, observable, uid = await _runnable(rooms, _key(type, name, workspace))
+        body, observable, uid = await _runnable(rooms, key_of(type, name, workspace))
         rules.require_owner(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG)
         manifest = await rooms.manifests.get(uid, body["generation"])
-        return await observable.log(uid, manifest, node, tail, _offsets(after))
+        return await observable.log(uid, manifest, node, tail, offsets_of(after))
 
     return api
 
@@ -273,7 +273,8 @@ def _listed_type(text: str) -> str:
     return canonical
 
 
-def _key(type_: str, name: str, workspace: str | None) -> ResourceKey:
+def key_of(type_: str, name: str, workspace: str | None) -> ResourceKey:
+    """The Resource that a route names. Raises DataOSError `kind.unknown`, `kind.unsupported`."""
     canonical = registry.canonical_type(type_)
     kind = registry.find_kind(canonical)
     if kind is None:
@@ -293,7 +294,8 @@ async def _runnable(rooms: ResourceRooms, key: ResourceKey) -> tuple[dict[str, A
     return body, controller, body["uid"]
 
 
-def _offsets(text: str | None) -> dict[str, int]:
+def offsets_of(text: str | None) -> dict[str, int]:
+    """`after` of a log route. Raises DataOSError `request.invalid`."""
     if not text:
         return {}
     try:

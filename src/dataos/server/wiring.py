@@ -29,6 +29,7 @@ from dataos.core.settings import Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
 from dataos.doors import identities, queries, resources, workspaces
+from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Limits
@@ -40,7 +41,9 @@ from dataos.kinds.depot.controller import DepotController
 from dataos.kinds.lakehouse.controller import LakehouseController
 from dataos.kinds.secret.controller import SecretController
 from dataos.kinds.workflow.controller import WorkflowController
-from dataos.kinds.workflow.runs import JobUnits, RunUnits
+from dataos.kinds.workflow.nested import NestedRuns
+from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
+from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.rest import router as iceberg_router
@@ -159,11 +162,12 @@ def build(
     }
     handlers: dict[str, UnitHandler] = {
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
-        "run": RunUnits(store, clock, manifests),
+        "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs)),
     }
     reconciler = Reconciler(store, bell, clock, me.id, handlers)
     admissions = Admissions(_admission(settings), reconciler.kick)
-    handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost")
+    nested = NestedRuns(store, clock, ids, manifests)
+    handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost", nested)
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
     async def given_up() -> None:
@@ -196,6 +200,7 @@ def build(
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
+        runs.router(Verbs(store, clock, ids, bell, manifests, workflows), authenticate),
     ]
 
     async def health() -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
-"""Workflow: a Resource that runs. The first apply runs it once; a re-run is asked for by a counter in its state.
+"""Workflow: a Resource that runs: once when applied, or at the ticks of its schedule, and when asked to.
 
-Runs and jobs are units of their own (`runs.py`); this controller only makes runs and mirrors the newest one.
+Runs and jobs are units of their own (`runs.py`); this controller makes the runs that are due and says when the next one
+is. It is level-triggered: what is due is found in the store (`ticks.py`), whenever a look comes.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control.ports import Observed, ResourceView
+from dataos.control.records import find, manifest_of
+from dataos.control.timers import wall_clock
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
-from dataos.kinds.workflow import records
-from dataos.kinds.workflow.spec import Job, WorkflowSpec
-from dataos.manifest.documents import Manifest
-from dataos.manifest.specs import render
-from dataos.store import work
+from dataos.kinds.workflow import describing, patterns, records, ticks
+from dataos.kinds.workflow.plan import RUN_ENDED, RunState
+from dataos.kinds.workflow.spec import MAX_DEPTH, TRANSIENT_PATTERN, WorkflowSpec
+from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.runnables import Runnable
+from dataos.manifest.specs import Reading, render
 from dataos.store.database import Store
 from dataos.workloads.attempts import Attempts
 from dataos.workloads.ports import JobRequest
 
+_ATTEMPTS = 5
+_SOONEST_S = 0.01
 
-def job_request(manifest: Manifest, job: Job, run_as: UserId) -> JobRequest:
+
+def job_request(manifest: Manifest, name: str, runnable: Runnable, run_as: UserId) -> JobRequest:
     """A job as the stack planners see it."""
-    runnable = job.runnable
     return JobRequest(
         workspace=manifest.workspace or "public",
         resource=manifest.meta.name,
         resource_id=manifest.id,
-        job=job.name,
+        job=name,
         run_as=run_as,
         stack_spec=runnable.stack_spec,
         path=render(runnable.stack_path),
@@ -56,52 +62,101 @@ class WorkflowController:
         """Ask each job's stack what only the server knows."""
         spec: WorkflowSpec = manifest.spec
         problems: list[Problem] = []
-        for job in spec.jobs:
-            run_as = job.runnable.run_as_user
+        for path, runnable in spec.runnables():
+            run_as = runnable.run_as_user
             if run_as is not None and run_as != actor:
                 problems.append(
                     Problem(
                         "auth.forbidden",
                         f"user {actor} may not run jobs as `{run_as}`",
                         hint="leave runAsUser out; running as others comes with part 4",
-                        path=render((*job.runnable.stack_path[:-1], "runAsUser")),
+                        path=render((*runnable.stack_path[:-1], "runAsUser")),
                     )
                 )
                 continue
+            pattern = runnable.envs.get(TRANSIENT_PATTERN)
+            fault = patterns.fault(pattern) if pattern is not None else None
+            if fault is not None:
+                where = render((*runnable.stack_path[:-1], "envs", TRANSIENT_PATTERN))
+                hint = "RE2 syntax: no look-around and no back references"
+                problems.append(Problem("manifest.invalid", f"{TRANSIENT_PATTERN}: {fault}", hint=hint, path=where))
+            name = path.rpartition("/")[2]
             try:
-                problems += await self._attempts.check(job_request(manifest, job, actor), job.runnable)
+                problems += await self._attempts.check(job_request(manifest, name, runnable, actor), runnable)
             except DataOSError as error:
                 problems += error.problems
-        return problems
+        return problems + await self._store.read(_check_circle, manifest)
 
     async def reconcile(self, view: ResourceView) -> Observed:
-        """Make the runs that are wanted; report the newest."""
+        """Make the runs that are due; report the newest and the next."""
         spec: WorkflowSpec = view.manifest.spec
-        if all(job.runnable.dry_run for job in spec.jobs):
+        runnables = [runnable for _, runnable in spec.runnables()]
+        if runnables and all(r.dry_run for r in runnables) and not list(spec.targets()):
             return Observed(info="dry run: nothing is started", state=dict(view.state))
         reruns = int(view.state.get("reruns", 0))
-        run = await self._store.write(self._ensure_runs, view, spec, reruns)
-        info = run.reason if run.reason else "builder is finished with work for now"
-        return Observed(
-            runtime=run.state, wanted=len(spec.jobs), processed=len(spec.jobs), info=info, state=dict(view.state)
-        )
+        if spec.schedule is not None:
+            await self._tick(view, spec)
+        observed = await self._store.write(self._look, view, spec, reruns)
+        return observed
 
-    def _ensure_runs(self, connection: sa.Connection, view: ResourceView, spec: WorkflowSpec, reruns: int) -> Any:
-        """One run per trigger: `apply` for the first, `re-run:<n>` for each that was asked for."""
-        view.lease.check(connection)
-        trigger = f"re-run:{reruns}" if reruns else "apply"
-        if records.run_by_trigger(connection, view.uid, trigger) is None:
-            run_id = self._ids.run_id()
+    async def _tick(self, view: ResourceView, spec: WorkflowSpec) -> None:
+        """Deal with the ticks that are due. Reckoned outside of the transaction that relies on it."""
+        assert spec.schedule is not None  # noqa: S101 - the caller asked
+        for _ in range(_ATTEMPTS):
+            found = await self._store.read(ticks.row, view.uid)
             now = self._clock.now_us()
-            records.insert_run(connection, run_id, view.uid, view.generation, trigger, spec, now)
-            work.wake(connection, f"run:{run_id}", now)
-        run = records.newest_run(connection, view.uid)
-        assert run is not None  # noqa: S101 - inserted above where there was none
-        return run
+            planned = ticks.plan(found, spec.schedule, now)
+
+            def write(connection: sa.Connection, planned: ticks.Plan = planned, now: int = now) -> bool:
+                view.lease.check(connection)
+                return ticks.apply_plan(connection, view.uid, view.generation, spec, planned, self._ids.run_id, now)
+
+            if await self._store.write(write):
+                return
+
+    def _look(self, connection: sa.Connection, view: ResourceView, spec: WorkflowSpec, reruns: int) -> Observed:
+        """Make the run of an apply or a re-run; observe. The counter of re-runs that were dealt with is kept in the
+        state, so that forgetting old runs never makes one again."""
+        view.lease.check(connection)
+        now = self._clock.now_us()
+        done = view.state.get("ran")
+        trigger = f"re-run:{reruns}" if reruns else "apply"
+        if done != reruns and (reruns or spec.schedule is None):
+            ticks.start(connection, view.uid, view.generation, spec, trigger, self._ids.run_id, now)
+        if spec.schedule is None:
+            ticks.clear(connection, view.uid)
+        state = {**view.state, "ran": reruns if reruns or spec.schedule is None else done}
+        going_on = records.open_runs(connection, view.uid)
+        run = going_on[-1] if going_on else records.newest_run(connection, view.uid)
+        timer = ticks.row(connection, view.uid)
+        count = len(spec.jobs)
+        runtime, info = self._runtime(connection, spec, run, timer)
+        again = None
+        if timer is not None and timer.next_at is not None:
+            again = max(_SOONEST_S, (timer.next_at - now) / 1e6)
+        return Observed(runtime=runtime, wanted=count, processed=count, info=info, state=state, again_s=again)
+
+    @staticmethod
+    def _runtime(connection: sa.Connection, spec: WorkflowSpec, run: Any, timer: Any) -> tuple[str, str]:
+        """RUNTIME (ch01 5.2), and what there is to say about it."""
+        info = "builder is finished with work for now"
+        if timer is not None and timer.paused_at is not None:
+            return "paused", f"paused by {timer.paused_by}: `runtime resume` goes on"
+        if run is not None and run.state not in RUN_ENDED:
+            if run.state == RunState.PENDING:
+                info = describing.pending_reason(connection, run) or info
+            return str(run.state), info
+        if run is not None and run.reason:
+            info = str(run.reason)
+        if spec.schedule is not None and timer is not None and timer.next_at is not None:
+            return f"next:{wall_clock(timer.next_at, spec.schedule.zone)}", timer.skipped or info
+        if spec.schedule is not None and run is None:
+            return "", "the schedule has ended: no tick comes any more"
+        return (str(run.state) if run is not None else ""), info
 
     async def runtime(self, uid: str, manifest: Manifest) -> dict[str, Any]:
         """What `get runtime` shows; the first error line of a failed run carries its place in the user's file."""
-        return await self._store.read(records.describe, uid, manifest.spec)
+        return await self._store.read(describing.describe, uid, manifest.spec)
 
     async def log(
         self, uid: str, manifest: Manifest, node: str | None, tail: int, after: Mapping[str, int]
@@ -110,23 +165,28 @@ class WorkflowController:
         run = await self._store.read(records.newest_run, uid)
         if run is None:
             return {"nodes": []}
-        rows = await self._store.read(records.attempts_of_run, run.id)
-        nodes = {f"{r.name}-execute": r.name for r in await self._store.read(records.jobs, run.id)}
+        return await self.log_of(run, manifest.meta.name, node, tail, after)
+
+    async def log_of(
+        self, run: sa.Row[Any], name: str, node: str | None, tail: int, after: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """As `log`, of any run."""
+        rows = await self._store.read(_attempts_of, run)
+        nodes = {f"{path}-execute": path for path in rows}
         wanted = nodes.get(node or "", node)
-        if node is not None and wanted not in nodes.values():
+        if node is not None and wanted not in rows:
             raise fail(
-                "run.not_found",
-                f"the newest run of {manifest.meta.name} has no node `{node}`",
-                hint="nodes: " + ", ".join(nodes),
+                "run.not_found", f"run {run.id} of {name} has no node `{node}`", hint="nodes: " + ", ".join(nodes)
             )
-        newest = {r.job: r.number for r in rows}
-        chosen = [r for r in rows if (r.job == wanted if wanted else r.number == newest[r.job])]
+        chosen = [(p, a) for p, found in rows.items() for a in (found if wanted == p else found[-1:])]
         shown: list[dict[str, Any]] = []
-        for row in chosen:
+        for path, row in chosen:
+            if wanted not in (None, path):
+                continue
             text, offset = await self._attempts.log(row.id, tail=tail, after=after.get(row.id))
             shown.append(
                 {
-                    "node": f"{row.job}-execute",
+                    "node": f"{path}-execute",
                     "attempt": row.id,
                     "number": row.number,
                     "state": row.state,
@@ -146,7 +206,42 @@ class WorkflowController:
         runs = records.open_runs(connection, view.uid)
         now = self._clock.now_us()
         for run in runs:
-            if not run.stopping:
-                records.update_run(connection, run.id, stopping=True)
-            work.wake(connection, f"run:{run.id}", now)
+            records.stop_run(connection, run, now)
         return runs
+
+
+def _attempts_of(connection: sa.Connection, run: sa.Row[Any]) -> dict[str, list[sa.Row[Any]]]:
+    """Attempts of each job of a run by its path, in order; nested Workflows' jobs by `node/job`."""
+    found: dict[str, list[sa.Row[Any]]] = {}
+    attempts: dict[str, list[sa.Row[Any]]] = {}
+    for path, inner, job in records.tree(connection, run):
+        if inner.id not in attempts:
+            attempts[inner.id] = records.attempts_of_run(connection, inner.id)
+        found[path] = [a for a in attempts[inner.id] if a.job == job.name]
+    return found
+
+
+def _check_circle(connection: sa.Connection, manifest: Manifest) -> list[Problem]:
+    """Workflow Resources that are each other's nodes would run for ever."""
+
+    def look(spec: WorkflowSpec, trail: tuple[str, ...]) -> list[str] | None:
+        for target in spec.targets():
+            if target == manifest.key or len(trail) >= MAX_DEPTH:
+                return [*trail, target.name]
+            row = find(connection, target)
+            stored = manifest_of(connection, row.uid, row.generation) if row is not None else None
+            inner = read_manifest(stored.manifest, Reading()) if stored is not None else None
+            circle = look(inner.spec, (*trail, target.name)) if inner is not None else None
+            if circle:
+                return circle
+        return None
+
+    circle = look(manifest.spec, (manifest.meta.name,))
+    if circle is None:
+        return []
+    text = " -> ".join(circle)
+    closes = circle[-1] == manifest.meta.name
+    message = (
+        f"workflows form a circle: {text}" if closes else f"workflows are nested deeper than {MAX_DEPTH} levels: {text}"
+    )
+    return [Problem("manifest.dag", message, path=f"{manifest.section_key}.dag")]

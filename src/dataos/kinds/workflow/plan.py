@@ -32,6 +32,7 @@ class RunState(StrEnum):
 
 
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.SKIPPED, JobState.ABORTED})
+_BEGUN = frozenset({JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.ABORTED})
 RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED})
 
 
@@ -45,11 +46,12 @@ class Next:
     reason: str = ""
 
 
-def plan_next(jobs: Sequence[Job], states: Mapping[str, JobState], stopping: bool) -> Next:
+def plan_next(jobs: Sequence[Job], states: Mapping[str, JobState], stopping: bool, paused: bool = False) -> Next:
     """Decide the next step of a run from its jobs' states (ch03 2.2).
 
-    A job is ready when all its dependencies succeeded. After a failure, or when the run is being stopped, nothing new
-    starts, what runs already may end, and what waits is skipped.
+    A job is ready when all its dependencies succeeded and the Workflow is not paused. After a failure, or when the run
+    is being stopped, nothing new starts, what runs already may end, and what waits is skipped. The run is pending until
+    a job has begun.
     """
     failed = [j.name for j in jobs if states[j.name] is JobState.FAILED]
     aborted = [j.name for j in jobs if states[j.name] is JobState.ABORTED]
@@ -61,11 +63,12 @@ def plan_next(jobs: Sequence[Job], states: Mapping[str, JobState], stopping: boo
             continue
         if halted:
             skip.append(job.name)
-        elif all(states[d] is JobState.SUCCEEDED for d in job.dependencies):
+        elif not paused and all(states[d] is JobState.SUCCEEDED for d in job.dependencies):
             ready.append(job.name)
     after = {**states, **dict.fromkeys(ready, JobState.PENDING), **dict.fromkeys(skip, JobState.SKIPPED)}
     if any(state not in ENDED for state in after.values()):
-        return Next(tuple(ready), tuple(skip), RunState.RUNNING)
+        begun = any(state in _BEGUN for state in after.values())
+        return Next(tuple(ready), tuple(skip), RunState.RUNNING if begun else RunState.PENDING)
     if failed:
         return Next((), tuple(skip), RunState.FAILED, f"job {failed[0]} failed")
     if aborted or stopping:

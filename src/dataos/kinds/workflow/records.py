@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.core.clock import rfc3339
+from dataos.control.records import add_event
 from dataos.core.ids import RunId
-from dataos.kinds.workflow.plan import JobState, RunState
+from dataos.kinds.workflow.plan import RUN_ENDED, JobState, RunState
 from dataos.kinds.workflow.spec import WorkflowSpec
-from dataos.store import tables
+from dataos.store import tables, work
 
 _runs = tables.runs
 _jobs = tables.jobs
 _attempts = tables.attempts
 
 
+_OPEN = _runs.c.state.not_in(list(RUN_ENDED))
+
+
 def newest_run(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
-    """The newest run of a Workflow."""
-    return connection.execute(
-        sa.select(_runs).where(_runs.c.uid == uid).order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).limit(1)
-    ).first()
+    """The newest run of a Workflow of its own (not as a node of another)."""
+    return next(iter(history(connection, uid, limit=1)), None)
+
+
+def history(connection: sa.Connection, uid: str, limit: int, before: str | None = None) -> list[sa.Row[Any]]:
+    """Runs of a Workflow of its own, newest first; `before`: older ones than that run."""
+    query = sa.select(_runs).where(_runs.c.uid == uid, _runs.c.parent.is_(None))
+    if before is not None:
+        moment = sa.select(_runs.c.created_at).where(_runs.c.id == before).scalar_subquery()
+        query = query.where(
+            sa.or_(_runs.c.created_at < moment, sa.and_(_runs.c.created_at == moment, _runs.c.id < before))
+        )
+    return list(connection.execute(query.order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).limit(limit)))
 
 
 def run_by_trigger(connection: sa.Connection, uid: str, trigger: str) -> sa.Row[Any] | None:
@@ -35,15 +48,60 @@ def run(connection: sa.Connection, run_id: str) -> sa.Row[Any] | None:
 
 
 def open_runs(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
-    """Runs of a Workflow that have not ended."""
-    ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED]
-    return list(connection.execute(sa.select(_runs).where(_runs.c.uid == uid, _runs.c.state.not_in(ended))))
+    """Runs of a Workflow of its own that have not ended, oldest first."""
+    query = sa.select(_runs).where(_runs.c.uid == uid, _runs.c.parent.is_(None), _OPEN)
+    return list(connection.execute(query.order_by(_runs.c.created_at, _runs.c.id)))
+
+
+def child(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
+    """The newest run that node `name` of a run is."""
+    query = sa.select(_runs).where(_runs.c.parent == f"{run_id}/{name}")
+    return connection.execute(query.order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).limit(1)).first()
+
+
+def tree(connection: sa.Connection, row: sa.Row[Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(path, run, job) of all jobs of a run, those of the newest runs of its nested Workflows behind their node."""
+    for job_row in jobs(connection, row.id):
+        path = prefix + job_row.name
+        yield path, row, job_row
+        nested = child(connection, row.id, job_row.name)
+        if nested is not None:
+            yield from tree(connection, nested, f"{path}/")
+
+
+def ancestors(connection: sa.Connection, row: sa.Row[Any]) -> list[sa.Row[Any]]:
+    """The run and those whose node it is, up to the one that is no node."""
+    found = [row]
+    while found[-1].parent is not None:
+        above = run(connection, found[-1].parent.partition("/")[0])
+        if above is None:
+            break
+        found.append(above)
+    return found
+
+
+def is_paused(connection: sa.Connection, row: sa.Row[Any]) -> bool:
+    """True while the Workflow of a run, or one whose node it is, is paused."""
+    uids = {r.uid for r in ancestors(connection, row)}
+    s = tables.schedules
+    query = sa.select(s.c.uid).where(s.c.uid.in_(uids), s.c.paused_at.is_not(None))
+    return connection.execute(query).first() is not None
 
 
 def insert_run(
-    connection: sa.Connection, run_id: RunId, uid: str, generation: int, trigger: str, spec: WorkflowSpec, now: int
+    connection: sa.Connection,
+    run_id: RunId,
+    uid: str,
+    generation: int,
+    trigger: str,
+    spec: WorkflowSpec,
+    now: int,
+    *,
+    parent: str | None = None,
+    path: str | None = None,
+    taken_over: Mapping[str, str] | None = None,
 ) -> None:
-    """A new run with its jobs, all waiting."""
+    """A new run with its jobs, all waiting, except those taken over from an earlier run (name -> that run's id)."""
     connection.execute(
         _runs.insert().values(
             id=run_id,
@@ -56,22 +114,69 @@ def insert_run(
             created_at=now,
             started_at=None,
             finished_at=None,
+            parent=parent,
+            path=path,
         )
     )
     for position, job in enumerate(spec.jobs):
+        source = (taken_over or {}).get(job.name)
         connection.execute(
             _jobs.insert().values(
                 run_id=run_id,
                 name=job.name,
                 position=position,
-                state=JobState.WAITING,
+                state=JobState.SUCCEEDED if source else JobState.WAITING,
                 attempt=0,
-                reason="",
+                reason=f"taken over from run {source}" if source else "",
                 not_before=None,
                 started_at=None,
-                finished_at=None,
+                finished_at=now if source else None,
             )
         )
+
+
+def begin_run(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
+    """Its first job begins."""
+    changed = connection.execute(
+        _runs.update()
+        .where(_runs.c.id == row.id, _runs.c.state == RunState.PENDING)
+        .values(state=RunState.RUNNING, reason="", started_at=now)
+    )
+    if changed.rowcount:
+        add_event(connection, now, row.uid, "run.running", "control", {"run": row.id, "reason": ""})
+        work.wake(connection, f"resource:{row.uid}", now)
+
+
+def stop_run(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
+    """Ask a run to end; its jobs under way hear of it by a look."""
+    if not row.stopping:
+        update_run(connection, row.id, stopping=True)
+    work.wake(connection, f"run:{row.id}", now)
+
+
+def prune(connection: sa.Connection, uid: str, keep_succeeded: int, keep_failed: int) -> None:
+    """Forget the oldest ended runs of a Workflow beyond the limits, with their jobs, attempts and nested runs."""
+    for states, keep in (
+        ([RunState.SUCCEEDED], keep_succeeded),
+        ([RunState.FAILED, RunState.ABORTED], keep_failed),
+    ):
+        query = sa.select(_runs.c.id).where(_runs.c.uid == uid, _runs.c.parent.is_(None), _runs.c.state.in_(states))
+        old = query.order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).offset(keep).limit(_PRUNED)
+        for run_id in connection.execute(old).scalars().all():
+            _forget(connection, run_id)
+
+
+_PRUNED = 20
+
+
+def _forget(connection: sa.Connection, run_id: str) -> None:
+    for job_row in jobs(connection, run_id):
+        nested = sa.select(_runs.c.id).where(_runs.c.parent == f"{run_id}/{job_row.name}")
+        for inner in connection.execute(nested).scalars().all():
+            _forget(connection, inner)
+    connection.execute(_attempts.delete().where(_attempts.c.run_id == run_id))
+    connection.execute(_jobs.delete().where(_jobs.c.run_id == run_id))
+    connection.execute(_runs.delete().where(_runs.c.id == run_id))
 
 
 def jobs(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:
@@ -110,68 +215,3 @@ def update_job(connection: sa.Connection, run_id: str, name: str, **values: Any)
 def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
     """Change columns of a run."""
     connection.execute(_runs.update().where(_runs.c.id == run_id).values(**values))
-
-
-def describe(connection: sa.Connection, uid: str, spec: WorkflowSpec) -> dict[str, Any]:
-    """What `get runtime` shows of the newest run (ch01 8.3)."""
-    by_name = {j.name: j for j in spec.jobs}
-    shown: dict[str, Any] = {
-        "jobs": [
-            {
-                "name": j.name,
-                "stack": j.runnable.stack + (f":{j.runnable.stack_version}" if j.runnable.stack_version else ""),
-                "title": j.title,
-                "dependencies": list(j.dependencies),
-            }
-            for j in spec.jobs
-        ],
-        "run": None,
-        "nodes": [],
-    }
-    row = newest_run(connection, uid)
-    if row is None:
-        return shown
-    rows = jobs(connection, row.id)
-    done = sum(1 for r in rows if r.state == JobState.SUCCEEDED)
-    shown["run"] = {
-        "id": row.id,
-        "generation": row.generation,
-        "state": row.state,
-        "reason": row.reason,
-        "progress": f"{done}/{len(rows)}",
-        "started": rfc3339(row.started_at),
-        "finished": rfc3339(row.finished_at),
-    }
-    attempts: dict[str, list[sa.Row[Any]]] = {}
-    for item in attempts_of_run(connection, row.id):
-        attempts.setdefault(item.job, []).append(item)
-    for r in rows:
-        shown["nodes"].append(
-            {
-                "node": f"{r.name}-execute",
-                "job": r.name,
-                "phase": r.state,
-                "reason": r.reason,
-                "type": "pod-flare"
-                if r.name in by_name and by_name[r.name].runnable.stack == "flare"
-                else "pod-workflow",
-                "dataplane": "hub",
-                "started": rfc3339(r.started_at),
-                "finished": rfc3339(r.finished_at),
-                "attempts": [_attempt(a) for a in attempts.get(r.name, [])],
-            }
-        )
-    return shown
-
-
-def _attempt(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "number": row.number,
-        "state": row.state,
-        "reason": row.reason,
-        "exitCode": row.exit_code,
-        "started": rfc3339(row.started_at),
-        "finished": rfc3339(row.finished_at),
-        "result": row.result,
-    }

@@ -7,7 +7,7 @@ step whose effect is recorded in one transaction, so that a restart goes on wher
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +17,9 @@ from dataos.control.units import Manifests
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.ids import AttemptId, RunId, UserId
-from dataos.kinds.workflow import records
+from dataos.kinds.workflow import patterns, records
 from dataos.kinds.workflow.controller import job_request
+from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.plan import (
     ENDED,
     RUN_ENDED,
@@ -28,9 +29,10 @@ from dataos.kinds.workflow.plan import (
     plan_next,
     should_retry,
 )
-from dataos.kinds.workflow.spec import Job, WorkflowSpec
+from dataos.kinds.workflow.spec import TRANSIENT_PATTERN, Job, WorkflowSpec
 from dataos.manifest.documents import Manifest
 from dataos.manifest.loader import inside
+from dataos.manifest.runnables import Runnable
 from dataos.manifest.specs import render
 from dataos.processes.ports import Observation, Phase
 from dataos.store import work
@@ -46,17 +48,28 @@ MAX_LOST = 5
 
 LOST_SERVER = "its server was lost"
 
+_PATTERN_LINES = 50
+_PATTERN_CHARACTERS = 16_384
 _WATCH_S = 5.0
 _STOPPING_S = 0.5
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many ended runs of one Workflow are kept."""
+
+    succeeded: int = 200
+    failed: int = 200
 
 
 class RunUnits:
     """The handler of `run:` units."""
 
-    def __init__(self, store: Store, clock: Clock, manifests: Manifests) -> None:
+    def __init__(self, store: Store, clock: Clock, manifests: Manifests, kept: Kept) -> None:
         self._store = store
         self._clock = clock
         self._manifests = manifests
+        self._kept = kept
 
     async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
         """Take the next step of a run."""
@@ -64,17 +77,28 @@ class RunUnits:
         if row is None or row.state in RUN_ENDED:
             return None
         manifest = await self._manifests.get(row.uid, row.generation)
-        await self._store.write(self._advance, unit_id, manifest.spec, lease)
+        whole: WorkflowSpec = manifest.spec
+        await self._store.write(self._advance, unit_id, whole.at(row.path or ""), whole.schedule is not None, lease)
         return None
 
-    def _advance(self, connection: sa.Connection, run_id: str, spec: WorkflowSpec, lease: Lease) -> None:
+    def _advance(
+        self, connection: sa.Connection, run_id: str, spec: WorkflowSpec, scheduled: bool, lease: Lease
+    ) -> None:
         lease.check(connection)
         row = records.run(connection, run_id)
         if row is None or row.state in RUN_ENDED:
             return
         now = self._clock.now_us()
+        holder = _holder(connection, row, scheduled)
+        if holder is not None and not row.stopping:
+            reason = f"waits for run {holder.id} to end"
+            if row.reason != reason:
+                records.update_run(connection, run_id, reason=reason)
+                work.wake(connection, f"resource:{row.uid}", now)
+            return
         rows = records.jobs(connection, run_id)
-        step = plan_next(spec.jobs, {r.name: JobState(r.state) for r in rows}, row.stopping)
+        paused = records.is_paused(connection, row)
+        step = plan_next(spec.jobs, {r.name: JobState(r.state) for r in rows}, row.stopping, paused)
         for name in step.ready:
             records.update_job(connection, run_id, name, state=JobState.PENDING)
             work.wake(connection, f"job:{run_id}/{name}", now)
@@ -89,17 +113,37 @@ class RunUnits:
         if step.state is RunState.FAILED:
             failed = next(r for r in rows if r.state == JobState.FAILED)
             reason = f"job {failed.name} failed: {failed.reason}"
+        # a job that waits for its retry does not make a run pending again
+        state = RunState.RUNNING if row.state == RunState.RUNNING and not ended else step.state
+        started = row.started_at or (now if state is not RunState.PENDING else None)
+        finished = now if ended else None
         records.update_run(
-            connection,
-            run_id,
-            state=step.state,
-            reason=reason[:2000],
-            started_at=row.started_at or now,
-            finished_at=now if ended else None,
+            connection, run_id, state=state, reason=reason[:2000], started_at=started, finished_at=finished
         )
-        if step.state != row.state:
-            add_event(connection, now, row.uid, f"run.{step.state}", "control", {"run": run_id, "reason": reason[:500]})
+        if state != row.state:
+            add_event(connection, now, row.uid, f"run.{state}", "control", {"run": run_id, "reason": reason[:500]})
             work.wake(connection, f"resource:{row.uid}", now)
+        if ended:
+            self._after_end(connection, row, now)
+
+    def _after_end(self, connection: sa.Connection, row: Any, now: int) -> None:
+        """Wake who waits for this run, and forget the oldest runs."""
+        if row.parent is not None:
+            work.wake(connection, f"job:{row.parent}", now)
+            return
+        for waiting in records.open_runs(connection, row.uid):
+            if waiting.state == RunState.PENDING and waiting.id != row.id:
+                work.wake(connection, f"run:{waiting.id}", now)
+        records.prune(connection, row.uid, self._kept.succeeded, self._kept.failed)
+
+
+def _holder(connection: sa.Connection, row: Any, scheduled: bool) -> Any:
+    """The older run that a run which has not begun waits for: runs of a Workflow without a schedule follow each other,
+    and what replaces a run waits until that one has stopped."""
+    if row.state != RunState.PENDING or row.parent is not None:
+        return None
+    earlier = (r for r in records.open_runs(connection, row.uid) if (r.created_at, r.id) < (row.created_at, row.id))
+    return next((r for r in earlier if r.stopping or not scheduled), None)
 
 
 class JobUnits:
@@ -114,6 +158,7 @@ class JobUnits:
         admissions: Admissions,
         checkpoint: Callable[[str], None],
         fqdn: str,
+        nested: NestedRuns,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -122,6 +167,8 @@ class JobUnits:
         self._admissions = admissions
         self._checkpoint = checkpoint
         self._fqdn = fqdn
+        self._nested = nested
+        self._tails: dict[str, str] = {}  # ends of logs, while an attempt is being settled
 
     async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
         """Take the next step of a job."""
@@ -130,7 +177,9 @@ class JobUnits:
         if run is None or row is None or row.state in ENDED or row.state == JobState.WAITING:
             return None
         manifest = await self._manifests.get(run.uid, run.generation)
-        job = next(j for j in manifest.spec.jobs if j.name == name)
+        job: Job = manifest.spec.at(run.path or "").job(name)
+        if job.runnable is None:
+            return await self._nested.reconcile(run, row, job, lease)
         if attempt is None or attempt.state not in OPEN:
             if (
                 row.state == JobState.RUNNING
@@ -153,20 +202,25 @@ class JobUnits:
     async def _open(self, run: Any, row: Any, job: Job, manifest: Manifest, lease: Lease) -> float | None:
         """Begin an attempt where one may begin. None when one was opened; 0.0 when nothing is left to do."""
         now = self._clock.now_us()
+        runnable = _runnable(job)
         if run.stopping:
             self._admissions.forget(f"{run.id}-{row.name}-{row.attempt + 1}")
-            await self._store.write(self._skip, run, row.name, lease)
+            await self._store.write(self._skip, run, row.name, JobState.ABORTED, "stopped", lease)
+            return 0.0
+        if runnable.dry_run:
+            await self._store.write(self._skip, run, row.name, JobState.SUCCEEDED, "dry run: not started", lease)
+            return 0.0
+        if await self._store.read(records.is_paused, run):  # a resume wakes it
+            self._admissions.forget(f"{run.id}-{row.name}-{row.attempt + 1}")
             return 0.0
         if row.not_before is not None and row.not_before > now:
             return (row.not_before - now) / 1e6
         workspace = manifest.workspace or "public"
-        demand = self._attempts.demand(
-            f"{run.id}-{row.name}-{row.attempt + 1}", workspace, job.runnable, run.created_at
-        )
+        demand = self._attempts.demand(f"{run.id}-{row.name}-{row.attempt + 1}", workspace, runnable, run.created_at)
         decision = await self._admissions.ask(demand, f"job:{run.id}/{row.name}")
         if not decision.admit:
             if decision.reason != row.reason:
-                await self._store.write(self._note, run, row.name, decision.reason, lease)
+                await self._store.write(self._note, run, row.name, decision.reason, lease, self._clock.now_us())
             return 1.0
         await self._store.write(self._begin, run, row, demand, lease)
         self._checkpoint("workloads.attempt-stored")
@@ -185,17 +239,20 @@ class JobUnits:
             reason="",
             started_at=row.started_at or self._clock.now_us(),
         )
+        records.begin_run(connection, run, self._clock.now_us())
 
-    def _skip(self, connection: sa.Connection, run: Any, name: str, lease: Lease) -> None:
+    def _skip(self, connection: sa.Connection, run: Any, name: str, state: JobState, reason: str, lease: Lease) -> None:
         lease.check(connection)
         now = self._clock.now_us()
-        records.update_job(connection, run.id, name, state=JobState.ABORTED, reason="stopped", finished_at=now)
+        records.update_job(connection, run.id, name, state=state, reason=reason, finished_at=now)
         work.wake(connection, f"run:{run.id}", now)
 
     @staticmethod
-    def _note(connection: sa.Connection, run: Any, name: str, reason: str, lease: Lease) -> None:
+    def _note(connection: sa.Connection, run: Any, name: str, reason: str, lease: Lease, now: int) -> None:
         lease.check(connection)
         records.update_job(connection, run.id, name, reason=reason)
+        if run.state == RunState.PENDING:
+            work.wake(connection, f"resource:{run.uid}", now)
 
     async def _drive(
         self, run: Any, row: Any, attempt: Any, job: Job, manifest: Manifest, lease: Lease
@@ -235,11 +292,16 @@ class JobUnits:
         self, run: Any, attempt: Any, observation: Any, lease: Lease, job: Job, also: Callable[..., None]
     ) -> None:
         generation = await self._store.read(manifest_of, run.uid, run.generation)
-        prefix = render(job.runnable.stack_path)
+        prefix = render(_runnable(job).stack_path)
+        pattern = _runnable(job).envs.get(TRANSIENT_PATTERN)
+        if pattern is not None:
+            tail, _ = await self._attempts.log(attempt.id, tail=_PATTERN_LINES, after=None)
+            self._tails[attempt.id] = tail[-_PATTERN_CHARACTERS:]
         source = generation.source if generation is not None else {}
         await self._attempts.settle(
             attempt, observation, lease, run.stopping, also, lambda problem: _located(problem, prefix, source)
         )
+        self._tails.pop(attempt.id, None)
         self._admissions.release(attempt.id)
 
     async def _launch(
@@ -247,19 +309,20 @@ class JobUnits:
     ) -> None:
         resource = await self._store.read(by_uid, run.uid)
         assert resource is not None  # noqa: S101 - runs refer to their Resource by foreign key
-        run_as = UserId(job.runnable.run_as_user or resource.owner)
+        runnable = _runnable(job)
+        run_as = UserId(runnable.run_as_user or resource.owner)
         request = AttemptRequest(
-            job=job_request(manifest, job, run_as),
+            job=job_request(manifest, job.name, runnable, run_as),
             run_id=RunId(run.id),
             attempt_id=attempt_id,
             number=row.attempt,
             token="",
         )
         env = environment.standard(
-            manifest, job.runnable, "workflow", RunId(run.id), run_as, run.uid, resource.stamp, self._fqdn
+            manifest, runnable, "workflow", RunId(run.id), run_as, run.uid, resource.stamp, self._fqdn
         )
         env["DATAOS_RUN_ATTEMPT"] = str(row.attempt)
-        await self._attempts.launch(request, job.runnable, env, lease)
+        await self._attempts.launch(request, runnable, env, lease)
 
     def _also(
         self, run: Any, row: Any, attempt: Any, job: Job, lease: Lease
@@ -277,6 +340,13 @@ class JobUnits:
 
         return write
 
+    def _is_known_to_pass(self, job: Job, settled: Settled, attempt_id: str) -> bool:
+        """Does the job's own pattern for passing errors match what is said of the failure, or the end of the log?"""
+        pattern = _runnable(job).envs.get(TRANSIENT_PATTERN)
+        if pattern is None:
+            return False
+        return patterns.matches(pattern, f"{settled.reason}\n{self._tails.get(attempt_id, '')}")
+
     def _after(
         self, connection: sa.Connection, run: Any, row: Any, job: Job, settled: Settled, now: int
     ) -> tuple[JobState, dict[str, Any]]:
@@ -293,9 +363,16 @@ class JobUnits:
         failure = {Ending.FAILED: Failure.FAILED, Ending.TRANSIENT: Failure.TRANSIENT}.get(
             settled.ending, Failure.ERROR
         )
+        if self._is_known_to_pass(job, settled, earlier[-1].id if earlier else ""):
+            failure = Failure.TRANSIENT
         if should_retry(job.retry, failure, tries, elapsed):
             return JobState.PENDING, {"not_before": now + int(job.retry.delay_s * 1e6)}
         return JobState.FAILED, {"finished_at": now}
+
+
+def _runnable(job: Job) -> Runnable:
+    assert job.runnable is not None  # noqa: S101 - nested Workflows are dealt with elsewhere
+    return job.runnable
 
 
 def _located(problem: Problem, prefix: str, source: Mapping[str, Any]) -> Problem:

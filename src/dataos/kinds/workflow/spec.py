@@ -1,17 +1,28 @@
-"""What a Workflow manifest may say (ch03 2.1). One-off DAGs run here; schedules and nested files come later."""
+"""What a Workflow manifest may say (ch03 2.1): a DAG of jobs and of nested Workflows, once or on a schedule."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from dataos.core import names
-from dataos.manifest import quantities
+from dataos.core.addresses import ResourceKey
+from dataos.core.clock import to_us
+from dataos.manifest import quantities, registry, schedules
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.runnables import Runnable, read_runnable
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
 RetryStrategy = Literal["Always", "OnFailure", "OnError", "OnTransientError"]
+ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
+POLICIES: tuple[ConcurrencyPolicy, ...] = ("Allow", "Forbid", "Replace")
+MAX_DEPTH = 8
+"""Workflows inside Workflows."""
+TRANSIENT_PATTERN = "TRANSIENT_ERROR_PATTERN"
+"""Of a job's `envs`: a regular expression for failures that may pass."""
 STRATEGIES: tuple[RetryStrategy, ...] = ("Always", "OnFailure", "OnError", "OnTransientError")
 
 
@@ -33,9 +44,27 @@ class JobEntry(Spec):
     tags: tuple[Text, ...] = spelled(default=(), lone=True)
     spec: dict[str, Any] | None = None
     file: Text | None = None
+    manifest: dict[str, Any] | None = None  # what the client put in for `file`
+    workflow: Any = None
     dependencies: tuple[Text, ...] = spelled("dependency", "dependsOn", default=(), lone=True)
     retry: RetryBlock | None = None
     gc_when_complete: bool = False
+
+
+class ScheduleBlock(Spec):
+    """`schedule`, as written."""
+
+    cron: Text
+    timezone: Text = ""
+    concurrency_policy: Text = "Allow"
+    end_on: Text | None = spelled("completeOn", default=None)
+
+
+class WorkflowUse(Spec):
+    """`workflow` of a node: another Workflow Resource."""
+
+    name: Text
+    workspace: Text | None = None
 
 
 class WorkflowSection(Spec):
@@ -44,7 +73,7 @@ class WorkflowSection(Spec):
     title: Text = ""
     log_level: Text | None = None
     dataos_secrets: Any = None
-    schedule: Any = None
+    schedule: ScheduleBlock | None = None
     dag: tuple[JobEntry, ...] = spelled(default=(), lone=True)
 
 
@@ -59,22 +88,72 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """When it runs by itself. `end_us`: no tick at or after that moment (UTC microseconds)."""
+
+    cron: str
+    zone: str
+    policy: ConcurrencyPolicy
+    end_us: int | None = None
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A whole Workflow as a node: from a file (`spec`), or a Resource of its own (`target`)."""
+
+    name: str
+    spec: WorkflowSpec | None = None
+    target: ResourceKey | None = None
+
+
+@dataclass(frozen=True)
 class Job:
-    """One node of the DAG."""
+    """One node of the DAG: a stack's job, or a nested Workflow. Exactly one of `runnable` and `nested` is there."""
 
     name: str
     title: str
-    runnable: Runnable
+    runnable: Runnable | None
     dependencies: tuple[str, ...]
     retry: Retry
+    nested: Nested | None = None
 
 
 @dataclass(frozen=True)
 class WorkflowSpec:
-    """Canonical one-off Workflow."""
+    """Canonical Workflow."""
 
     title: str
     jobs: tuple[Job, ...]
+    schedule: Schedule | None = None
+
+    def job(self, name: str) -> Job:
+        """A node by name."""
+        return next(job for job in self.jobs if job.name == name)
+
+    def at(self, path: str) -> WorkflowSpec:
+        """The DAG at `a/b`: nested inside node b of what is nested inside node a. The empty path is this one."""
+        found = self
+        for name in filter(None, path.split("/")):
+            nested = found.job(name).nested
+            assert nested is not None and nested.spec is not None  # noqa: S101, PT018 - paths are of our making
+            found = nested.spec
+        return found
+
+    def runnables(self) -> Iterator[tuple[str, Runnable]]:
+        """All jobs of a stack with their path (`node/job`), those of nested files included."""
+        for job in self.jobs:
+            if job.runnable is not None:
+                yield job.name, job.runnable
+            elif job.nested is not None and job.nested.spec is not None:
+                yield from ((f"{job.name}/{path}", found) for path, found in job.nested.spec.runnables())
+
+    def targets(self) -> Iterator[ResourceKey]:
+        """Workflow Resources that are nodes, those inside nested files included."""
+        for job in self.jobs:
+            if job.nested is not None and job.nested.target is not None:
+                yield job.nested.target
+            elif job.nested is not None and job.nested.spec is not None:
+                yield from job.nested.spec.targets()
 
 
 _LIFTED = ("retry", "file", "dependencies", "dependency")
@@ -93,32 +172,155 @@ _SPEC_KEYS = (
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
-    """Canonical WorkflowSpec with references to Depots and Secrets."""
+    """Canonical WorkflowSpec with references to Depots, Secrets and Workflows."""
     path: Path = (context.section,)
-    before = len(reading.problems)
-    prepared = _prepare(section, reading, path)
-    spec = read_model(WorkflowSection, prepared, reading, path)
+    own = ResourceKey("workflow", context.meta.name, context.workspace)
+    spec = _Reader(reading, context.workspace, own).read(section, path, context.meta.title)
     if spec is None:
         return None
-    if spec.schedule is not None:
-        reading.error(
-            (*path, "schedule"),
-            "schedules are not supported yet",
-            code="manifest.unsupported",
-            hint="leave `schedule` out to run it once; schedules come with part 2 (docs/roadmap.md)",
-        )
-    if not spec.dag:
-        reading.error((*path, "dag"), "`dag` needs at least one job", code="manifest.missing")
-    jobs = [
-        job
-        for position, entry in enumerate(spec.dag)
-        if (job := _job(entry, spec, reading, (*path, "dag", position), context.workspace))
-    ]
-    _check_dag(spec.dag, reading, path)
-    if len(reading.problems) > before:
+    references: list[Reference] = []
+    secrets: list[Path] = []
+    for _, runnable in spec.runnables():
+        references += runnable.references
+        secrets += [p[1:] for p in runnable.secret_paths]
+    references += [Reference(target, (*path, "dag")) for target in dict.fromkeys(spec.targets())]
+    return KindReading(spec, tuple(references), tuple(secrets))
+
+
+class _Reader:
+    """Reads a Workflow's section and the sections nested in it. `own`: the Resource, which must not name itself."""
+
+    def __init__(self, reading: Reading, workspace: str | None, own: ResourceKey) -> None:
+        self._reading = reading
+        self._workspace = workspace
+        self._own = own
+
+    def read(self, section: Any, path: Path, title: str, depth: int = 0) -> WorkflowSpec | None:
+        """The section at `path`. None after errors."""
+        reading = self._reading
+        before = len(reading.problems)
+        spec = read_model(WorkflowSection, _prepare(section, reading, path), reading, path)
+        if spec is None:
+            return None
+        schedule = None
+        if spec.schedule is not None and depth:
+            reading.warn((*path, "schedule"), "the schedule of a nested workflow has no effect")
+        elif spec.schedule is not None:
+            schedule = _schedule(spec.schedule, reading, (*path, "schedule"))
+        if not spec.dag:
+            reading.error((*path, "dag"), "`dag` needs at least one job", code="manifest.missing")
+        jobs = [
+            job
+            for position, entry in enumerate(spec.dag)
+            if (job := self._job(entry, spec, (*path, "dag", position), depth))
+        ]
+        _check_dag(spec.dag, reading, path)
+        if len(reading.problems) > before:
+            return None
+        return WorkflowSpec(spec.title or title, tuple(jobs), schedule)
+
+    def _job(self, entry: JobEntry, whole: WorkflowSection, path: Path, depth: int) -> Job | None:
+        reading = self._reading
+        if not names.matches(entry.name, names.DNS):
+            reading.error((*path, "name"), names.rule_text("job name", entry.name, names.DNS), code="manifest.job_name")
+        if entry.gc_when_complete:
+            text = "`gcWhenComplete` changes nothing: a job's process and scratch go when it ends, its log is kept"
+            reading.warn((*path, "gcWhenComplete"), text)
+        retry = _retry(entry.retry, reading, (*path, "retry"))
+        given = [
+            key
+            for key, value in (
+                ("spec", entry.spec),
+                ("file", entry.file or entry.manifest),
+                ("workflow", entry.workflow),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            reading.error(path, f"a job has one of `spec`, `file` and `workflow`, found {' and '.join(given)}")
+            return None
+        if entry.spec is None and given:
+            nested = self._nested(entry, path, depth)
+            if nested is None or retry is None:
+                return None
+            return Job(entry.name, entry.title or nested.name, None, entry.dependencies, retry, nested)
+        if entry.spec is None:
+            hint = "`spec` with a stack, `file` with the path of a Workflow, or `workflow` with the name of one"
+            reading.error(path, "`spec` is required", code="manifest.missing", hint=hint)
+            return None
+        block = dict(entry.spec)
+        if whole.log_level is not None:
+            block.setdefault("logLevel", whole.log_level)
+        if whole.dataos_secrets is not None:
+            block.setdefault("dataosSecrets", whole.dataos_secrets)
+        runnable = read_runnable(block, reading, (*path, "spec"), self._workspace)
+        if runnable is None or retry is None:
+            return None
+        return Job(entry.name, entry.title or runnable.title, runnable, entry.dependencies, retry)
+
+    def _nested(self, entry: JobEntry, path: Path, depth: int) -> Nested | None:
+        reading = self._reading
+        if depth + 1 >= MAX_DEPTH:
+            reading.error(path, f"workflows are nested deeper than {MAX_DEPTH} levels")
+            return None
+        if entry.workflow is not None:
+            return self._named(entry.workflow, (*path, "workflow"))
+        if entry.manifest is None:
+            reading.error(
+                (*path, "file"),
+                f"the file `{entry.file}` was not put in",
+                code="manifest.file",
+                hint="the `dataos` command reads such files; a program sends their content as `manifest` beside `file`",
+            )
+            return None
+        where = (*path, "manifest")
+        type_ = registry.canonical_type(str(entry.manifest.get("type", "")))
+        if type_ != "workflow":
+            found = f"type `{entry.manifest['type']}`" if entry.manifest.get("type") else "no type"
+            reading.error((*path, "file"), f"`{entry.file or entry.name}` is no workflow: it has {found}")
+            return None
+        key = next((k for k in entry.manifest if k.lower() == "workflow"), None)
+        if key is None:
+            reading.error(where, "the section `workflow` is missing", code="manifest.missing")
+            return None
+        name = str(entry.manifest.get("name") or entry.name)
+        spec = self.read(entry.manifest[key], (*where, key), str(entry.manifest.get("title") or name), depth + 1)
+        return Nested(name, spec=spec) if spec is not None else None
+
+    def _named(self, use: Any, path: Path) -> Nested | None:
+        found = read_model(WorkflowUse, {"name": use} if isinstance(use, str) else use, self._reading, path)
+        if found is None:
+            return None
+        target = ResourceKey("workflow", found.name, found.workspace or self._workspace)
+        if target == self._own:
+            self._reading.error(path, f"the workflow `{found.name}` names itself as a node", code="manifest.dag")
+            return None
+        return Nested(found.name, target=target)
+
+
+def _schedule(block: ScheduleBlock, reading: Reading, path: Path) -> Schedule | None:
+    cron = schedules.cron(block.cron, (*path, "cron"), reading)
+    zone = schedules.timezone(block.timezone, (*path, "timezone"), reading)
+    policy = one_of(block.concurrency_policy, POLICIES, (*path, "concurrencyPolicy"), reading, "concurrencyPolicy")
+    end = None
+    if block.end_on is not None and zone is not None:
+        end = _moment(block.end_on, zone, reading, (*path, "endOn"))
+    if cron is None or zone is None or policy is None or (block.end_on is not None and end is None):
         return None
-    references: tuple[Reference, ...] = tuple(r for job in jobs for r in job.runnable.references)
-    return KindReading(WorkflowSpec(spec.title or context.meta.title, tuple(jobs)), references)
+    return Schedule(cron, zone, cast("ConcurrencyPolicy", policy), end)
+
+
+def _moment(text: str, zone: str, reading: Reading, path: Path) -> int | None:
+    """UTC microseconds of an RFC 3339 time; one without an offset is read in the schedule's zone."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        reading.error(path, f"endOn `{text}` is no RFC 3339 time", hint="write 2030-12-31T23:59:59Z")
+        return None
+    if moment.tzinfo is None:
+        reading.warn(path, f"endOn `{text}` has no offset and is read in {zone}", hint="write 2030-12-31T23:59:59Z")
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    return to_us(moment)
 
 
 def _prepare(section: Any, reading: Reading, path: Path) -> Any:
@@ -146,36 +348,6 @@ def _prepare(section: Any, reading: Reading, path: Path) -> Any:
             job["spec"] = spec
         jobs.append(job)
     return {**whole, "dag": jobs}
-
-
-def _job(entry: JobEntry, whole: WorkflowSection, reading: Reading, path: Path, workspace: str | None) -> Job | None:
-    if not names.matches(entry.name, names.DNS):
-        reading.error(
-            (*path, "name"),
-            names.rule_text("job name", entry.name, names.DNS),
-            code="manifest.job_name",
-        )
-    if entry.file is not None:
-        reading.error(
-            (*path, "file"),
-            "nested workflows are not supported yet",
-            code="manifest.unsupported",
-            hint="part 2 brings them",
-        )
-        return None
-    if entry.spec is None:
-        reading.error(path, "`spec` is required", code="manifest.missing")
-        return None
-    block = dict(entry.spec)
-    if whole.log_level is not None:
-        block.setdefault("logLevel", whole.log_level)
-    if whole.dataos_secrets is not None:
-        block.setdefault("dataosSecrets", whole.dataos_secrets)
-    runnable = read_runnable(block, reading, (*path, "spec"), workspace)
-    retry = _retry(entry.retry, reading, (*path, "retry"))
-    if runnable is None or retry is None:
-        return None
-    return Job(entry.name, entry.title or runnable.title, runnable, entry.dependencies, retry)
 
 
 def _retry(block: RetryBlock | None, reading: Reading, path: Path) -> Retry | None:

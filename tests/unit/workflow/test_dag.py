@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataos.kinds.workflow.plan import ENDED, Failure, JobState, RunState, plan_next, should_retry
-from dataos.kinds.workflow.spec import Job, Retry, find_cycle
+from dataos.core.addresses import ResourceKey
+from dataos.core.errors import DataOSError
+from dataos.kinds.workflow.plan import ENDED, RUN_ENDED, Failure, JobState, RunState, plan_next, should_retry
+from dataos.kinds.workflow.spec import MAX_DEPTH, Job, Retry, Schedule, find_cycle
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.loader import load_text
 from dataos.manifest.specs import Reading
@@ -58,15 +60,106 @@ def test_an_unknown_dependency_and_a_repeated_name_are_both_reported():
     assert {p.code for p in problems} == {"manifest.duplicate_job", "manifest.dag"}
 
 
-@pytest.mark.parametrize(("extra", "path"), [({"schedule": "{cron: '0 2 * * *'}"}, "workflow.schedule")])
-def test_schedules_are_refused_by_name(extra, path):
-    _, problems, _ = read(f"    - {{name: a, spec: {JOB}}}\n", **extra)
-    assert [(p.code, p.path) for p in problems] == [("manifest.unsupported", path)]
+def schedule(text: str):
+    manifest, problems, warnings = read(f"    - {{name: a, spec: {JOB}}}\n", schedule=text)
+    return (manifest.spec.schedule if manifest else None), problems, warnings
 
 
-def test_a_nested_file_is_refused_by_name():
-    _, problems, _ = read("    - {name: a, file: other.yaml}\n")
-    assert problems[0].code == "manifest.unsupported"
+def test_a_schedule_is_read_with_its_defaults_and_variants():
+    found, problems, _ = schedule("{cron: '*/60 * * * *'}")
+    assert problems == []
+    assert found == Schedule("*/60 * * * *", "UTC", "Allow")
+    text = "{cron: 30 2 * * 1-5, timezone: europe/lisbon, concurrencyPolicy: replace, endOn: 2030-12-31T23:59:59Z}"
+    found, problems, _ = schedule(text)
+    assert problems == []
+    assert found == Schedule("30 2 * * 1-5", "Europe/Lisbon", "Replace", 1924991999000000)
+    found, _, warnings = schedule("{cron: 0 0 2 * * *, timezone: Asia/Kolkata, completeOn: 2030-01-01}")
+    assert found == Schedule("0 0 2 * * *", "Asia/Kolkata", "Allow", 1893436200000000)
+    assert any("has no offset" in w.message for w in warnings)
+
+
+@pytest.mark.acceptance("ch03-AS18")
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ("{cron: '/10 * * * *'}", "cron", "*/10"),
+        ("{cron: '61 * * * *'}", "cron", "0 to 59"),
+        ("{cron: '* * * *'}", "cron", "five fields"),
+        ("{cron: 0 2 * * *, timezone: 'Eurpoe/Berlin'}", "timezone", "Europe/Berlin"),
+        ("{cron: 0 2 * * *, concurrencyPolicy: Queue}", "concurrencyPolicy", "Forbid"),
+        ("{cron: 0 2 * * *, endOn: tomorrow}", "endOn", "2030-12-31T23:59:59Z"),
+        ("{timezone: UTC}", "cron", ""),
+    ],
+)
+def test_faults_of_a_schedule_name_their_path_and_the_way_out(text, path, hint):
+    _, problems, _ = schedule(text)
+    assert [p.path for p in problems] in ([f"workflow.schedule.{path}"], ["workflow.schedule"])
+    assert problems[0].line == 5
+    assert hint in problems[0].hint + problems[0].message
+
+
+@pytest.mark.acceptance("ch03-AS18")
+def test_an_unquoted_cron_says_to_quote_it():
+    with pytest.raises(DataOSError) as caught:
+        read(f"    - {{name: a, spec: {JOB}}}\n", schedule="{cron: */5 * * * *}")
+    assert "quote" in caught.value.problem.message + caught.value.problem.hint
+    assert caught.value.problem.line == 5
+
+
+INNER = f"{{name: inner, version: v1, type: workflow, workflow: {{dag: [{{name: x, spec: {JOB}}}]}}}}"
+
+
+def test_a_nested_file_is_a_dag_of_its_own_and_its_schedule_has_no_effect():
+    inner = INNER.replace("{dag:", "{schedule: {cron: '@daily'}, dag:")
+    manifest, problems, warnings = read(f"    - {{name: a, file: inner.yaml, manifest: {inner}}}\n")
+    assert problems == []
+    assert manifest.spec.at("a").job("x").runnable.stack == "script"
+    assert [path for path, _ in manifest.spec.runnables()] == ["a/x"]
+    assert any("nested workflow has no effect" in w.message for w in warnings)
+
+
+def test_faults_inside_a_nested_file_carry_the_path_there():
+    inner = INNER.replace("name: x", "name: X_1")
+    _, problems, _ = read(f"    - {{name: a, file: inner.yaml, manifest: {inner}}}\n")
+    assert [p.path for p in problems] == ["workflow.dag[0].manifest.workflow.dag[0].name"]
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        ("{name: a, file: other.yaml}", "was not put in"),
+        ("{name: a, file: d.yaml, manifest: {name: d, type: depot}}", "is no workflow"),
+        ("{name: a, file: d.yaml, manifest: {name: d, type: workflow}}", "section `workflow` is missing"),
+        (f"{{name: a, workflow: other, spec: {JOB}}}", "one of `spec`, `file` and `workflow`"),
+        ("{name: a, workflow: w}", "names itself"),
+        ("{name: a}", "`spec` is required"),
+    ],
+)
+def test_what_no_node_can_be(node, text):
+    _, problems, _ = read(f"    - {node}\n")
+    assert len(problems) == 1
+    assert text in problems[0].message
+
+
+def test_a_named_workflow_is_a_reference():
+    manifest, problems, _ = read(
+        "    - {name: a, workflow: other}\n    - {name: b, workflow: {name: c, workspace: lab}}\n"
+    )
+    assert problems == []
+    assert [str(r.target) for r in manifest.references] == [
+        str(ResourceKey("workflow", "other", "public")),
+        str(ResourceKey("workflow", "c", "lab")),
+    ]
+
+
+def test_nesting_without_an_end_is_refused():
+    inner = INNER
+    for _ in range(MAX_DEPTH):
+        inner = (
+            f"{{name: n, version: v1, type: workflow, workflow: {{dag: [{{name: n, file: f, manifest: {inner}}}]}}}}"
+        )
+    _, problems, _ = read(f"    - {{name: a, file: f, manifest: {inner}}}\n")
+    assert "nested deeper" in problems[0].message
 
 
 def test_an_empty_dag_is_refused():
@@ -140,7 +233,11 @@ def test_plan_next_over_the_product_of_all_states():
                 **dict.fromkeys(step.skip, JobState.SKIPPED),
             }
             ended = all(s in ENDED for s in after.values())
-            assert (step.state is not RunState.RUNNING) is ended
+            assert (step.state in RUN_ENDED) is ended
+            if not ended:
+                begun = any(s not in (JobState.WAITING, JobState.PENDING, JobState.SKIPPED) for s in states)
+                assert step.state is (RunState.RUNNING if begun else RunState.PENDING)
+            assert plan_next(DIAMOND, known, stopping, paused=True).ready == ()
             if step.state is RunState.SUCCEEDED:
                 assert not halted
 
