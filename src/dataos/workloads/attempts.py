@@ -147,6 +147,7 @@ class Attempts:
     async def check(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
         """What only the server can say about a job, at apply."""
         problems = await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
+        problems += environment.check_scratch(runnable, self._bounds.scratch_bytes)
         return problems + await self.planner(runnable.stack).check(job, self._rooms)
 
     async def sweep(self) -> None:
@@ -231,10 +232,10 @@ class Attempts:
         launch = replace(
             plan.launch,
             env=env,
-            files={**plan.launch.files, **injected.files},
+            files=environment.files(plan.launch.files, injected, runnable.configs),
             timeout_s=job.timeout_s if job.timeout_s is not None else plan.launch.timeout_s,
             log_bytes=self._bounds.log_bytes,
-            scratch_bytes=self._bounds.scratch_bytes,
+            scratch_bytes=min(runnable.scratch_bytes or self._bounds.scratch_bytes, self._bounds.scratch_bytes),
         )
         await self._store.write(self._record_plan, request.attempt_id, plan, lease)
         await self._runner.start(request.attempt_id, launch)
@@ -389,7 +390,7 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
     texts = {
         "timeout": "it ran longer than its time limit",
         "memory": "it used more memory than its limit: raise resources.limits.memory (or driver.memory)",
-        "scratch": "it wrote more scratch data than workloads.scratch_mib allows",
+        "scratch": "it wrote more scratch data than its tempVolume, or workloads.scratch_mib, allows",
     }
     if observation.reason:
         return Settled(Ending.FAILED, texts.get(observation.reason, observation.reason), problems)

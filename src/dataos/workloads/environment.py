@@ -129,6 +129,36 @@ def inject(connection: sa.Connection, vault: Vault, runnable: Runnable, workspac
     return Injected(env, files)
 
 
+def files(plan: Mapping[str, bytes], injected: Injected, configs: Mapping[str, str]) -> dict[str, bytes]:
+    """All files of a launch: the stack's own, those of secrets, and the manifest's `configs` (ch03 1.1).
+
+    Raises DataOSError `stack.config_name` where a config would take the place of one of the stack's own files.
+    """
+    own = {f"config/{name}": content.encode() for name, content in configs.items()}
+    for name in own.keys() & plan.keys():
+        raise fail(
+            "stack.config_name",
+            f"`{name.removeprefix('config/')}` is the name of a file that this stack writes itself",
+            hint="choose another name below `configs`",
+        )
+    return {**plan, **injected.files, **own}
+
+
+def check_scratch(runnable: Runnable, limit_bytes: int) -> list[Problem]:
+    """Problems of `tempVolume` as a size: this installation bounds scratch."""
+    asked = runnable.scratch_bytes
+    if asked is None or asked <= limit_bytes:
+        return []
+    return [
+        Problem(
+            "stack.scratch",
+            f"tempVolume asks for {asked >> 20} MiB of scratch; a job may have {limit_bytes >> 20} MiB",
+            hint="ask for less, or raise the setting workloads.scratch_mib",
+            path=render((*runnable.stack_path[:-1], "tempVolume")),
+        )
+    ]
+
+
 def _keys(use: SecretUse, name: str) -> list[str]:
     keys = [*use.keys, *([use.key] if use.key else [])]
     return [] if use.all_keys else keys

@@ -105,11 +105,6 @@ def test_a_lakehouse_derives_its_depots_name():
     assert manifest.spec.depot == "mylake010sandbox0storage"
 
 
-def test_a_lakehouse_on_s3_is_refused_by_name():
-    text = "name: l\nversion: v1alpha\ntype: lakehouse\nlakehouse: {type: ICEBERG, iceberg: {storage: {type: S3, s3: {bucket: b}}}}\n"
-    assert [p.code for p in problems_of(text)] == ["manifest.unsupported"]
-
-
 def test_a_lakehouse_depot_name_with_a_hyphen_names_the_regex():
     text = (
         "name: l\nversion: v1alpha\ntype: lakehouse\nlakehouse: {type: iceberg, iceberg: {storage: {depotName: a-b}}}\n"
@@ -123,13 +118,6 @@ def test_a_cluster_lists_its_depots_and_knows_their_address_forms():
         "    depots: [{address: 'dataos://a:default'}, {address: 'dataos://b?acl=r'}]\n"
     )
     assert manifest.spec.depots == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    "block", ["themis: {}", "nats: {replicas: 1}", "minerva: {replicas: 3}", "minerva: {catalogs: [{name: x}]}"]
-)
-def test_what_a_cluster_cannot_do_yet_is_refused(block):
-    assert problems_of(f"name: c\nversion: v1\ntype: cluster\ncluster: {{{block}}}\n")[0].code == "manifest.unsupported"
 
 
 @pytest.mark.parametrize(

@@ -1,62 +1,68 @@
-"""What a Cluster manifest may say (ch06 5.2). This version runs Minerva (Trino dialect) on the embedded engine."""
+"""What a Cluster manifest may say (ch06 5.2, 5.3): a named SQL endpoint, what it sees, and its engine.
+
+The embedded engine serves one replica of Minerva (Trino dialect); the other forms are read in full and run later.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+from pydantic import Field
 
 from dataos.core.addresses import ResourceKey, Udl
-from dataos.manifest import quantities
+from dataos.manifest import blocks, engines, schedules
+from dataos.manifest.blocks import Resources, SecretUse, Sizes, Whole
 from dataos.manifest.documents import Context, KindReading, Reference
-from dataos.manifest.runnables import COMPUTES, Resources
-from dataos.manifest.specs import LowerText, Path, Reading, Spec, Text, read_model, spelled, suggest
+from dataos.manifest.engines import CatalogEntry, JupyterHub, Minerva, MountedDepot, Nats, Selector, Themis
+from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
+
+ENGINES = ("minerva", "themis", "nats", "jupyterHub")
 
 
-class MountedDepot(Spec):
-    """One Depot of a Cluster."""
+class ScalingCron(Spec):
+    """A size from a time on, until another one begins."""
 
-    address: Text
-    properties: dict[str, Text] = {}
-    secrets: Any = None
+    cron: Text = spelled("corn")
+    timezone: Text = ""
+    replicas: Whole = Field(default=1, ge=0)
+    resources: Resources | None = spelled("resource", default=None)
 
 
-class Minerva(Spec):
-    """The Minerva block."""
+class Maintenance(Spec):
+    """Restarts and sizes by the clock."""
 
-    replicas: int = 1
-    resources: Resources = spelled("resource", default=Resources())
-    secrets: Any = None
-    depots: tuple[MountedDepot, ...] = spelled(default=(), lone=True)
-    catalogs: tuple[Any, ...] = ()
-    debug: Any = None
-    coordinator_envs: dict[str, Text] = {}
-    worker_envs: dict[str, Text] = {}
-    override_default_envs: bool = True
-    spill_over_volume: Text | None = None
-    selector: Any = None
-    match: Text | None = None
-    priority: int | None = None
-    run_as_api_key: Text | None = None
-    run_as_user: Text | None = None
+    restart_cron: Text | None = spelled("restartCorn", default=None)
+    timezone: Text = ""
+    scaling_crons: tuple[ScalingCron, ...] = spelled("scalingCorns", default=(), lone=True)
 
 
 class ClusterSection(Spec):
     """The section as written."""
 
     compute: Text = "query-default"
-    type: LowerText | None = None
+    type: Text | None = None
     minerva: Minerva | None = None
-    themis: Any = None
-    nats: Any = None
-    jupyter_hub: Any = None
-    maintenance: Any = None
-    dataos_secrets: Any = None
+    themis: Themis | None = None
+    nats: Nats | None = None
+    jupyter_hub: JupyterHub | None = None
+    maintenance: Maintenance | None = None
+    dataos_secrets: tuple[SecretUse, ...] = spelled(default=(), lone=True)
     run_as_api_key: Text | None = None
     run_as_user: Text | None = spelled("runaAsUser", default=None)
-    node_selector: Any = None
-    toleration: Text | None = None
-    debug: Any = None
-    depots: tuple[MountedDepot, ...] = ()
+    node_selector: dict[str, Text] = {}
+    toleration: Text | None = spelled("tolerations", default=None)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Canonical scheduled size."""
+
+    cron: str
+    timezone: str
+    replicas: int
+    sizes: Sizes
 
 
 @dataclass(frozen=True)
@@ -67,77 +73,200 @@ class ClusterSpec:
     depots: tuple[str, ...] | None
     memory_bytes: int | None
     cpu: float | None
-
-
-_LATER = "it comes with a later version: see docs/roadmap.md"
+    compute: str = "query-default"
+    replicas: int = 1
+    selector: Selector | None = None
+    catalogs: tuple[CatalogEntry, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # of Minerva's coordinatorEnvs and workerEnvs, as written
+    scaling: tuple[Size, ...] = ()
+    restart: tuple[str, str] | None = None  # cron and zone
+    model: Themis | Nats | JupyterHub | None = None
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
-    """Canonical ClusterSpec with references to its Depots."""
+    """Canonical ClusterSpec with references to its Depots, Secrets and Compute."""
     path: Path = (context.section,)
     before = len(reading.problems)
-    spec = read_model(ClusterSection, section, reading, path)
+    spec = read_model(ClusterSection, _lifted(section, path, reading), reading, path)
     if spec is None:
         return None
-    engines = [e for e in ("minerva", "themis", "nats", "jupyterHub") if getattr(spec, _attribute(e)) is not None]
-    engine = spec.type or (engines[0] if engines else "minerva")
-    if engine != "minerva":
-        reading.error(
-            (*path, "type"),
-            f"a Cluster of type `{engine}` is not supported yet",
-            code="manifest.unsupported",
-            hint=_LATER,
-        )
+    engine = _engine(spec, path, reading)
+    restart, scaling = _maintenance(spec.maintenance, (*path, "maintenance"), reading)
+    uses = [(u, (*path, "dataosSecrets", i)) for i, u in enumerate(spec.dataos_secrets)]
+    references = [
+        *blocks.compute_reference(spec.compute, (*path, "compute")),
+        *blocks.secret_references(blocks.read_secret_uses(uses, reading), context.workspace),
+    ]
+    minerva, themis = spec.minerva or Minerva(), spec.themis or Themis()
+    mounts: tuple[tuple[MountedDepot, Path], ...] = ()
+    if engine in ("minerva", "themis"):
+        own = minerva.depots if engine == "minerva" else themis.depots
+        mounts = tuple((d, (*path, engine, "depots", i)) for i, d in enumerate(own))
+    depots = [Reference(r.target, r.path) for r in _depots(mounts, reading)]
+    references += [*depots, *_used_secrets(engine, minerva, mounts, context.workspace, path, reading)]
+    sizes = blocks.read_sizes(minerva.resources, (*path, "minerva", "resources"), reading)
+    model: Themis | Nats | JupyterHub | None = None
+    selector: Selector | None = None
+    match engine:
+        case "minerva":
+            selector = engines.check_minerva(minerva, (*path, "minerva"), reading)
+        case "themis":
+            model = engines.check_themis(themis, (*path, "themis"), reading)
+            sizes = blocks.read_sizes(themis.resources, (*path, "themis", "resources"), reading)
+        case "nats" if spec.nats is not None:
+            model = engines.check_nats(spec.nats, (*path, "nats"), reading)
+        case "jupyterHub" if spec.jupyter_hub is not None:
+            model = engines.check_hub(spec.jupyter_hub, (*path, "jupyterHub"), reading)
+        case _:
+            pass
+    sealed = _sealed(section, path, reading)
+    _say_what_waits(spec, engine, minerva, mounts, path, reading)
+    if engine is None or len(reading.problems) > before:
         return None
-    if spec.compute not in COMPUTES:
-        reading.error(
-            (*path, "compute"),
-            f"invalid resource dependency, not found: {spec.compute}:compute",
-            hint=suggest(spec.compute, COMPUTES),
-        )
-    minerva = spec.minerva or Minerva()
-    _refuse_later(spec, minerva, reading, path)
-    mounts = [(("minerva", "depots", i), d) for i, d in enumerate(minerva.depots)]
-    mounts += [(("depots", i), d) for i, d in enumerate(spec.depots)]
-    references: list[Reference] = []
-    for where, mounted in mounts:
-        udl = reading.attempt((*path, *where, "address"), lambda m=mounted: Udl.parse(m.address))
-        if udl:
-            references.append(Reference(ResourceKey("depot", udl.depot), (*path, *where, "address")))
     everything = context.meta.name == "miniature" and context.workspace == "system" and not mounts
-    limits = minerva.resources.limits
-    memory = quantities.memory(limits.memory, (*path, "minerva", "resources", "limits", "memory"), reading)
-    cpu = quantities.cpu(limits.cpu, (*path, "minerva", "resources", "limits", "cpu"), reading)
-    if len(reading.problems) > before:
-        return None
-    depots = None if everything else tuple(sorted({r.target.name for r in references}))
-    return KindReading(ClusterSpec("minerva", depots, memory, cpu), tuple(references))
+    canonical = ClusterSpec(
+        engine=engine,
+        depots=None if everything else tuple(sorted({r.target.name for r in depots})),
+        memory_bytes=sizes.memory_limit,
+        cpu=sizes.cpu_limit,
+        compute=spec.compute,
+        replicas=minerva.replicas,
+        selector=selector,
+        catalogs=minerva.catalogs,
+        settings=tuple({k: v or "" for k, v in (minerva.coordinator_envs | minerva.worker_envs).items()}.items()),
+        scaling=scaling,
+        restart=restart,
+        model=model,
+    )
+    return KindReading(canonical, tuple(references), sealed)
 
 
-def _attribute(engine: str) -> str:
-    return "jupyter_hub" if engine == "jupyterHub" else engine
+def _lifted(section: Any, path: Path, reading: Reading) -> Any:
+    """`debug` and `depots` one level too high, `requests`/`limits` beside `resources` (ch06 5.3)."""
+    if not isinstance(section, dict):
+        return section
+    whole = dict(cast("dict[str, Any]", section))
+    home = next((k for k in whole if k.lower() in ("minerva", "themis")), None)
+    if home is None and any(k.lower() in ("debug", "depots") for k in whole):
+        home, whole["minerva"] = "minerva", {}
+    if home is None or not isinstance(whole[home] or {}, dict):
+        return whole
+    block = dict(cast("dict[str, Any]", whole[home] or {}))
+    for key in [k for k in whole if k.lower() in ("debug", "depots")]:
+        if any(k.lower() == key.lower() for k in block):
+            reading.error((*path, key), f"`{key}` is given twice", hint=f"keep the one below `{home}`")
+            del whole[key]
+        else:
+            reading.warn((*path, key), f"`{key}` belongs below `{home}`", code="manifest.variant")
+            block[key] = whole.pop(key)
+    whole[home] = blocks.lift_sizes(block, (*path, home), reading)
+    return whole
 
 
-def _refuse_later(spec: ClusterSection, minerva: Minerva, reading: Reading, path: Path) -> None:
+def _engine(spec: ClusterSection, path: Path, reading: Reading) -> str | None:
+    there = [e for e in ENGINES if getattr(spec, engines.attribute(e)) is not None]
+    if spec.type is None:
+        if len(there) > 1:
+            text = f"`{'`, `'.join(there)}` stand beside each other"
+            reading.error(path, text, hint="say `type`, and keep the section of that type")
+            return None
+        return there[0] if there else "minerva"
+    engine = one_of(spec.type, ENGINES, (*path, "type"), reading, "cluster type")
+    for other in there if engine else ():
+        if other != engine:
+            text = f"section `{other}` has no place in a Cluster of type {engine}"
+            reading.error((*path, other), text, hint=f"remove it, or write `type: {other}`")
+    if engine in ("nats", "jupyterHub") and engine not in there:
+        reading.error(path, f"section `{engine}` is missing", code="manifest.missing")
+    return engine
+
+
+def _maintenance(
+    block: Maintenance | None, path: Path, reading: Reading
+) -> tuple[tuple[str, str] | None, tuple[Size, ...]]:
+    if block is None:
+        return None, ()
+    zone = schedules.timezone(block.timezone, (*path, "timezone"), reading)
+    cron = block.restart_cron
+    restart = schedules.cron(cron, (*path, "restartCron"), reading, (5,)) if cron is not None else None
+    sizes: list[Size] = []
+    for position, entry in enumerate(block.scaling_crons):
+        where = (*path, "scalingCrons", position)
+        when = schedules.cron(entry.cron, (*where, "cron"), reading, (5,))
+        inside = schedules.timezone(entry.timezone, (*where, "timezone"), reading)
+        size = blocks.read_sizes(entry.resources or Resources(), (*where, "resources"), reading)
+        if when and inside:
+            sizes.append(Size(when, inside, entry.replicas, size))
+    return (restart, zone) if restart and zone else None, tuple(sizes)
+
+
+def _depots(mounts: Iterable[tuple[MountedDepot, Path]], reading: Reading) -> Iterable[Reference]:
+    for mounted, where in mounts:
+        udl = reading.attempt((*where, "address"), lambda m=mounted: Udl.parse(m.address))
+        if udl:
+            yield Reference(ResourceKey("depot", udl.depot), (*where, "address"))
+
+
+def _used_secrets(
+    engine: str | None,
+    minerva: Minerva,
+    mounts: tuple[tuple[MountedDepot, Path], ...],
+    workspace: str | None,
+    path: Path,
+    reading: Reading,
+) -> tuple[Reference, ...]:
+    written = [(entry, (*where, "secrets", i)) for m, where in mounts for i, entry in enumerate(m.secrets)]
+    if engine == "minerva":
+        own = (*path, "minerva")
+        written += [(entry, (*own, "secrets", i)) for i, entry in enumerate(minerva.secrets)]
+        for position, catalog in enumerate(minerva.catalogs):
+            where = (*own, "catalogs", position, "secrets")
+            written += [(entry, (*where, i)) for i, entry in enumerate(catalog.secrets)]
+    return blocks.secret_references(blocks.read_secret_uses(written, reading), workspace)
+
+
+def _sealed(section: Any, path: Path, reading: Reading) -> tuple[Path, ...]:
+    options = (("runAsApiKey",), ("minerva", "runAsApiKey"), ("jupyterHub", "oidcConfig", "clientSecret"))
+    found = [f for parts in options if (f := blocks.written_path(section, *parts))]
+    if len(found) > 1 and found[0][-1] == found[1][-1]:
+        # both values would be sealed under one key: the vault keeps a Resource's values by their last key
+        reading.error((*path, *found[1]), "`runAsApiKey` is given twice", hint="keep the one below `cluster`")
+    return tuple(found)
+
+
+def _say_what_waits(
+    spec: ClusterSection,
+    engine: str | None,
+    minerva: Minerva,
+    mounts: tuple[tuple[MountedDepot, Path], ...],
+    path: Path,
+    reading: Reading,
+) -> None:
+    """What the embedded engine cannot do is `later`; what changes nothing here is a warning."""
+    if engine not in (None, "minerva"):
+        reading.later((*path, "type"), f"a Cluster of type `{engine}` cannot run yet")
     if minerva.catalogs:
-        reading.error(
-            (*path, "minerva", "catalogs"),
-            "catalogs without a Depot are not supported yet",
-            code="manifest.unsupported",
-            hint=_LATER,
-        )
-    if spec.maintenance:
-        reading.error(
-            (*path, "maintenance"), "`maintenance` is not supported yet", code="manifest.unsupported", hint=_LATER
-        )
+        reading.later((*path, "minerva", "catalogs"), "catalogs without a Depot cannot be mounted yet")
+    if spec.maintenance and (spec.maintenance.restart_cron or spec.maintenance.scaling_crons):
+        reading.later((*path, "maintenance"), "`maintenance` cannot be done yet")
     if minerva.replicas != 1:
-        reading.error(
-            (*path, "minerva", "replicas"),
-            f"{minerva.replicas} replicas are not supported yet",
-            code="manifest.unsupported",
-            hint=f"write 1; {_LATER}",
-        )
-    for key in ("selector", "coordinatorEnvs", "workerEnvs", "debug"):
-        attribute = {"coordinatorEnvs": "coordinator_envs", "workerEnvs": "worker_envs"}.get(key, key)
-        if getattr(minerva, attribute):
-            reading.warn((*path, "minerva", key), f"`{key}` is accepted and has no effect on the embedded engine yet")
+        text = f"{minerva.replicas} replicas cannot run yet"
+        reading.later((*path, "minerva", "replicas"), text, hint="write 1; more come with a later version")
+    idle: dict[str, Any] = {
+        "dataosSecrets": spec.dataos_secrets,
+        "nodeSelector": spec.node_selector,
+        "toleration": spec.toleration,
+        "runAsUser": spec.run_as_user,
+        "runAsApiKey": spec.run_as_api_key,
+    }
+    idle |= {f"minerva.{k}": v for k, v in engines.idle(minerva).items()}
+    for mounted, where in mounts:
+        if mounted.properties:
+            reading.warn((*where, "properties"), "connector properties have no effect on the embedded engine")
+        if mounted.secrets:
+            reading.warn((*where, "secrets"), "`secrets` has no effect: a Depot's own credentials are used")
+    for key, value in idle.items():
+        if value:
+            shown = key.rpartition(".")[2]
+            where = (*path, *key.split("."))
+            reading.warn(where, f"`{shown}` is accepted and has no effect on the embedded engine yet")
