@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dataos.core import names
@@ -15,15 +15,13 @@ from dataos.core.addresses import ResourceKey, resource_id
 from dataos.core.errors import Problem
 from dataos.manifest import registry
 from dataos.manifest.registry import KindDescriptor
-from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
+from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, render, spelled
 
 SERVER_FIELDS = ("generation", "uid", "created", "stamp", "status")
 """What `get -d` shows besides the manifest: accepted and ignored (ch01 3.2)."""
 
 MASK = "****"
 """What stands for a secret value wherever a manifest is shown."""
-
-_PRODUCT_KEYS = ("entity", "refs", "purpose", "collaborators")
 
 
 class Meta(Spec):
@@ -74,8 +72,11 @@ class Manifest:
         for each element where its credentials stand in a list (`depot:old:0`)."""
         groups: dict[str, dict[str, Path]] = {}
         for path in self.secret_paths:
-            position = next((f":{p}" for p in path if isinstance(p, int)), "")
-            groups.setdefault(f"{self.key}{position}", {})[str(path[-1])] = path
+            # A section that is a list of one is written so by some: it is no list of credentials.
+            position = next((f":{p}" for p in path[1:] if isinstance(p, int)), "")
+            group = groups.setdefault(f"{self.key}{position}", {})
+            key = str(path[-1])
+            group[key if key not in group else render(path)] = path  # both sides of a Monitor may have a `dsn`
         return groups
 
     @property
@@ -108,6 +109,7 @@ class Context:
     version: str
     workspace: str | None
     section: str  # the section's key as written
+    root: dict[str, Any] = field(default_factory=dict[str, Any])  # the kind's `root_keys`, by their own spelling
 
 
 def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> Manifest | None:
@@ -121,12 +123,10 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
     document = cast("dict[str, Any]", data)
     if not _is_storable(document, reading):
         return None
-    if any(key in document for key in _PRODUCT_KEYS) or str(document.get("type", "")).lower() == "data":
-        reading.error((), "this is a product manifest, not a Resource", code="kind.unsupported", hint=_LATER)
-        return None
     kind, section_key = _kind_and_section(document, reading)
     before = len(reading.problems)
-    meta_data = {k: v for k, v in document.items() if k != section_key and k not in SERVER_FIELDS}
+    root = _root(document, kind, section_key)
+    meta_data = {k: v for k, v in document.items() if k not in (section_key, *SERVER_FIELDS) and k not in root.values()}
     if kind is None:  # the section of a type that is not known is no unknown key
         meta_data = {k: v for k, v in meta_data.items() if not isinstance(v, dict)} | {"type": "said above"}
     meta = read_model(Meta, meta_data, reading, ())
@@ -149,8 +149,8 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         return None
     if kind.controller is None:
         reading.later(("type",), f"type `{kind.type}` cannot be applied yet", code="kind.unsupported")
-    context = Context(meta, version, target, section_key)
-    result = registry.resolve(kind.spec)(document[section_key], context, reading)
+    context = Context(meta, version, target, section_key, {key: document[written] for key, written in root.items()})
+    result = registry.resolve(kind.spec)(document.get(section_key), context, reading)
     if result is not None:
         _check_unmasked(document, section_key, result.secret_paths, reading)
     if result is None or len(reading.problems) > before:
@@ -237,6 +237,10 @@ def _kind_and_section(document: dict[str, Any], reading: Reading) -> tuple[KindD
         return None, None
     if written != type_:
         reading.warn(("type",), f"type `{written}` is read as `{type_}`", code="manifest.variant")
+    if kind.versioned_section:
+        return kind, str(document.get("version") or kind.versions[0]).strip()
+    if str(document.get("entity", "")).strip().lower() == "product":
+        reading.error(("type",), f"a product has the type `data`, found `{written}`", hint="write `type: data`")
     for spelling in (type_, *kind.sections):
         exact = [k for k in document if k == spelling] or [k for k in document if k.lower() == spelling]
         if exact:
@@ -244,6 +248,12 @@ def _kind_and_section(document: dict[str, Any], reading: Reading) -> tuple[KindD
                 reading.warn((exact[0],), f"section `{exact[0]}` is read as `{type_}`", code="manifest.variant")
             return kind, exact[0]
     return kind, None
+
+
+def _root(document: dict[str, Any], kind: KindDescriptor | None, section_key: str | None) -> dict[str, str]:
+    """Which keys of the document's top the kind reads itself: its spelling to the written one."""
+    keys = {key.lower(): key for key in kind.root_keys} if kind else {}
+    return {keys[k.lower()]: k for k in document if k != section_key and k.lower() in keys}
 
 
 def _types() -> str:

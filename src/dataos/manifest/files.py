@@ -23,28 +23,56 @@ def dereference(document: Document, beside: FilePath) -> list[Problem]:
         return []
     problems: list[Problem] = []
     data = cast("dict[str, Any]", document.data)
-    if registry.canonical_type(str(data.get("type", ""))) in ("secret", "instance-secret"):
-        for key, section in data.items():
-            if isinstance(section, dict):
-                _merge_files(document, cast("dict[str, Any]", section), (key,), beside, problems)
-    else:
+    type_ = registry.canonical_type(str(data.get("type", "")))
+    for key, section in data.items():
+        if type_ in ("secret", "instance-secret"):
+            for part, where in _entries(section, (key,)):
+                _merge_files(document, part, where, beside, problems)
+        elif type_ == "depot" and key.lower() == "depot" and isinstance(section, dict):
+            for inner, credentials in cast("dict[str, Any]", section).items():
+                if inner.lower() in _INLINE:
+                    for part, where in _entries(credentials, (key, inner)):
+                        _merge_files(document, part, where, beside, problems)
+    if type_ not in ("secret", "instance-secret"):
         _inline_sql(document, data, (), beside, problems)
     return problems
+
+
+_INLINE = frozenset({"connectionsecret", "connectionsecrets", "secrets", "secret"})
+
+
+def _entries(block: Any, path: Path) -> list[tuple[dict[str, Any], Path]]:
+    """The mappings of a list with their paths, or the lone mapping."""
+    if isinstance(block, dict):
+        return [(cast("dict[str, Any]", block), path)]
+    items = cast("list[Any]", block) if isinstance(block, list) else []
+    return [(cast("dict[str, Any]", item), (*path, i)) for i, item in enumerate(items) if isinstance(item, dict)]
 
 
 def _merge_files(
     document: Document, section: dict[str, Any], path: Path, beside: FilePath, problems: list[Problem]
 ) -> None:
-    for spelling in ("files", "file"):
-        files = section.get(spelling)
-        if not isinstance(files, dict):
+    """Put the content of files below `data`. A lone path is named after its file (ch02 2.2)."""
+    for spelling in [k for k in section if k.lower() in ("files", "file", "key_json")]:
+        files = section[spelling]
+        if isinstance(files, str):
+            name = "key_json" if spelling.lower() == "key_json" else FilePath(files).name
+            wanted = {name: (files, (*path, spelling))}
+        elif isinstance(files, dict):
+            entries = cast("dict[str, Any]", files)
+            wanted = {name: (str(place), (*path, spelling, name)) for name, place in entries.items()}
+        else:
             continue
-        values: dict[str, Any] = dict(section.get("data") or {})
-        for name, place in cast("dict[str, Any]", files).items():
-            content = _read(document, str(place), (*path, spelling, name), beside, problems)
+        holder = next((k for k in section if k.lower() in ("data", "values")), "data")
+        written = section.get(holder)
+        if written is not None and not isinstance(written, dict):
+            continue  # the kind's reader says what is wrong with it
+        values = dict(cast("dict[str, Any]", written or {}))
+        for name, (place, where) in wanted.items():
+            content = _read(document, place, where, beside, problems)
             if content is not None:
                 values[name] = content
-        section["data"] = values
+        section[holder] = values
         del section[spelling]
 
 

@@ -94,6 +94,7 @@ KINDS: dict[str, KindDescriptor] = {
             spec="dataos.kinds.depot.spec:read",
             controller="dataos.kinds.depot.controller:DepotController",
             name_pattern=names.FLAT,
+            root_keys=("secrets", "dataosSecrets"),
         ),
         KindDescriptor(
             "lakehouse",
@@ -229,6 +230,87 @@ STACKS: dict[str, StackDescriptor] = {
     )
 }
 
+def _later_depot_type(
+    name: str,
+    abilities: str,
+    *credentials: str,
+    sections: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    options: str = "",
+    needs_secret: bool = True,
+) -> DepotTypeDescriptor:
+    """A depot type that is read in full and has no adapter yet. `credentials`: the keys of one way to log in each."""
+    return DepotTypeDescriptor(
+        name,
+        spec=f"dataos.depots.types.{name.lower()}.spec:read",
+        adapter=None,
+        aliases=aliases,
+        sections=(name.lower(), *sections),
+        needs_secret=needs_secret,
+        abilities=frozenset(abilities.split()),
+        credentials=tuple(tuple(keys.split()) for keys in credentials),
+        credential_options=tuple(options.split()),
+    )
+
+
+_USER = "username password"
+_AZURE = "azurestorageaccountname azurestorageaccountkey"
+_TABLES = "read write list query scan"
+_FILES = "read write list query"
+
+_LATER_DEPOT_TYPES = (
+    _later_depot_type("ABFSS", _FILES, _AZURE, options="azureendpointsuffix"),
+    _later_depot_type("WASBS", _FILES, _AZURE, options="azureendpointsuffix"),
+    _later_depot_type(
+        "S3", _FILES, "accesskeyid secretkey", "awsaccesskeyid awssecretaccesskey", options="awsendpoint awsbucketname"
+    ),
+    _later_depot_type(
+        "GCS", _FILES, "gcskey_json", "email privatekey privatekeyid", options="projectid email gcskeyjson"
+    ),
+    _later_depot_type("BIGQUERY", _TABLES, "json_keyfile", options="projectid email"),
+    _later_depot_type("REDSHIFT", _TABLES, _USER, options="awsaccesskeyid awsaccesskey awssecretaccesskey"),
+    _later_depot_type("SNOWFLAKE", _TABLES, _USER, "username passphrase key", options="auth_mode"),
+    _later_depot_type(
+        "JDBC", _TABLES, _USER, "token", sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2")
+    ),
+    _later_depot_type("MYSQL", _TABLES, _USER, sections=("jdbc",)),
+    _later_depot_type("MSSQL", _TABLES, _USER, sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",)),
+    _later_depot_type("ORACLE", _TABLES, _USER, sections=("jdbc",)),
+    _later_depot_type(
+        "MONGODB",
+        "read write scan",
+        _USER,
+        sections=("mongo",),
+        aliases=("MONGO",),
+        options="keyStorePassword trustStorePassword ca_file key_store_file trust_store_file",
+        needs_secret=False,
+    ),
+    _later_depot_type(
+        "ELASTICSEARCH", "read write", _USER, sections=("elasticesearch", "opensearch"), needs_secret=False
+    ),
+    _later_depot_type(
+        "OPENSEARCH", "read write", _USER, sections=("elasticesearch", "elasticsearch"), needs_secret=False
+    ),
+    _later_depot_type(
+        "KAFKA",
+        "read write stream scan",
+        _USER,
+        options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file",
+        needs_secret=False,
+    ),
+    _later_depot_type("EVENTHUB", "read write stream", "eh_shared_access_key_name eh_shared_access_key"),
+    _later_depot_type(
+        "PULSAR",
+        "read write list stream scan",
+        sections=("fastbase",),
+        aliases=("FASTBASE",),
+        needs_secret=False,
+    ),
+    _later_depot_type("REDIS", "read write", needs_secret=False),
+    _later_depot_type("HTTP", "read", needs_secret=False),
+    _later_depot_type("PRESTO", "read query", needs_secret=False),
+)
+
 DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
     d.name: d
     for d in (
@@ -247,6 +329,8 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
             aliases=("POSTGRES",),
             sections=("postgresql", "postgres", "jdbc"),
             abilities=frozenset({"read", "list", "query"}),
+            credentials=(("username", "password"),),
+            credential_options=("user",),
         ),
         DepotTypeDescriptor(
             "ICEBERG",
@@ -256,12 +340,14 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
             needs_secret=False,
             abilities=frozenset({"read", "write", "list", "query"}),
         ),
+        *_LATER_DEPOT_TYPES,
     )
 }
 
 # Every other type of chapter 01 section 2: known by name, so that the answer is "not yet" and not "unknown".
 LATER_KINDS = frozenset(
     {
+        "data",
         "lens",
         "monitor",
         "pager",

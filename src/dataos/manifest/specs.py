@@ -119,10 +119,14 @@ def spelled(*variants: str, default: Any = ..., lone: bool = False, alias: str |
 M = TypeVar("M", bound=Spec)
 
 
-def read_model(model: type[M], data: Any, reading: Reading, path: Path) -> M | None:
-    """Normalise `data` for `model` and validate it. None if anything was wrong (all faults are in `reading`)."""
+def read_model(model: type[M], data: Any, reading: Reading, path: Path, *, strict: bool = False) -> M | None:
+    """Normalise `data` for `model` and validate it. None if anything was wrong (all faults are in `reading`).
+
+    `strict`: every unknown key is an error. For what may not be half understood (policies), and where a stray value
+    would be kept without being sealed (secrets).
+    """
     before = len(reading.problems)
-    clean = normalise(model, data, reading, path)
+    clean = normalise(model, data, reading, path, strict=strict)
     if clean is None:
         return None
     try:
@@ -142,7 +146,9 @@ def read_model(model: type[M], data: Any, reading: Reading, path: Path) -> M | N
     return parsed if len(reading.problems) == before else None
 
 
-def normalise(model: type[Spec], data: Any, reading: Reading, path: Path) -> dict[str, Any] | None:
+def normalise(
+    model: type[Spec], data: Any, reading: Reading, path: Path, *, strict: bool = False
+) -> dict[str, Any] | None:
     """Rename variant keys, drop unknown ones with a notice, wrap lone values, recurse into nested models."""
     if data is None:
         data = {}
@@ -156,7 +162,7 @@ def normalise(model: type[Spec], data: Any, reading: Reading, path: Path) -> dic
     for key, value in source.items():
         canonical = _canonical_key(str(key), fields)
         if canonical is None:
-            _unknown_key(str(key), fields, reading, path)
+            _unknown_key(str(key), fields, reading, path, strict)
             continue
         if canonical in written:
             reading.warn((*path, str(key)), f"`{key}` repeats `{written[canonical]}`; `{canonical}` wins")
@@ -167,7 +173,7 @@ def normalise(model: type[Spec], data: Any, reading: Reading, path: Path) -> dic
         written[canonical] = str(key)
         if value is None and not fields[canonical].is_required():
             continue  # an empty value means the default
-        clean[canonical] = _nested(fields[canonical], value, reading, (*path, canonical))
+        clean[canonical] = _nested(fields[canonical], value, reading, (*path, canonical), strict)
     return clean
 
 
@@ -182,13 +188,16 @@ def _canonical_key(key: str, fields: dict[str, FieldInfo]) -> str | None:
     return None
 
 
-def _unknown_key(key: str, fields: dict[str, FieldInfo], reading: Reading, path: Path) -> None:
+def _unknown_key(key: str, fields: dict[str, FieldInfo], reading: Reading, path: Path, strict: bool) -> None:
     close = difflib.get_close_matches(key, fields, n=1, cutoff=0.75)
     close = close or [f for f in fields if sorted(f) == sorted(key)]  # `alc` for `acl`: too short for a ratio
     if close:
         reading.error(
             (*path, key), f"unknown key `{key}`", code="manifest.unknown_key", hint=f"did you mean `{close[0]}`?"
         )
+    elif strict:
+        known = "known here: " + ", ".join(sorted(fields))
+        reading.error((*path, key), f"unknown key `{key}`", code="manifest.unknown_key", hint=known)
     else:
         reading.warn(
             (*path, key),
@@ -203,22 +212,22 @@ def _extra(info: FieldInfo, name: str, default: Any) -> Any:
     return extra.get(name, default) if isinstance(extra, dict) else default
 
 
-def _nested(info: FieldInfo, value: Any, reading: Reading, path: Path) -> Any:
+def _nested(info: FieldInfo, value: Any, reading: Reading, path: Path, strict: bool) -> Any:
     if _extra(info, "lone", False) and not isinstance(value, list):
         value = [value]
     for shape, model in _models_in(info.annotation):
         if shape == "one" and isinstance(value, dict):
-            return normalise(model, value, reading, path) or {}
+            return normalise(model, value, reading, path, strict=strict) or {}
         if shape == "many" and isinstance(value, list):
             items = cast("list[Any]", value)
             return [
-                (normalise(model, item, reading, (*path, i)) or {}) if isinstance(item, dict) else item
+                (normalise(model, item, reading, (*path, i), strict=strict) or {}) if isinstance(item, dict) else item
                 for i, item in enumerate(items)
             ]
         if shape == "map" and isinstance(value, dict):
             entries = cast("dict[str, Any]", value)
             return {
-                k: (normalise(model, v, reading, (*path, k)) or {}) if isinstance(v, dict) else v
+                k: (normalise(model, v, reading, (*path, k), strict=strict) or {}) if isinstance(v, dict) else v
                 for k, v in entries.items()
             }
     return value
@@ -244,7 +253,23 @@ def _models_in(annotation: Any) -> Iterator[tuple[str, type[Spec]]]:
         yield "one", annotation
 
 
-_UNSHOWN = frozenset({"secret", "instance-secret", "connectionsecret", "data", "values"})
+_UNSHOWN = frozenset(
+    {
+        "secret",
+        "instance-secret",
+        "connectionsecret",
+        "connectionsecrets",
+        "data",
+        "values",
+        "secrets",
+        "dataossecrets",
+        "files",
+        "dsn",
+        "authorization",
+        "token",
+        "runasapikey",
+    }
+)
 """Below these keys stand values of secrets: a message names their kind, never the value itself."""
 
 

@@ -89,7 +89,7 @@ def test_a_database_without_credentials_is_refused():
 
 def test_an_unknown_depot_type_lists_the_known():
     (problem,) = problems_of("name: d\nversion: v1\ntype: depot\ndepot: {type: FTP, spec: {}}\n")
-    assert problem.code == "depot.unsupported"
+    assert problem.path == "depot.type"
     assert "POSTGRESQL" in problem.hint
 
 

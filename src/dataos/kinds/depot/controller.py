@@ -20,7 +20,8 @@ from dataos.core.ids import UserId
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
-from dataos.kinds.depot.spec import DepotSpec, SecretReference
+from dataos.kinds.depot.credentials import SecretReference
+from dataos.kinds.depot.spec import DepotSpec
 from dataos.manifest.documents import Manifest
 from dataos.manifest.specs import render
 from dataos.store.database import Store
@@ -117,8 +118,8 @@ def _secrets(connection: sa.Connection, manifest: Manifest) -> _Secrets:
         key = _key(reference)
         acl = _acl(connection, key)
         found[acl] = (*found.get(acl, ()), str(key))
-    for position, inline in enumerate(spec.inline):
-        found[inline.acl] = (*found.get(inline.acl, ()), f"{manifest.key}:{position}")
+    for inline in spec.inline:
+        found[inline.acl] = (*found.get(inline.acl, ()), f"{manifest.key}{inline.suffix}")
     return _Secrets(found)
 
 

@@ -5,29 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from dataos.core import names
 from dataos.core.addresses import ResourceKey
-from dataos.manifest import registry
+from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
+from dataos.manifest import blocks, registry
 from dataos.manifest.documents import Context, KindReading, Reference
-from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled, suggest
-
-
-class SecretReference(Spec):
-    """One entry of `secrets` (ch02 1.5)."""
-
-    name: Text
-    keys: tuple[Text, ...] = spelled(default=(), lone=True)
-    key: Text | None = None
-    all_keys: bool = spelled("allkeys", default=False)
-    workspace: Text | None = None
-    consumption_type: Text | None = None
-
-
-class InlineSecret(Spec):
-    """One entry of `connectionSecret` (v1)."""
-
-    acl: Text
-    type: Text = "key-value-properties"
-    data: dict[str, Text | None] = spelled("values", default={})
+from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled, suggest
 
 
 class DepotSection(Spec):
@@ -45,7 +28,7 @@ class DepotSection(Spec):
     name: Text | None = None
     owner: Text | None = None
     run_as_user: Text | None = None
-    resources: Any = None
+    resources: blocks.Resources | None = None
 
 
 @dataclass(frozen=True)
@@ -56,127 +39,212 @@ class DepotSpec:
     location: Any  # the depot type's own model
     location_data: dict[str, Any]
     secrets: tuple[SecretReference, ...]
-    inline: tuple[InlineSecret, ...]
+    inline: tuple[InlineCredentials, ...]
     description: str
     external: bool
+    source: str = ""  # the name under which scanned metadata is shown
+    compute: str | None = None
+    run_as_user: str | None = None
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
     """Canonical DepotSpec with its references to Instance-Secrets; inline credentials are sealed."""
     path: Path = (context.section,)
     if not isinstance(section, dict):
-        reading.error(path, "expected a mapping")
+        reading.error(path, "expected a mapping", hint="a depot section holds `type`, its location and its secrets")
         return None
     data = dict(cast("dict[str, Any]", section))
     before = len(reading.problems)
     descriptor = _type(data, reading, path)
+    credentials = read_credentials(data, context, descriptor, reading, path)
     if descriptor is None:
         return None
-    location_key, location = _take_location(data, descriptor, reading, path)
-    spec = read_model(DepotSection, data, reading, path)
-    model = registry.resolve(descriptor.spec)(location, reading, (*path, location_key))
-    if spec is None or model is None:
-        return None
-    for position, inline in enumerate(spec.connection_secret):
-        one_of(inline.acl, ("r", "rw"), (*path, "connectionSecret", position, "acl"), reading, "acl")
-    if spec.name is not None and spec.name != context.meta.name:
-        reading.warn((*path, "name"), f"`{spec.name}` differs from the name above and has no effect")
-    if descriptor.needs_secret and not spec.secrets and not spec.connection_secret:
-        reading.error(
-            path,
-            "invalid depot, missing a secret reference with acl: r",
-            code="depot.no_read_secret",
-            hint="apply an Instance-Secret with acl: r and name it below `secrets`",
+    if descriptor.adapter is None:
+        reading.later(
+            (*path, "type"),
+            f"a depot of type {descriptor.name} cannot be connected yet",
+            code="depot.unsupported",
+            hint="its adapter comes with a later version: see docs/roadmap.md",
         )
-    if len(reading.problems) > before:
+    location_key, location = _take_location(data, descriptor, reading, path)
+    model = None
+    if location is not None:
+        model = registry.resolve(descriptor.spec)(location, reading, (*path, location_key))
+    spec = read_model(DepotSection, data, reading, path)
+    if spec is not None:
+        _notices(spec, context, reading, path)
+    if len(reading.problems) > before or spec is None or model is None:
         return None
     references = tuple(
         Reference(
-            ResourceKey("secret", s.name, s.workspace) if s.workspace else ResourceKey("instance-secret", s.name),
-            (*path, "secrets", position, "name"),
+            ResourceKey("secret", s.name, s.workspace) if s.workspace else ResourceKey("instance-secret", s.name), where
         )
-        for position, s in enumerate(spec.secrets)
+        for s, where in credentials.references
     )
-    sealed = tuple(
-        ("connectionSecret", position, "data", key)
-        for position, inline in enumerate(spec.connection_secret)
-        for key in inline.data
-    )
+    if spec.compute:
+        references += blocks.compute_reference(spec.compute, (*path, "compute"))
     canonical = DepotSpec(
         type=descriptor.name,
         location=model,
         location_data=model.model_dump(mode="json", by_alias=True),
-        secrets=spec.secrets,
-        inline=spec.connection_secret,
+        secrets=tuple(s for s, _ in credentials.references),
+        inline=tuple(credentials.inline),
         description=spec.description or context.meta.description,
         external=spec.external,
+        source=spec.source or context.meta.name,
+        compute=spec.compute,
+        run_as_user=spec.run_as_user or context.meta.run_as_user,
     )
-    return KindReading(canonical, references, _written(cast("dict[str, Any]", section), sealed))
+    return KindReading(canonical, references, tuple(credentials.sealed))
 
 
-def _written(section: dict[str, Any], paths: tuple[tuple[str, int, str, str], ...]) -> tuple[Path, ...]:
-    """The canonical paths of inline values, in the spelling that the manifest used."""
-    found: list[Path] = []
-    for _, position, _, key in paths:
-        name = next(k for k in section if k.lower() in ("connectionsecret", "connectionsecrets"))
-        entry = section[name][position] if isinstance(section[name], list) else section[name]
-        inner = next(k for k in entry if k.lower() in ("data", "values"))
-        prefix: Path = (name, position) if isinstance(section[name], list) else (name,)
-        found.append((*prefix, inner, key))
-    return tuple(found)
+def _notices(spec: DepotSection, context: Context, reading: Reading, path: Path) -> None:
+    """What is accepted and does nothing is said."""
+    if spec.name is not None and spec.name != context.meta.name:
+        reading.warn((*path, "name"), f"`{spec.name}` differs from the name above and has no effect")
+    if spec.owner is not None and context.meta.owner and spec.owner != context.meta.owner:
+        reading.warn((*path, "owner"), f"`{spec.owner}` differs from the owner above and has no effect")
+    if spec.hive_sync:
+        reading.warn((*path, "hiveSync"), "`hiveSync` has no effect: there is no Hive metastore to synchronise with")
+    if spec.resources is not None:
+        blocks.read_sizes(spec.resources, (*path, "resources"), reading)
+        reading.warn((*path, "resources"), "`resources` has no effect: a depot runs no process of its own")
+    if spec.compute is not None and not names.matches(spec.compute, names.STD):
+        reading.error((*path, "compute"), names.rule_text("compute", spec.compute, names.STD), code="manifest.name")
 
 
 def _type(data: dict[str, Any], reading: Reading, path: Path) -> registry.DepotTypeDescriptor | None:
-    written = next((v for k, v in data.items() if k.lower() == "type"), None)
-    if not isinstance(written, str):
-        reading.error(path, "`type` is required", code="manifest.missing", hint=_types())
+    key = next((k for k in data if k.lower() == "type"), None)
+    written = data[key] if key is not None else None
+    if not isinstance(written, str) or not written.strip():
+        reading.error(
+            path,
+            "`type` is required",
+            code="manifest.missing",
+            hint="types: " + ", ".join(registry.known_depot_types()),
+        )
         return None
     name = written
-    if written.strip().upper() == "JDBC":
-        location = _subprotocol(data)
-        if location.lower() in ("postgresql", "postgres"):
-            name = "POSTGRESQL"
+    if written.strip().upper() == "JDBC" and _subprotocol(data).lower() in ("postgresql", "postgres"):
+        name = "POSTGRESQL"
     descriptor = registry.find_depot_type(name)
     if descriptor is None:
         reading.error(
             (*path, "type"),
-            f"depot type `{written}` cannot be connected yet",
-            code="depot.unsupported",
-            hint=suggest(written, registry.known_depot_types()) + "; further types come with part 3 (docs/roadmap.md)",
+            f"depot type `{written}` is not known",
+            hint=suggest(written.upper(), registry.known_depot_types()),
         )
+    elif name == written and written.strip().upper() != descriptor.name:
+        reading.warn((*path, "type"), f"type `{written}` is read as `{descriptor.name}`", code="manifest.variant")
     return descriptor
 
 
 def _subprotocol(data: dict[str, Any]) -> str:
-    for value in data.values():
-        if isinstance(value, dict):
-            found = cast("dict[str, Any]", value).get("subprotocol")
-            if isinstance(found, str):
-                return found
+    for block in (data, *data.values()):
+        if isinstance(block, dict):
+            for key, value in cast("dict[str, Any]", block).items():
+                if key.lower() == "subprotocol" and isinstance(value, str):
+                    return value.strip().removeprefix("jdbc:")
     return ""
-
-
-def _types() -> str:
-    return "types that can be connected: " + ", ".join(registry.known_depot_types())
 
 
 def _take_location(
     data: dict[str, Any], descriptor: registry.DepotTypeDescriptor, reading: Reading, path: Path
-) -> tuple[str, dict[str, Any]]:
-    """Take the location out of `data`: the typed section, else `spec`."""
-    for key in list(data):
-        if key.lower() in descriptor.sections and isinstance(data[key], dict):
-            location = cast("dict[str, Any]", data.pop(key))
-            if "external" in location:
-                data.setdefault("external", location.pop("external"))
-                reading.warn((*path, key, "external"), "`external` belongs one level higher", code="manifest.variant")
-            return key, location
-    for key in list(data):
-        if key.lower() in ("spec", "specs") and isinstance(data[key], dict):
-            return key, cast("dict[str, Any]", data.pop(key))
+) -> tuple[str, dict[str, Any] | None]:
+    """Take the location out of `data`: the typed section, else `spec`, else keys that stand beside an empty `spec`.
+
+    None for the location after a problem.
+    """
+    canonical = descriptor.sections[0]
+    typed = [k for k in data if k.lower() in descriptor.sections]
+    plain = [k for k in data if k.lower() in ("spec", "specs")]
+    blocks_ = {k: data.pop(k) for k in (*typed, *plain)}
+    foreign = _foreign_section(data, descriptor)
+    if foreign is not None:
+        owner, wrong = foreign
+        data.pop(wrong)
+        reading.error(
+            (*path, wrong),
+            f"section `{wrong}` is for depots of type {owner}; a depot of type {descriptor.name} has `{canonical}`",
+            hint=f"`{canonical}` holds: " + ", ".join(_keys(descriptor)),
+        )
+        if not blocks_:
+            return canonical, None
+    for key, location in blocks_.items():
+        if location is None:
+            continue
+        if not isinstance(location, dict):
+            reading.error((*path, key), f"`{key}` holds the location: expected a mapping")
+            return key, None
+        if typed and key in plain and any(blocks_[k] for k in typed):
+            reading.error((*path, key), f"the location stands twice: in `{typed[0]}` and in `{key}`")
+            return key, None
+        if typed and key in typed and key.lower() != canonical:
+            reading.warn((*path, key), f"section `{key}` is read as `{canonical}`", code="manifest.variant")
+        return key, _without_external(dict(cast("dict[str, Any]", location)), data, (*path, key), reading)
+    return canonical, _beside(data, descriptor, bool(blocks_), reading, path)
+
+
+def _without_external(location: dict[str, Any], data: dict[str, Any], path: Path, reading: Reading) -> dict[str, Any]:
+    for key in [k for k in location if k.lower() == "external"]:
+        reading.warn((*path, key), "`external` belongs one level higher", code="manifest.variant")
+        value = location.pop(key)
+        if not any(k.lower() == "external" for k in data):
+            data["external"] = value
+    return location
+
+
+def _beside(
+    data: dict[str, Any], descriptor: registry.DepotTypeDescriptor, empty: bool, reading: Reading, path: Path
+) -> dict[str, Any] | None:
+    """Attributes directly below `depot`; a type that needs none may leave them out."""
+    canonical = descriptor.sections[0]
+    own = {info.alias or name for name, info in DepotSection.model_fields.items()}
+    wanted = {k.lower() for k in _keys(descriptor)} - {k.lower() for k in own}
+    found = {k: data.pop(k) for k in list(data) if k.lower() in wanted}
+    if found:
+        reading.warn(
+            path,
+            f"{', '.join(f'`{k}`' for k in found)} belong below `{canonical}`: indent them",
+            code="manifest.variant",
+        )
+        return found
+    if empty or not _required(descriptor):
+        return {}  # the type's own reader says what is missing, key by key
     reading.error(
         path,
-        f"the location is missing: a depot of type {descriptor.name} needs a section `{descriptor.sections[0]}`",
+        f"the location is missing: a depot of type {descriptor.name} needs a section `{canonical}`",
         code="manifest.missing",
+        hint=f"`{canonical}` holds: " + ", ".join(_keys(descriptor)),
     )
-    return descriptor.sections[0], {}
+    return None
+
+
+def _foreign_section(data: dict[str, Any], descriptor: registry.DepotTypeDescriptor) -> tuple[str, str] | None:
+    """A section of another type: (its type, its key)."""
+    for key, value in data.items():
+        for other in registry.DEPOT_TYPES.values():
+            if isinstance(value, dict) and other is not descriptor and key.lower() == other.sections[0]:
+                return other.name, key
+    return None
+
+
+def _model(descriptor: registry.DepotTypeDescriptor) -> type[Spec] | None:
+    """What the type's reader returns, by its annotation's module: the class named `...Location`."""
+    reader = registry.resolve(descriptor.spec)
+    for value in getattr(reader, "__globals__", {}).values():
+        if isinstance(value, type) and issubclass(value, Spec) and value.__name__.endswith("Location"):
+            return value
+    return None
+
+
+def _keys(descriptor: registry.DepotTypeDescriptor) -> list[str]:
+    model = _model(descriptor)
+    return [info.alias or name for name, info in model.model_fields.items()] if model else []
+
+
+def _required(descriptor: registry.DepotTypeDescriptor) -> list[str]:
+    model = _model(descriptor)
+    if model is None:
+        return ["?"]
+    return [info.alias or name for name, info in model.model_fields.items() if info.is_required()]

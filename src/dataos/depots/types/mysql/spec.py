@@ -1,0 +1,35 @@
+"""Location of a MYSQL depot (ch02 1.7). A collection is a database, so none is named here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataos.manifest import locations
+from dataos.manifest.blocks import PortNumber
+from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
+
+
+class MysqlLocation(Spec):
+    """`params`: for instance `tls: skip-verify` for a server that signed its certificate itself."""
+
+    host: Text
+    port: PortNumber = 3306
+    subprotocol: Text = "mysql"
+    database: Text | None = None
+    params: locations.Params = {}
+
+
+def read(location: Any, reading: Reading, path: Path) -> MysqlLocation | None:
+    """The location model, or None with the faults in `reading`."""
+    before = len(reading.problems)
+    model = read_model(MysqlLocation, location, reading, path)
+    if model is None:
+        return None
+    if model.database is not None:
+        reading.warn((*path, "database"), "`database` has no effect: a collection of the depot is a database")
+    locations.check_host(model.host, (*path, "host"), reading)
+    subprotocol = one_of(model.subprotocol, ("mysql",), (*path, "subprotocol"), reading, "subprotocol")
+    locations.check_params(model.params, (*path, "params"), reading)
+    if len(reading.problems) > before:
+        return None
+    return model.model_copy(update={"host": model.host.strip(), "subprotocol": subprotocol, "database": None})
