@@ -441,7 +441,8 @@ def _wait_one(
     while True:
         body = client.resource(resource["type"], resource["name"], resource["workspace"])
         runs = resource["type"] == "workflow" and body["status"] == "active"
-        ended = not runs or body["runtime"] in ("succeeded", "failed", "aborted")
+        waits = body["runtime"].startswith("next:") or body["runtime"] == "paused"  # a schedule: nothing runs now
+        ended = not runs or waits or body["runtime"] in ("succeeded", "failed", "aborted")
         if body["status"] == "error" and body["settled"]:
             return [_wait_problem(out, resource, body["builder"]["info"])]
         if body["status"] == "active" and body["settled"] and ended:

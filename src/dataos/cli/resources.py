@@ -1,4 +1,4 @@
-"""get, get runtime, log, delete."""
+"""get, log, delete."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Refresh = Annotated[bool, typer.Option("-r", "--refresh", help="Draw again and a
 RefreshRate = Annotated[float, typer.Option("--refreshRate", min=0.1, help="Seconds between two drawings.")]
 
 
-def _redraw(rate: float, draw: Callable[[], int]) -> int:
+def redraw(rate: float, draw: Callable[[], int]) -> int:
     """Draw, wait, clear, draw: until Ctrl-C."""
     while True:
         draw()
@@ -74,7 +74,7 @@ def get(
     out = options.output(output, no_icons)
     client = options.client(url, context)
     if refresh:
-        return _redraw(
+        return redraw(
             refresh_rate, lambda: get(type, name, workspace, identifier, id, version, all, owner, details, tags,
                                       False, refresh_rate, un_sanitize, output, url, context, no_icons)
         )  # fmt: skip
@@ -130,64 +130,6 @@ def _show_details(item: dict[str, Any]) -> None:
     Output("yaml").data(shown)
 
 
-@app.command("get-runtime")
-def get_runtime(
-    type: Type = None,
-    name: Name = None,
-    workspace: Workspace = None,
-    identifier: IdentifierText = None,
-    id: Id = None,
-    version: Version = None,
-    details: Details = False,
-    refresh: Refresh = False,
-    refresh_rate: RefreshRate = 5.0,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
-) -> int:
-    """Show how a runnable runs: jobs, progress, nodes, and why what failed failed."""
-    if refresh:
-        return _redraw(
-            refresh_rate, lambda: get_runtime(type, name, workspace, identifier, id, version, details,
-                                              False, refresh_rate, output, url, context, no_icons)
-        )  # fmt: skip
-    out = options.output(output, no_icons)
-    named = options.need(identifier, id, type, name, workspace, version)
-    client = options.client(url, context)
-    _check_version(client, named)
-    body = client.runtime(named.type, named.name, named.workspace)
-    if out.machine or details:
-        out.fmt = out.fmt if out.machine else "yaml"
-        out.data(body)
-        return ExitCode.OK
-    out.talk(f"{named.type}...complete", "🔍")
-    out.table(
-        ["NAME", "VERSION", "TYPE", "WORKSPACE", "STATUS", "OWNER"],
-        [_row(body, "name version type workspace status owner")],
-    )
-    print()
-    jobs = [[j["name"], j["stack"], j["title"], ",".join(j["dependencies"])] for j in body["jobs"]]
-    out.table(["JOB NAME", "STACK", "JOB TITLE", "JOB DEPENDENCIES"], jobs)
-    run = body.get("run")
-    if run:
-        print()
-        out.table(["RUNTIME", "PROGRESS", "STARTED", "FINISHED"], [_row(run, "state progress started finished")])
-        if run["reason"]:
-            print(f"\n  {run['reason']}")
-    print()
-    nodes = [
-        [n["node"], n["job"], n["dataplane"], n["type"], len(n["attempts"]), n["phase"], n["reason"]]
-        for n in body["nodes"]
-    ]
-    out.table(["NODE NAME", "JOB NAME", "DATA PLANE", "TYPE", "ATTEMPTS", "PHASE", "REASON"], nodes)
-    return ExitCode.OK
-
-
-def _row(body: dict[str, Any], keys: str) -> list[Any]:
-    return [body[k] for k in keys.split()]
-
-
 @app.command("log")
 def log(
     type: Type = None,
@@ -202,18 +144,19 @@ def log(
     container: Annotated[
         str | None, typer.Option("-c", "--container", help="Container: `main` is the only one.")
     ] = None,
+    run: Annotated[str | None, typer.Option("--run", help="An older run, by its id (`dataos get runs`).")] = None,
     url: Url = None,
     context: Context = None,
     no_icons: NoIcons = False,
 ) -> int:
-    """Print the logs of the newest run of a runnable."""
+    """Print the logs of the newest run of a runnable, or of any run."""
     out = options.output("table", no_icons)
     named = options.need(identifier, id, type, name, workspace, version)
     if container not in (None, "main"):
         raise fail("run.not_found", f"there is no container `{container}`", hint="containers: main")
     client = options.client(url, context)
-    _check_version(client, named)
-    body = client.log(named.type, named.name, named.workspace, node=node, tail=tail_lines)
+    check_version(client, named)
+    body = client.log(named.type, named.name, named.workspace, run=run, node=node, tail=tail_lines)
     out.talk(f"log({named.workspace})...complete", "📃")
     for entry in body["nodes"]:
         print()
@@ -223,15 +166,20 @@ def log(
     if not body["nodes"]:
         print("no logs yet: no job of the newest run has started (see `dataos get runtime` for the reason)")
     if follow:
-        _follow(client, named, node, body)
+        follow_log(client, named, node, body, run)
     return ExitCode.OK
 
 
-def _follow(client: Client, named: options.Target, node: str | None, body: dict[str, Any]) -> None:
+def follow_log(
+    client: Client, named: options.Target, node: str | None, body: dict[str, Any], run: str | None = None
+) -> None:
+    """Print what comes after `body`, an answer of the log route, until the run ends."""
     offsets = {e["attempt"]: e["next"] for e in body["nodes"]}
     last = ""
     while True:
-        body = client.log(named.type, named.name, named.workspace, node=node, tail=-1, after=json.dumps(offsets))
+        body = client.log(
+            named.type, named.name, named.workspace, run=run, node=node, tail=-1, after=json.dumps(offsets)
+        )
         for entry in body["nodes"]:
             if entry["text"]:
                 if entry["node"] != last:
@@ -277,7 +225,7 @@ def delete(
         out.talk(f"{label}...", "🗑")
         try:
             if not manifest_file:
-                _check_version(client, item, absent_is_fine=True)
+                check_version(client, item, absent_is_fine=True)
             result = client.delete(item.type, item.name, item.workspace, force=force)
         except DataOSError as error:
             for problem in error.problems:
@@ -299,7 +247,7 @@ def _of_files(files: list[Any], recursive: bool, workspace: str | None, raw: boo
     return targets(files, recursive, workspace, raw)
 
 
-def _check_version(client: Client, named: options.Target, *, absent_is_fine: bool = False) -> None:
+def check_version(client: Client, named: options.Target, *, absent_is_fine: bool = False) -> None:
     """A Resource has one version: whoever names another means something else. Raises `resource.not_found`."""
     if named.version is None:
         return

@@ -132,10 +132,30 @@ class Client:
         """What `get runtime` shows."""
         return cast("dict[str, Any]", self.json("GET", resource_path(type_, name, workspace) + "/runtime"))
 
-    def log(self, type_: str, name: str, workspace: str | None, **options: Any) -> dict[str, Any]:
-        """Logs of the newest run: {nodes: [{node, attempt, text, next}]}. Options: node, tail, after."""
-        path = resource_path(type_, name, workspace) + "/log"
+    def log(
+        self, type_: str, name: str, workspace: str | None, *, run: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Logs of the newest run, or of `run`: {state, nodes: [{node, attempt, text, next}]}. Options: node, tail,
+        after."""
+        path = resource_path(type_, name, workspace) + (f"/runs/{quote(run, safe='')}" if run else "") + "/log"
         return cast("dict[str, Any]", self.json("GET", path, params=options))
+
+    def runs(self, type_: str, name: str, workspace: str | None, **options: Any) -> dict[str, Any]:
+        """Runs of a Workflow, newest first: {items, next}. Options: limit, before."""
+        path = resource_path(type_, name, workspace) + "/runs"
+        return cast("dict[str, Any]", self.json("GET", path, params=options))
+
+    def run(self, type_: str, name: str, workspace: str | None, run: str) -> dict[str, Any]:
+        """One run in the form of `runtime`."""
+        path = f"{resource_path(type_, name, workspace)}/runs/{quote(run, safe='')}"
+        return cast("dict[str, Any]", self.json("GET", path))
+
+    def ask_runtime(
+        self, type_: str, name: str, workspace: str | None, verb: str, *, from_failed: bool = False
+    ) -> dict[str, Any]:
+        """pause, resume, stop, re-run or run: {verb, result: done | unchanged, resource, runs: [ids]}."""
+        path = f"{resource_path(type_, name, workspace)}/runtime/{verb}"
+        return cast("dict[str, Any]", self.json("POST", path, body={"fromFailed": from_failed}))
 
     def delete(self, type_: str, name: str, workspace: str | None, *, force: bool = False) -> str:
         """deleted | deleting | nothing."""

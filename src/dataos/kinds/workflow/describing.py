@@ -23,6 +23,7 @@ def describe(connection: sa.Connection, uid: str, spec: WorkflowSpec, run_id: st
     if run_id is not None:
         row = records.run(connection, run_id)
     shown: dict[str, Any] = {
+        "title": spec.title,
         "jobs": [_declared(j) for j in spec.jobs],
         "run": None,
         "nodes": [],
