@@ -73,6 +73,11 @@ class Home:
         return self.run / "server.json"
 
     @property
+    def backups(self) -> Path:
+        """Backups of the store that were made before an upgrade."""
+        return self.root / "backups"
+
+    @property
     def alive_file(self) -> Path:
         """This server's sign of life, for the supervisors of its jobs."""
         return self.run / "alive"
@@ -88,7 +93,16 @@ class Home:
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(self.root, 0o700)
-            for folder in (self.keys, self.work, self.engines, self.logs, self.files, self.run, self.sockets):
+            for folder in (
+                self.keys,
+                self.work,
+                self.engines,
+                self.logs,
+                self.files,
+                self.run,
+                self.backups,
+                self.sockets,
+            ):
                 folder.mkdir(exist_ok=True, mode=0o700)
                 if folder.stat().st_uid != os.geteuid() or folder.is_symlink():
                     raise fail(

@@ -257,7 +257,7 @@ def _reset_token(home: Home) -> int:
         if not home.keys.exists():
             raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
         store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
-        upgrades.upgrade(store)
+        upgrades.upgrade(store, backups=home.backups)
         identities = Identities(load_master_key(home.keys), SystemClock(), RandomIds())
         store.write_sync(identities.ensure_administrator)
         write_token(home, store.write_sync(identities.reset_token))

@@ -101,7 +101,7 @@ def build(
     me = Server(sharing.server_id(home, ids), str(ids.uid()), sharing.host_name(), dataos.__version__)
     master_key = load_master_key(home.keys)
     store = sharing.open_store(home, settings)
-    upgrades.upgrade(store)
+    upgrades.upgrade(store, backups=home.backups, watch_s=settings.store.server_ttl_s, checkpoint=checkpoint)
     store.write_sync(sharing.check_master_key, master_key, home.keys)
     clock.measure(store)
     vault = Vault(master_key, clock)
@@ -151,7 +151,7 @@ def build(
     controllers: dict[str, Controller] = {}
     res = Resources(store, vault, known, clock, ids, bell, controllers)
     secrets = SecretController()
-    workflows = WorkflowController(store, clock, ids, attempts)
+    workflows = WorkflowController(store, clock, ids, attempts, checkpoint)
     controllers |= {
         "secret": secrets,
         "instance-secret": secrets,

@@ -10,11 +10,12 @@ never waits for another writer of ours.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -38,6 +39,7 @@ _ATTEMPTS = 40
 _UNIQUE_ATTEMPTS = 3
 """A unique key that a check did not see may come from a transaction beside ours; the same again is a fault."""
 _FAIL_FAST_S = 0.5
+_UPGRADE_LOCK = 0x646174616F73
 _CONNECT_S = 5
 _POOL_WAIT_S = 10.0
 
@@ -107,6 +109,50 @@ class Store:
         """As `read`, in the calling thread."""
         try:
             return self._once(self._reader, fn, *args, **kwargs)
+        except exc.DBAPIError as error:
+            raise self._known(error) from error
+
+    def migrate(self, fn: Callable[[sa.Connection], T]) -> T:
+        """Run a change of the schema in one transaction, without limits on its time. On SQLite references are checked
+        at its end instead of at each statement: tables are rebuilt by it."""
+        try:
+            with self._writer.connect() as connection:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+                    connection.rollback()
+                else:
+                    connection.execution_options(isolation_level="READ COMMITTED")
+                try:
+                    with connection.begin():
+                        if not self.is_sqlite:
+                            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                        result = fn(connection)
+                        if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                            raise fail("store.damaged", f"rows of the store refer to rows that are gone: {broken[:3]}")
+                    return result
+                finally:
+                    connection.invalidate()  # its settings are not what other units of work expect
+        except exc.DBAPIError as error:
+            raise self._known(error) from error
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Generator[None, None, None]:
+        """Held by one server at a time: the others wait here. On SQLite a home has one server (its lock)."""
+        if self.is_sqlite:
+            yield
+            return
+        try:
+            with self._writer.connect() as connection:
+                # Not in the transaction that it protects: that one must not begin before the wait is over.
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("SET lock_timeout = 0")
+                connection.exec_driver_sql("SET statement_timeout = 0")
+                connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_UPGRADE_LOCK)))
+                try:
+                    yield
+                finally:
+                    connection.invalidate()  # its end is the lock's end
         except exc.DBAPIError as error:
             raise self._known(error) from error
 
