@@ -230,6 +230,7 @@ STACKS: dict[str, StackDescriptor] = {
     )
 }
 
+
 def _later_depot_type(
     name: str,
     abilities: str,
