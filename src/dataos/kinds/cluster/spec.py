@@ -229,7 +229,6 @@ def _sealed(section: Any, path: Path, reading: Reading) -> tuple[Path, ...]:
     options = (("runAsApiKey",), ("minerva", "runAsApiKey"), ("jupyterHub", "oidcConfig", "clientSecret"))
     found = [f for parts in options if (f := blocks.written_path(section, *parts))]
     if len(found) > 1 and found[0][-1] == found[1][-1]:
-        # both values would be sealed under one key: the vault keeps a Resource's values by their last key
         reading.error((*path, *found[1]), "`runAsApiKey` is given twice", hint="keep the one below `cluster`")
     return tuple(found)
 
