@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,16 @@ class Postgres:
     user: str
     password: str
     database: str
-    pid: int
+    _start: Callable[[], None]
+    _stop: Callable[[], None]
+
+    def stop(self) -> None:
+        """Take it away ("fast": clients are thrown out). `start` brings it back on the same port with its data."""
+        self._stop()
+
+    def start(self) -> None:
+        """Bring it back."""
+        self._start()
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
         """An autocommit connection of the superuser."""
@@ -108,41 +117,40 @@ def running(port: int | None = None) -> Iterator[Postgres]:
             **drop,  # type: ignore[arg-type]
         )
         port = port or free_port()
-        log = (folder / "log").open("wb")
-        server = subprocess.Popen(
-            [
-                str(binaries / "postgres"),
-                "-D",
-                str(data),
-                "-p",
-                str(port),
-                "-h",
-                "127.0.0.1",
-                "-k",
-                str(folder),
-                "-c",
-                "fsync=off",
-                "-c",
-                "max_connections=100",
-            ],
-            stdout=log,
-            stderr=log,
-            env=environ,
-            cwd=folder,
-            extra_groups=[] if drop else None,
-            **drop,  # type: ignore[arg-type]
-        )
-        log.close()
-        try:
+        argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
+        argv += ["-c", "fsync=off", "-c", "max_connections=100"]
+        servers: list[subprocess.Popen[bytes]] = []
+
+        def start() -> None:
+            with (folder / "log").open("ab") as log:
+                server = subprocess.Popen(
+                    argv,
+                    stdout=log,
+                    stderr=log,
+                    env=environ,
+                    cwd=folder,
+                    extra_groups=[] if drop else None,
+                    **drop,  # type: ignore[arg-type]
+                )
+            servers.append(server)
             _wait(port, user, password, server)
-            yield Postgres("127.0.0.1", port, user, password, "postgres", server.pid)
-        finally:
+
+        def stop() -> None:
+            if not servers:
+                return
+            server = servers.pop()
             server.send_signal(signal.SIGINT)  # "fast" shutdown: does not wait for clients
             try:
                 server.wait(15)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+        try:
+            start()
+            yield Postgres("127.0.0.1", port, user, password, "postgres", start, stop)
+        finally:
+            stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

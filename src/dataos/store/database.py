@@ -204,8 +204,8 @@ class Store:
             raise _unavailable("all connections to it are in use") from error
 
     def _known(self, error: exc.DBAPIError) -> Exception:
-        if not self.is_sqlite and isinstance(error, exc.OperationalError) and _state(error) is None:
-            with self._down:  # no answer from the server itself: it is away, or the way to it is
+        if not self.is_sqlite and error.statement is None and _state(error) is None:
+            with self._down:  # no connection could be opened: it is away, or the way to it is
                 self._down_until = time.monotonic() + _FAIL_FAST_S
         return _store_error(error) or error
 
