@@ -100,7 +100,8 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation of the API: method, path with names that nothing has, description."""
     described = call(server, "GET", "/api/v1/openapi.json")[1]
     missing = {
-        "{type}": "workflow", "{name}": "nosuch", "{workspace}": "public", "{id}": "nosuch", "{generation}": "1"
+        "{type}": "workflow", "{name}": "nosuch", "{workspace}": "public", "{id}": "nosuch", "{generation}": "1",
+        "{verb}": "stop", "{run}": "nosuchrun", "{run_id}": "nosuchrun",
     }  # fmt: skip
     found = []
     for path, methods in described["paths"].items():
@@ -184,7 +185,7 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
     seen = 0
     for method, path, operation in operations(server):
         if "requestBody" in operation:
-            for body, raw in bodies:
+            for body, raw in bodies if operation["requestBody"].get("required") else bodies[1:]:
                 for problem in check_error(call(server, method, path, token=token, body=body, raw=raw), 400):
                     assert problem["code"] == "request.invalid"
                     assert problem["path"].startswith("body")
