@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from support.crashes import start_until, wait_dead
 from support.server import Installation, installation, wait_until
 
 
@@ -394,3 +395,37 @@ def test_resource_run_streams_waits_and_deletes(server):
     assert late.code == 5
     assert "did not end within 1 s" in late.err
     assert server.cli("get", "-t", "workflow", "-n", "slowonce").code == 1
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", ["workflow.tick-planned", "workflow.tick-stored"])
+def test_a_server_killed_at_a_tick_runs_it_once(tmp_path, point):
+    with installation(tmp_path, start=False) as made:
+        process = start_until(made, point)
+        made.ok("apply", "-f", made.write("t.yaml", workflow("t", job("a"), schedule="cron: '*/20 * * * * *'")))
+        wait_dead(process, 40)
+        made.up()
+        wait_until(lambda: "succeeded" in states(made, "t"), what="the tick's run")
+        ask(made, "pause", "t")
+        found = runs(made, "t")
+        assert len({r["scheduled"] for r in found}) == len(found)
+        assert len(found) <= 2
+
+
+def test_a_server_that_was_away_catches_up_once(tmp_path):
+    with installation(tmp_path) as made:
+        made.ok("apply", "-f", made.write("t.yaml", workflow("t", job("a"), schedule="cron: '*/3 * * * * *'")))
+        wait_until(lambda: len(runs(made, "t")) >= 1, what="a tick")
+        made.kill()
+        gone = datetime.now(UTC)
+        time.sleep(10)
+        back = datetime.now(UTC)
+        made.up()
+        wait_until(lambda: datetime.fromisoformat(runs(made, "t")[0]["scheduled"]) > back, what="a tick in time")
+        ask(made, "pause", "t")
+        ticks = [datetime.fromisoformat(r["scheduled"]) for r in runs(made, "t")]
+        assert len([t for t in ticks if gone < t <= back]) <= 1  # of three or four
+        missed = made.client().json("GET", "/api/v1/events", params={"limit": 1000})["items"]
+        assert any(e["kind"] == "tick.missed" for e in missed)

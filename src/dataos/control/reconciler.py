@@ -53,7 +53,7 @@ class Reconciler:
             while not self._stopping:
                 started = await self._round()
                 if started < MAX_IN_FLIGHT:
-                    await self._bell.wait(POLL_S)
+                    await self._bell.wait(await self._until_due())
         finally:
             renewal.cancel()
             await asyncio.gather(renewal, *self._tasks.values(), return_exceptions=True)
@@ -62,6 +62,15 @@ class Reconciler:
         """End after the looks in progress."""
         self._stopping = True
         self._bell.ring()
+
+    async def _until_due(self) -> float:
+        """Seconds until the next unit is due, at most POLL_S: a timer is not late by a poll."""
+        now = self._clock.now_us()
+        try:
+            due = await self._store.read(work.next_due, now)
+        except DataOSError:  # said when the next claim fails
+            return POLL_S
+        return POLL_S if due is None else min(POLL_S, (due - now) / 1e6)
 
     async def _round(self) -> int:
         room = MAX_IN_FLIGHT - len(self._tasks)

@@ -85,6 +85,11 @@ def claim(
     return leases
 
 
+def next_due(connection: sa.Connection, now_us: int) -> int | None:
+    """When the next unit becomes due, after now."""
+    return connection.execute(sa.select(sa.func.min(_w.c.due_at)).where(_w.c.due_at > now_us)).scalar()
+
+
 def renew(connection: sa.Connection, owner: str, units: Iterable[str], until_us: int) -> None:
     """Extend the leases that `owner` still holds."""
     connection.execute(

@@ -6,7 +6,7 @@ is. It is level-triggered: what is due is found in the store (`ticks.py`), whene
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,11 +52,14 @@ def job_request(manifest: Manifest, name: str, runnable: Runnable, run_as: UserI
 class WorkflowController:
     """The `workflow` kind."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, attempts: Attempts) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, ids: Ids, attempts: Attempts, checkpoint: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._attempts = attempts
+        self._checkpoint = checkpoint
 
     async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
         """Ask each job's stack what only the server knows."""
@@ -111,7 +114,11 @@ class WorkflowController:
                 view.lease.check(connection)
                 return ticks.apply_plan(connection, view.uid, view.generation, spec, planned, self._ids.run_id, now)
 
+            if planned.due.tick_us is not None:
+                self._checkpoint("workflow.tick-planned")
             if await self._store.write(write):
+                if planned.due.tick_us is not None:
+                    self._checkpoint("workflow.tick-stored")
                 return
 
     def _look(self, connection: sa.Connection, view: ResourceView, spec: WorkflowSpec, reruns: int) -> Observed:

@@ -101,7 +101,11 @@ def insert_run(
     path: str | None = None,
     taken_over: Mapping[str, str] | None = None,
 ) -> None:
-    """A new run with its jobs, all waiting, except those taken over from an earlier run (name -> that run's id)."""
+    """A new run with its jobs, all waiting, except those taken over from an earlier run (name -> that run's id).
+
+    Runs of a Workflow are ordered by `created_at`: it grows by at least 1 us from run to run, whatever the clock does.
+    """
+    newest = connection.execute(sa.select(sa.func.max(_runs.c.created_at)).where(_runs.c.uid == uid)).scalar()
     connection.execute(
         _runs.insert().values(
             id=run_id,
@@ -111,7 +115,7 @@ def insert_run(
             state=RunState.PENDING,
             stopping=False,
             reason="",
-            created_at=now,
+            created_at=now if newest is None else max(now, newest + 1),
             started_at=None,
             finished_at=None,
             parent=parent,
