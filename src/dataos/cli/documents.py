@@ -15,6 +15,7 @@ from dataos.manifest.files import dereference
 from dataos.manifest.interpolation import interpolate
 from dataos.manifest.loader import Document, load_file
 from dataos.manifest.nesting import nest
+from dataos.manifest.packing import inline, pack
 from dataos.manifest.specs import Reading
 
 
@@ -44,11 +45,14 @@ def load(files: list[Path], recursive: bool, workspace: str | None, no_interpola
 def _prepare(document: Document, file: Path, workspace: str | None, raw: bool, loaded: Loaded) -> None:
     own: Any = document.data.get("workspace") if isinstance(document.data, dict) else None
 
-    def fill(part: Document, place: Path) -> list[Problem]:
-        found = [] if raw else interpolate(part, os.environ, str(own or workspace or "public"))
-        return found + dereference(part, place.parent)
+    def fill(part: Document, place: Path, fresh: bool = True) -> list[Problem]:
+        found = [] if raw or not fresh else interpolate(part, os.environ, str(own or workspace or "public"))
+        return [*found, *dereference(part, place.parent), *inline(part, place)]
 
-    found = [*fill(document, file), *nest(document, file, fill)]
+    def whole(part: Document, place: Path, fresh: bool) -> list[Problem]:
+        return [*fill(part, place, fresh), *nest(part, place, fill)]
+
+    found = [*whole(document, file, True), *pack(document, file, whole)]
     errors = [p for p in found if p.code in _ERRORS]
     loaded.warnings += [p for p in found if p not in errors]
     if errors:

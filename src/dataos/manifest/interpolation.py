@@ -25,8 +25,8 @@ _LOOKS_MEANT = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 def interpolate(document: Document, environ: Mapping[str, str], workspace: str) -> list[Problem]:
     """Replace variables in place. Returns problems: warnings (`manifest.unset_variable`) and errors
     (`manifest.placeholder`), each with its line. `CURRENT_WORKSPACE` is always `workspace`."""
-    if isinstance(document.data, dict) and document.data.get("type") == "stack":
-        return []
+    if isinstance(document.data, dict) and _is_stack(cast("dict[str, Any]", document.data)):
+        return []  # its templates and filters are programs
     known = {**environ, "CURRENT_WORKSPACE": workspace}
     found: list[Problem] = []
     document.data = _walk(document.node, document.data, known, frozenset(), found, document.file)
@@ -43,6 +43,8 @@ def _walk(
 ) -> Any:
     if isinstance(node, yaml.MappingNode) and isinstance(data, dict):
         values = cast("dict[str, Any]", data)
+        if _is_stack(values) and any(k.lower() == "stack" for k in values):
+            return values  # a Stack inside a Bundle
         opaque = opaque | _opaque_paths(values)
         for key, child in node.value:
             if key.value in values and key.value not in opaque:
@@ -54,6 +56,10 @@ def _walk(
     if isinstance(node, yaml.ScalarNode) and isinstance(data, str):
         return _replace(node, data, known, found, file)
     return data
+
+
+def _is_stack(values: dict[str, Any]) -> bool:
+    return registry.canonical_type(str(values.get("type", ""))) == "stack"
 
 
 def _opaque_paths(values: dict[str, Any]) -> frozenset[str]:

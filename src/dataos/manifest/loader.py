@@ -56,6 +56,16 @@ class Document:
             best = key_node
         return best.start_mark.line + 1, best.start_mark.column + 1
 
+    def part(self, path: Path, data: Any) -> Document | None:
+        """The value `data` at `path` as a document of its own: what is found in it keeps its place in the file."""
+        node: yaml.Node = self.node
+        for key in path:
+            found = _child(node, key)
+            if found is None:
+                return None
+            node = found[1]
+        return Document(data, node, self.file, self.index, [], self.lines)
+
     def scalar_start(self, path: Path) -> tuple[int, int] | None:
         """Where the text of the scalar at `path` begins (for errors inside SQL): line and column of its first
         character; for a block scalar the line after the indicator, column of its indentation + 1."""

@@ -1,0 +1,122 @@
+"""What the client puts into manifests from files, and where a fault in such a file is shown."""
+
+import pytest
+
+from dataos.cli.documents import load
+from dataos.manifest.documents import read_manifest
+from dataos.manifest.specs import Reading
+
+SERVICE = """name: api
+version: v1
+type: service
+service:
+  stack: container
+  servicePort: 80
+  compute: runnable-default
+  configs: {app.conf: ./conf/app.json, plain: level=3, gone: ./conf/gone.json}
+  stackSpec: {image: $IMAGE}
+"""
+DATABASE = """name: shopdb
+version: v1
+type: database
+database: {migrate: {includes: [sql], includesInline: {090_seed: INSERT}}}
+"""
+BUNDLE = """name: shop
+version: v1beta
+type: bundle
+bundle:
+  resources:
+    - {id: db, workspace: wool, file: parts/db.yaml}
+    - id: api
+      workspace: wool
+      file: parts/api.yaml
+      dependencies: [db]
+    - id: own
+      workspace: wool
+      spec:
+        name: inner
+        version: v1
+        type: worker
+        worker: {stack: container, compute: runnable-default, configs: {a: parts/conf/app.json}, envs: {A: $IMAGE}}
+    - id: stack
+      spec:
+        name: counter
+        version: v1alpha
+        type: Stack
+        stack:
+          {name: counter, version: "1.0", reconciler: stackManager, environmentVars: {A: $IMAGE},
+           image: {registry: r, repository: s, image: c, tag: "1"}, serviceConfig: }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGE", "img:$HOME")
+    for name, text in {
+        "bundle.yaml": BUNDLE,
+        "parts/db.yaml": DATABASE,
+        "parts/api.yaml": SERVICE,
+        "parts/conf/app.json": '{"a": "$IMAGE"}',
+        "parts/sql/002_b.up.sql": "B",
+        "parts/sql/001_a.up.sql": "A",
+        "parts/sql/readme.txt": "no script",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def loaded(file):
+    return load([file], False, None, False)
+
+
+def test_a_bundle_of_files_becomes_one_whole_manifest(folder):
+    found = loaded(folder / "bundle.yaml")
+    assert found.problems == []
+    reading = Reading()
+    manifest = read_manifest(found.documents[0].data, reading)
+    assert manifest is not None, reading.problems
+    items = {item.id: item.manifest.spec for item in manifest.spec.items}
+    assert [s.name for s in items["db"].scripts] == ["001_a", "002_b", "090_seed"]
+    assert items["api"].runnable.configs == {
+        "app.conf": '{"a": "$IMAGE"}', "plain": "level=3", "gone": "./conf/gone.json"
+    }  # fmt: skip
+    assert items["own"].runnable.configs == {"a": '{"a": "$IMAGE"}'}
+
+
+def test_variables_are_filled_in_once_in_every_file_and_never_in_a_stack(folder):
+    items = loaded(folder / "bundle.yaml").documents[0].data["bundle"]["resources"]
+    assert items[1]["spec"]["service"]["stackSpec"]["image"] == "img:$HOME"
+    assert items[2]["spec"]["worker"]["envs"]["A"] == "img:$HOME"
+    assert items[3]["spec"]["stack"]["environmentVars"]["A"] == "$IMAGE"
+
+
+def test_what_looks_like_a_path_and_is_none_is_a_notice_with_the_places_tried(folder):
+    (warning,) = loaded(folder / "parts/api.yaml").warnings
+    assert "taken as the content of `gone`" in warning.message
+    assert str(folder / "parts" / "conf/gone.json") in warning.hint
+    assert warning.line == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("parts/db.yaml", DATABASE.replace("[sql]", "[nowhere]"), "folder `nowhere` was not found; tried: "),
+        ("parts/db.yaml", DATABASE.replace("[sql]", "[conf]"), "holds 0 `.sql` files"),
+        ("parts/db.yaml", DATABASE + "---\n" + DATABASE, "holds 2 documents"),
+        ("parts/db.yaml", "a: [", "not YAML"),
+        ("parts/db.yaml", BUNDLE.replace("parts/db.yaml", "../bundle.yaml"), "form a circle: bundle.yaml -> db.yaml"),
+        (
+            "bundle.yaml",
+            BUNDLE.replace("parts/db.yaml", "parts/dv.yaml"),
+            "file `parts/dv.yaml` was not found; tried: ",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error_in_its_place(folder, name, text, part):
+    (folder / name).write_text(text)
+    found = loaded(folder / "bundle.yaml")
+    assert found.documents == []
+    (problem,) = [p for p in found.problems if part in p.message]
+    assert problem.file
+    assert problem.line
