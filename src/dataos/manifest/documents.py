@@ -144,7 +144,8 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
             (),
             f"the section `{kind.type}` is missing",
             code="manifest.missing",
-            hint=f"a manifest of type {kind.type} holds a key `{kind.type}:` with its spec",
+            hint=_stray(document, kind.type)
+            or f"a manifest of type {kind.type} holds a key `{kind.type}:` with its spec",
         )
         return None
     if kind.controller is None:
@@ -254,6 +255,13 @@ def _root(document: dict[str, Any], kind: KindDescriptor | None, section_key: st
     """Which keys of the document's top the kind reads itself: its spelling to the written one."""
     keys = {key.lower(): key for key in kind.root_keys} if kind else {}
     return {keys[k.lower()]: k for k in document if k != section_key and k.lower() in keys}
+
+
+def _stray(document: dict[str, Any], section: str) -> str:
+    """A known slip: the spec's keys stand at the top, beside the meta section (ch03 19)."""
+    known = {(info.alias or name).lower() for name, info in Meta.model_fields.items()} | {*SERVER_FIELDS}
+    stray = [f"`{key}`" for key in document if key.lower() not in known]
+    return f"{', '.join(stray[:5])} at the top: should they stand below `{section}:`? Indent them" if stray else ""
 
 
 def _types() -> str:

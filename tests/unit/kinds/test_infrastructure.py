@@ -7,7 +7,9 @@ import pytest
 
 from dataos.manifest import registry
 from dataos.manifest.blocks import Scaling
+from dataos.manifest.documents import read_manifest
 from dataos.manifest.runnables import VolumeUse
+from dataos.manifest.specs import Reading
 from support.kind_reading import faults, good, put, read
 from support.kind_samples import API, RUN, SAMPLES, SCALING, SECRET, SPREAD, VOLUME
 
@@ -355,3 +357,12 @@ def test_a_volume_in_canonical_form(name, clouds):
 def test_a_samples_documents_are_whole_manifests_too():
     assert good("volume", VOLUME["volume"]).meta.name == "wool1"
     assert good("secret", SECRET["secret"]).secret_paths == (("data", "token"),)
+
+
+def test_a_spec_at_the_top_is_told_to_be_indented():
+    document = {"name": "s", "version": "v1", "type": "service", **RUN, "servicePort": 80}
+    reading = Reading()
+    assert read_manifest(document, reading) is None
+    (problem,) = [p for p in reading.problems if p.code == "manifest.missing"]
+    assert "`stack`, `compute`, `stackSpec`, `servicePort` at the top" in problem.hint
+    assert "below `service:`" in problem.hint
