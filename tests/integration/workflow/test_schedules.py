@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from dataos.core.clock import ManualClock
 from dataos.core.errors import DataOSError
+from dataos.core.ids import UserId
+from dataos.governance.principals import Principal
 from dataos.kinds.workflow import ticks
 from dataos.kinds.workflow.plan import JobState
 from dataos.kinds.workflow.runs import Kept
@@ -339,5 +341,18 @@ def test_a_named_workflow_that_is_gone_fails_its_node(tmp_path):
         await w.ask(Verb.RERUN)
         assert await w.runtime() == "failed"
         assert "there is no" in (await w.runs())[-1]["reason"]
+
+    lives(tmp_path, test)
+
+
+def test_who_does_not_own_a_workflow_may_not_stop_it(tmp_path):
+    async def test(w: World) -> None:
+        await w.apply(manifest())
+        w.principal = Principal(UserId("eve"), frozenset())
+        for verb in Verb:
+            with pytest.raises(DataOSError) as caught:
+                await w.ask(verb)
+            assert caught.value.problem.code == "auth.forbidden"
+        assert await w.runtime() == "next:2030-01-01T01:00:00+00:00"
 
     lives(tmp_path, test)

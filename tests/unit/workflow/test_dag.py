@@ -210,6 +210,50 @@ def test_misplaced_job_keys_are_lifted():
     assert any("`spec` is empty" in w.message for w in warnings)
 
 
+@pytest.mark.acceptance("ch03-AS06")
+def test_spellings_of_old_manifests_are_accepted_with_one_warning_each():
+    text = """
+name: old
+version: v1beta
+type: workflow
+workflow:
+  dag:
+    - name: job1
+      spec:
+        stack: container
+        tags: [a]
+        alpha: {image: registry.example.internal/x:1, command: [python]}
+        resource: {request: {cpu: 100m}}
+        retry: {count: 1, strategy: onfailure}
+    - name: job2
+      dependencies: job1
+      gcWhenComplete: true
+      spec:
+        stack: script
+        compute: runnable-default
+        dependency: job1
+        stackSpec: {script: 'pass'}
+"""
+    (document,) = load_text(text)
+    reading = Reading()
+    manifest = read_manifest(document.data, reading)
+    assert [p.message for p in reading.problems] == []
+    assert manifest is not None
+    assert manifest.version == "v1"
+    assert [j.dependencies for j in manifest.spec.jobs] == [(), ("job1",)]
+    assert manifest.spec.jobs[0].retry == Retry(1, "OnFailure")
+    said = " ".join(w.message for w in reading.warnings)
+    for words in (
+        "v1beta has been replaced",
+        "`alpha` is read as",
+        "no compute named",
+        "`retry` belongs beside",
+        "gcWhenComplete",
+    ):
+        assert words in said
+    assert len(reading.warnings) == len(set(reading.warnings))
+
+
 # --- plan_next --------------------------------------------------------------------------------------------------------
 
 DIAMOND = [job("a"), job("b", "a"), job("c", "a"), job("d", "b", "c")]

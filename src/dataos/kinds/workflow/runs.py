@@ -321,7 +321,18 @@ class JobUnits:
         env = environment.standard(
             manifest, runnable, "workflow", RunId(run.id), run_as, run.uid, resource.stamp, self._fqdn
         )
-        env["DATAOS_RUN_ATTEMPT"] = str(row.attempt)
+        root = await self._store.read(lambda c: records.ancestors(c, run)[-1])
+        env |= {
+            "DATAOS_RUN_ATTEMPT": str(row.attempt),
+            "DATAOS_JOB_TAGS": ",".join(runnable.tags),
+            "DATAOS_JOB_DESCRIPTION": runnable.description,
+            "NAMESPACE": manifest.workspace or "public",
+            "POD_NAME": f"{row.name}-execute",
+            "RUNNABLE_NAME": row.name,
+            "RUNNABLE_RUN_ID": run.id,
+            "RUNNABLE_WORKFLOW_NAME": manifest.meta.name,
+            "RUNNABLE_WORKFLOW_RUN_ID": root.id,
+        }
         await self._attempts.launch(request, runnable, env, lease)
 
     def _also(
