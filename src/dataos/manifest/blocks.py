@@ -6,7 +6,7 @@ Each `read_...` turns a block as written into a frozen value, recording problems
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -300,3 +300,21 @@ def written_path(data: Any, *parts: str | int) -> Path | None:
             key, data = options[0], block[options[0]]
         found.append(key)
     return tuple(found) if data is not None else None
+
+
+def paths_where(data: Any, pick: Callable[[Path], bool]) -> list[Path]:
+    """Paths of all single values below `data` that `pick` takes, as written. Total, so that nothing stays unsealed."""
+    found: list[Path] = []
+
+    def look(value: Any, path: Path) -> None:
+        if isinstance(value, dict):
+            for key, inner in cast("dict[str, Any]", value).items():
+                look(inner, (*path, key))
+        elif isinstance(value, list):
+            for position, inner in enumerate(cast("list[Any]", value)):
+                look(inner, (*path, position))
+        elif value is not None and pick(path):
+            found.append(path)
+
+    look(data, ())
+    return found

@@ -94,7 +94,7 @@ KINDS: dict[str, KindDescriptor] = {
             spec="dataos.kinds.depot.spec:read",
             controller="dataos.kinds.depot.controller:DepotController",
             name_pattern=names.FLAT,
-            root_keys=("secrets", "dataosSecrets"),
+            root_keys=("secrets", "dataosSecrets", "connectionSecret", "connectionSecrets"),
         ),
         KindDescriptor(
             "lakehouse",
@@ -184,6 +184,46 @@ KINDS: dict[str, KindDescriptor] = {
             instance_level=True,
             versions=("v1beta", "v1alpha", "v1"),
             spec="dataos.kinds.bundle.spec:read",
+        ),
+        KindDescriptor(
+            "policy",
+            instance_level=True,
+            versions=("v1", "v1beta1"),
+            superseded={"v1beta1": "v1"},
+            spec="dataos.kinds.policy.spec:read",
+        ),
+        KindDescriptor(
+            "grant",
+            instance_level=True,
+            versions=("v1alpha",),
+            spec="dataos.kinds.grant.spec:read",
+        ),
+        KindDescriptor(
+            "monitor",
+            instance_level=False,
+            versions=("v1alpha",),
+            spec="dataos.kinds.monitor.spec:read",
+        ),
+        KindDescriptor(
+            "pager",
+            instance_level=False,
+            versions=("v1alpha",),
+            spec="dataos.kinds.pager.spec:read",
+        ),
+        KindDescriptor(
+            "lens",
+            instance_level=False,
+            versions=("v1alpha", "v1beta"),
+            spec="dataos.kinds.lens.spec:read",
+            root_keys=("source", "repo", "api", "worker", "router", "iris", "metric", "metrics", "runAsApiKey"),
+        ),
+        KindDescriptor(
+            "data",  # a product: `type: data`, the section is named after the version
+            instance_level=True,
+            versions=("v1beta", "v1alpha"),
+            spec="dataos.kinds.product.spec:read",
+            root_keys=("entity", "purpose", "collaborators", "refs", "v1beta", "v1alpha"),
+            versioned_section=True,
         ),
     )
 }
@@ -346,16 +386,7 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
 }
 
 # Every other type of chapter 01 section 2: known by name, so that the answer is "not yet" and not "unknown".
-LATER_KINDS = frozenset(
-    {
-        "data",
-        "lens",
-        "monitor",
-        "pager",
-        "grant",
-        "policy",
-    }
-)
+LATER_KINDS: frozenset[str] = frozenset()
 
 
 def canonical_type(text: str) -> str:
@@ -365,9 +396,10 @@ def canonical_type(text: str) -> str:
         return folded
     if folded.endswith("s") and (folded[:-1] in KINDS or folded[:-1] in LATER_KINDS):
         return folded[:-1]
-    if folded == "policies":
-        return "policy"
-    return folded
+    return _TYPE_NAMES.get(folded, folded)
+
+
+_TYPE_NAMES = {"policies": "policy", "product": "data", "products": "data"}
 
 
 def find_kind(type_: str) -> KindDescriptor | None:

@@ -63,10 +63,9 @@ def test_an_unknown_version_lists_the_accepted_ones():
     assert "v1beta" in errors[0].hint
 
 
-@pytest.mark.parametrize("type_", ["Lens", "policies", "monitor"])
-def test_kinds_of_later_versions_answer_kind_unsupported(type_):
-    _, errors, _ = read(f"name: s\nversion: v1\ntype: {type_}\n{type_}: {{}}\n")
-    assert [e.code for e in errors] == ["kind.unsupported"]
+@pytest.mark.parametrize(("written", "type_"), [("Policies", "policy"), (" grant ", "grant"), ("Products", "data")])
+def test_spellings_of_a_type_are_folded(written, type_):
+    assert registry.canonical_type(written) == type_
 
 
 def test_an_unknown_type_suggests_a_near_one():
@@ -112,9 +111,17 @@ def test_the_manifests_workspace_wins_over_the_flag_with_a_warning():
     assert read(text.replace("workspace: sales\n", ""), None)[0].workspace == "public"
 
 
-def test_a_product_manifest_is_refused_by_name():
-    _, errors, _ = read("name: p\nversion: v1beta\ntype: data\nentity: product\n")
-    assert errors[0].code == "kind.unsupported"
+def test_a_product_manifest_is_read_and_refused_at_apply():
+    manifest, errors, _ = read("name: p\nversion: v1beta\ntype: data\nentity: product\n")
+    assert errors == []
+    assert manifest.id == "data:v1beta:p"
+    assert [(p.code, "products" in p.hint) for p in manifest.unsupported] == [("kind.unsupported", True)]
+
+
+def test_a_product_of_another_type_is_told_the_right_one():
+    _, errors, _ = read(SECRET + "entity: product\n")
+    assert errors[0].path == "type"
+    assert "`type: data`" in errors[0].hint
 
 
 def test_every_fault_is_reported_at_once():

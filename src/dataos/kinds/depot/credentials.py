@@ -123,7 +123,7 @@ def _read_root(block: Any, key: str, found: Credentials, reading: Reading) -> No
     items = cast("list[Any]", block) if isinstance(block, list) else [block]
     for position, item in enumerate(items):
         where: Path = (key, position) if isinstance(block, list) else (key,)
-        if _is_inline(item):
+        if key.lower() in INLINE or _is_inline(item):
             reading.error(where, "credentials may not stand outside of the depot section", hint="indent them below it")
         elif item is not None:
             _read_reference(item, found, reading, where)
@@ -163,6 +163,7 @@ def _read_inline(
         item, strays = _lift(item)
         if strays:
             reading.warn(where, "keys that belong below `data` stand beside it: indent them", code="manifest.variant")
+    _check_one_holder(item, where, reading)
     secret = read_model(InlineSecret, item, reading, where, strict=True)
     if secret is None:
         return
@@ -190,6 +191,13 @@ def _read_inline(
     found.sealed += [(*below, key) if inner is None else (*below, inner, key) for key in secret.data]
     suffix = next((f":{p}" for p in below if isinstance(p, int)), "")
     found.inline.append(InlineCredentials(acl, {k: v or "" for k, v in secret.data.items()}, suffix))
+
+
+def _check_one_holder(item: dict[str, Any], where: Path, reading: Reading) -> None:
+    """Of two maps one would win, and the other's values would be kept as they are."""
+    holders = [k for k in item if k.lower() in ("data", "values") and item[k] is not None]
+    if len(holders) > 1:
+        reading.error(where, f"values stand in `{holders[0]}` and in `{holders[1]}`", hint="write them below `data`")
 
 
 def _lift(item: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

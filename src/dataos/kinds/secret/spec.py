@@ -37,6 +37,9 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
         path = (*path, 0)
     before = len(reading.problems)
     spec = read_model(SecretSpec, section, reading, path, strict=True)
+    holders = [k for k in cast("dict[str, Any]", section) if k.lower() in ("data", "values")] if spec else []
+    if len(holders) > 1:  # one would win, and the other's values would be kept as they are
+        reading.error(path, f"values stand in `{holders[0]}` and in `{holders[1]}`", hint="write them below `data`")
     if spec is None:
         return None
     kind = "certificate" if spec.type.strip().lower() == "certificates" else spec.type
