@@ -43,7 +43,11 @@ def output(fmt: str, icons_off: bool) -> Output:
 
 def client(url: str | None, context: str | None) -> Client:
     """The client of a command."""
-    return Client(find_connection(url=url, context=context))
+    return Client(find_connection(url=url, context=context), notice=_notice)
+
+
+def _notice(text: str) -> None:
+    typer.echo(f"note: {text}", err=True)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,16 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
+import dataos
 from dataos.client.connections import Connection
+from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem, fail
 
+_SIDE = versions.Side(dataos.__version__, versions.API_LEVEL, versions.OLDEST_SERVER)
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -53,12 +56,20 @@ class Response:
         self._connection.close()
 
 
+def _unheard(_: str) -> None:
+    """Nobody is told."""
+
+
 class Client:
     """One server, one identity. Methods raise DataOSError with the server's own problems."""
 
-    def __init__(self, connection: Connection, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, connection: Connection, timeout_s: float = 60.0, *, notice: Callable[[str], None] = _unheard
+    ) -> None:
+        """`notice` hears, once, that the server is of another version and yet works with this client."""
         self.connection = connection
         self._timeout_s = timeout_s
+        self._notice: Callable[[str], None] | None = notice
 
     def call(
         self,
@@ -74,7 +85,12 @@ class Client:
         """One request. A status of 400 and more raises DataOSError."""
         target = urlsplit(self.connection.url)
         query = urlencode({k: _text(v) for k, v in (params or {}).items() if v is not None})
-        sent = {**(headers or {}), "Authorization": f"Bearer {self.connection.token.reveal()}", "Accept": accept}
+        sent = {
+            **(headers or {}),
+            "Authorization": f"Bearer {self.connection.token.reveal()}",
+            "Accept": accept,
+            versions.CLIENT_HEADER: str(_SIDE),
+        }
         payload = None
         if body is not None:
             payload = json.dumps(body).encode()
@@ -86,6 +102,13 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._unreachable(error) from error
+        server = versions.parse_side(response.headers.get(versions.SERVER_HEADER.lower()))
+        if server is not None and (problem := versions.find_problem(_SIDE, server)):
+            response.close()
+            raise DataOSError(problem)
+        if server is not None and self._notice is not None and (text := versions.find_notice(_SIDE, server)):
+            self._notice(text)
+            self._notice = None
         if response.status >= 400:
             raise _problems(response)
         return response

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dataos
+from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem
 from dataos.doors import problems
 
@@ -45,7 +46,34 @@ def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck)
         app.include_router(router)
     app.include_router(iceberg, prefix="/iceberg")
     app.add_middleware(_BodyLimit)
+    app.add_middleware(_Versions)
     return app
+
+
+class _Versions:
+    """Says this server's version with every answer; refuses a client that says it cannot work with it, before anything
+    is done for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._side = versions.Side(dataos.__version__, versions.API_LEVEL, versions.OLDEST_CLIENT)
+        self._header = (versions.SERVER_HEADER.lower().encode(), str(self._side).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), self._header]}
+            await send(message)
+
+        said = dict(scope["headers"]).get(versions.CLIENT_HEADER.lower().encode(), b"").decode("latin-1")
+        client = versions.parse_side(said)
+        problem = versions.find_problem(client, self._side) if client is not None else None
+        app = problems.answer([problem]) if problem is not None else self._app
+        await app(scope, receive, signed)
 
 
 class _BodyLimit:
