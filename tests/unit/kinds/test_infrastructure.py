@@ -142,6 +142,7 @@ BAD = [
     ("stack", "secretProjection.type", "mail", "propFile, envVars"),
     ("stack", "workflowJobConfig.configFileTemplate", "{{ .A", "without its `}}`"),
     ("stack", "workflowJobConfig.configFileTemplate", "{{ if .A }}x", "without its `end`"),
+    ("stack", "workflowJobConfig.configFileTemplate", "{{ end }}{{ if .A }}", "an `end` too many"),
     ("stack", "stackSpecValueSchema.jsonSchema", '{"properties": []}', "at `properties`: must be a mapping"),
     (
         "stack of an external object",
@@ -309,6 +310,7 @@ def test_an_operators_secrets_are_instance_secrets_and_its_api_may_be_shared():
 
 SEALED = [
     ("service", {"RunAsAPIKey": "canary"}, {("RunAsAPIKey",)}),
+    ("worker", {"runAsApiKey": "canary"}, {("runAsApiKey",)}),
     ("operator", {"natsClusterConfig": {"name": "n", "compute": "query-default", "runAsApiKey": "canary"}},
      {("natsClusterConfig", "runAsApiKey")}),
     ("minerva", {"runAsApiKey": "canary"}, {("runAsApiKey",)}),
