@@ -21,6 +21,7 @@ from dataos.store.database import Store
 
 _log = logs.get(__name__)
 BEATS_PER_LIFE = 7
+_SHOW_LOST_US = 3600 * 1_000_000
 
 
 class Membership:
@@ -90,6 +91,7 @@ class Membership:
     async def health(self) -> list[dict[str, Any]]:
         """A line per server that is or should be there."""
         rows = await self._store.read(servers.listing)
+        forgotten = self._clock.now_us() - _SHOW_LOST_US
         return [
             {
                 "name": f"server {row.id}",
@@ -98,5 +100,5 @@ class Membership:
                 f"seen {rfc3339(row.seen_at)}",
             }
             for row in rows
-            if row.state != servers.STOPPED
+            if row.state == servers.RUNNING or (row.state == servers.LOST and row.seen_at > forgotten)
         ]

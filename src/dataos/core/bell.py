@@ -1,4 +1,4 @@
-"""Wake-ups inside one process.
+"""Wake-ups inside one process; those of other servers come in by `store.listening`, which rings it.
 
 A bell only shortens a wait: whoever waits on it also polls, so a lost ring costs at most one polling interval.
 Rings from other threads are allowed.

@@ -52,7 +52,7 @@ class StoreSettings(_Area):
         default=None, description="File that holds the password instead (its last line break does not count)."
     )
     server_ttl_s: float = Field(
-        default=4.0,
+        default=3.5,
         ge=1.0,
         description="PostgreSQL only: seconds without a sign of life after which the other servers take over a "
         "server's work. Its own jobs end after half of that.",

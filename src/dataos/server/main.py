@@ -27,7 +27,7 @@ from dataos.governance.identities import ADMINISTRATOR, Identities
 from dataos.governance.vault import load_master_key
 from dataos.server import defaults, sharing, wiring
 from dataos.server.home import UNWRITABLE, Home, unwritable
-from dataos.store import upgrades
+from dataos.store import dumps, upgrades
 
 _log = logs.get(__name__)
 
@@ -42,11 +42,15 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--report-fd", type=int)
     parser.add_argument("--reset-token", action="store_true")
+    parser.add_argument("--dump", type=Path, help="write all rows of the store to this file")
+    parser.add_argument("--load", type=Path, help="fill an empty store from such a file")
     options = parser.parse_args(argv)
     home = Home((options.home or places.home_folder()).expanduser().absolute())
     try:
         if options.reset_token:
             return _reset_token(home)
+        if options.dump or options.load:
+            return _move_rows(home, options.dump, options.load)
         logs.configure(json=not sys.stderr.isatty())
         return asyncio.run(_serve(home, options, checkpoint))
     except Exception as caught:  # noqa: BLE001 - named boundary: whoever started the server hears of it
@@ -265,6 +269,27 @@ def _reset_token(home: Home) -> int:
     except DataOSError as error:
         sys.stdout.write(json.dumps({"errors": [p.to_json() for p in error.problems]}) + "\n")
         return 1
+    return 0
+
+
+def _move_rows(home: Home, dump: Path | None, load: Path | None) -> int:
+    """All rows out of the store into a file, or out of a file into an empty store (docs/howto/run-on-postgresql.md).
+    The home is locked meanwhile: no server of it runs."""
+    home.prepare()
+    with home.lock():
+        store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
+        try:
+            if load is not None:
+                counts = upgrades.load(store, load)
+            else:
+                revision = store.read_sync(upgrades.current)
+                if revision is None:
+                    raise fail("store.dump", "the store is empty: there is nothing to write")
+                moment = str(rfc3339(SystemClock().now_us()))
+                counts = store.read_sync(dumps.write, Path(str(dump)), revision, moment)
+        finally:
+            store.close()
+    sys.stdout.write(json.dumps({"rows": sum(counts.values()), "tables": counts}) + "\n")
     return 0
 
 

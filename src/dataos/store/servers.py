@@ -18,7 +18,10 @@ from dataos.store import tables, work
 _s = tables.servers
 _version = sa.table("alembic_version", sa.column("version_num"))
 
-RUNNING, STOPPED, LOST = "running", "stopped", "lost"
+RUNNING, STOPPED, LOST, GONE = "running", "stopped", "lost", "gone"
+"""Gone: stopped in order, and not back within the time to live. Lost and gone servers hold nothing any more."""
+
+_GIVEN_UP = (LOST, GONE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def register(connection: sa.Connection, me: Server, url: str, now_us: int, ttl_u
             hint="this home is a copy of that one: remove its file server.id and start again",
         )
     connection.execute(_s.update().where(_s.c.id == me.id).values(**values))
-    return row.state == LOST
+    return row.state in _GIVEN_UP
 
 
 def beat(connection: sa.Connection, me: Server, now_us: int) -> Beat:
@@ -80,19 +83,20 @@ def beat(connection: sa.Connection, me: Server, now_us: int) -> Beat:
             _s.update().where(_s.c.id == me.id).values(state=RUNNING, beat=_s.c.beat + 1, seen_at=now_us)
         )
     return Beat(
-        lost=mine is not None and mine.state == LOST,
+        lost=mine is not None and mine.state in _GIVEN_UP,
         superseded=superseded,
         revision=connection.execute(sa.select(_version.c.version_num)).scalar(),
-        others={row.id: row.beat for row in rows.values() if row.state != LOST},
+        others={row.id: row.beat for row in rows.values() if row.state not in _GIVEN_UP},
     )
 
 
 def declare_lost(connection: sa.Connection, server_id: str, seen_beat: int, now_us: int) -> bool:
     """Give up a server whose beat is still the one that was seen, and take back all that it held. False if it lives."""
     row = connection.execute(sa.select(_s.c.beat, _s.c.state).where(_s.c.id == server_id)).first()
-    if row is None or row.beat != seen_beat or row.state == LOST:
+    if row is None or row.beat != seen_beat or row.state in _GIVEN_UP:
         return False
-    connection.execute(_s.update().where(_s.c.id == server_id).values(state=LOST))
+    after = GONE if row.state == STOPPED else LOST
+    connection.execute(_s.update().where(_s.c.id == server_id).values(state=after))
     work.give_up(connection, server_id, now_us)
     return True
 

@@ -33,7 +33,7 @@ servers = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),  # of a home, for good
     sa.Column("incarnation", sa.Text, nullable=False),  # of one start: a second process with this id is found by it
-    sa.Column("state", sa.Text, nullable=False),  # running | stopped | lost
+    sa.Column("state", sa.Text, nullable=False),  # running | stopped | lost | gone
     sa.Column("beat", sa.BigInteger, nullable=False),  # +1 at each sign of life: others watch it change
     sa.Column("seen_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger, nullable=False),

@@ -272,7 +272,10 @@ class Attempts:
 
     async def log(self, attempt_id: str, *, tail: int, after: int | None) -> tuple[str, int]:
         """Log text of an attempt and the byte offset to go on from: the last `tail` lines (-1: all of it), or all that
-        came after the offset. Empty if it has none (any more)."""
+        came after the offset. Empty if it has none (any more). A log stays on the server whose process wrote it: any
+        other says where it is."""
+        if after is None and (elsewhere := await self._store.read(self._where, attempt_id)):
+            return elsewhere, 0
         text = bytearray()
         offset = after or 0
         while True:
@@ -285,6 +288,16 @@ class Attempts:
         if after is None and tail >= 0:
             shown = "".join(shown.splitlines(keepends=True)[-tail:]) if tail else ""
         return shown, offset
+
+    def _where(self, connection: sa.Connection, attempt_id: str) -> str:
+        row = connection.execute(
+            sa.select(_a.c.server, tables.servers.c.url, tables.servers.c.host)
+            .join(tables.servers, tables.servers.c.id == _a.c.server)
+            .where(_a.c.id == attempt_id)
+        ).first()
+        if row is None or not self.is_elsewhere(row):
+            return ""
+        return f"(this log is on server {row.server}, {row.host}: ask that one, --url {row.url})\n"
 
     async def stop(self, attempt_id: AttemptId) -> None:
         """Ask its process to end."""

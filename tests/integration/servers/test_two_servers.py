@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -198,3 +200,73 @@ def test_many_workflows_on_two_servers_run_each_job_once(join):
         assert finished(b, f"w{n}") == "succeeded"
     assert len(attempts(a, b)) == 20
     assert all(attempts(s) for s in (a, b)), "one server did all the work"
+
+
+def test_tables_written_through_one_server_are_read_through_the_other(join, tmp_path):
+    a, b = join("a"), join("b")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "rows.csv").write_text("id,name\n" + "\n".join(f"{i},n{i}" for i in range(20)) + "\n")
+    a.ok("apply", "-f", a.write("depot.yaml", DEPOT.format(path=tmp_path)))
+    for turn, server in enumerate((a, b)):
+        text = LOAD.replace("name: load\n", f"name: load{turn}\n", 1)
+        server.ok("apply", "-f", server.write("load.yaml", text), "--wait")
+        assert finished(b, f"load{turn}") == "succeeded"
+    for server in (a, b):
+        done = server.ok("query", "SELECT count(*) AS n FROM lakehouse.shop.items", "-O", "json")
+        assert done.json == [{"n": 40}]
+
+
+DEPOT = "name: files\nversion: v2alpha\ntype: depot\ndepot: {{type: FILE, file: {{path: {path}}}}}\n"
+LOAD = """
+name: load
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: load
+      spec:
+        stack: flare:7.0
+        compute: runnable-default
+        stackSpec:
+          job:
+            inputs: [{name: raw, dataset: "dataos://files:data/rows.csv", format: csv}]
+            steps: [{sequence: [{name: items, sql: "SELECT cast(id AS bigint) AS id, name FROM raw"}]}]
+            outputs:
+              - {name: items, dataset: "dataos://lakehouse:shop/items?acl=rw", format: iceberg, options: {saveMode: append}}
+"""
+
+
+def test_a_log_is_where_its_job_ran_and_the_other_server_says_so(join):
+    a, b = join("a"), join("b")
+    a.ok("apply", "-f", a.write("w.yaml", workflow("w", 0.1)), "--wait")
+    where = runs_where("w", a, b)
+    other = b if where is a else a
+    shown = other.client().log("workflow", "w", "public")["nodes"][0]["text"]
+    assert where.url in shown
+    assert where.url not in where.client().log("workflow", "w", "public")["nodes"][0]["text"]
+
+
+def test_a_home_moves_from_sqlite_to_postgresql_with_all_it_has(join, tmp_path, address, postgresql_server):
+    alone = Installation(tmp_path / "one")
+    try:
+        alone.up()
+        alone.ok("apply", "-f", alone.write("w.yaml", workflow("w", 0.1)), "--wait")
+        alone.ok("down")
+        file = str(tmp_path / "store.jsonl.gz")
+        server(alone, "--dump", file)
+        alone.env |= {"DATAOS_STORE__URL": address, "DATAOS_STORE__PASSWORD": postgresql_server.password}
+        server(alone, "--load", file)
+        alone.up()
+        assert finished(alone, "w") == "succeeded"
+        assert health(alone)["store"]["detail"] == "postgresql"
+        alone.ok("apply", "-f", alone.write("again.yaml", workflow("again", 0.1)), "--wait")
+    finally:
+        alone.stop()
+
+
+def server(made: Installation, *words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dataos.server", *words], env=made.env, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
