@@ -15,7 +15,7 @@ from dataos.core.clock import ManualClock
 from dataos.core.errors import DataOSError
 from dataos.core.ids import UserId
 from dataos.governance.principals import Principal
-from dataos.kinds.workflow import ticks
+from dataos.kinds.workflow import describing, ticks
 from dataos.kinds.workflow.plan import JobState
 from dataos.kinds.workflow.runs import Kept
 from dataos.kinds.workflow.verbs import Verb
@@ -109,7 +109,7 @@ def test_two_looks_at_the_same_tick_make_one_run(tmp_path):
     async def test(w: World) -> None:
         await w.apply(manifest())
         row = await w.row()
-        spec = (await w.handlers["resource"]._manifests.get(row.uid, row.generation)).spec
+        spec = await w.spec()
         w.clock.advance(3600)
         now = w.clock.now_us()
         found = await w.store.read(ticks.row, row.uid)
@@ -354,5 +354,21 @@ def test_who_does_not_own_a_workflow_may_not_stop_it(tmp_path):
                 await w.ask(verb)
             assert caught.value.problem.code == "auth.forbidden"
         assert await w.runtime() == "next:2030-01-01T01:00:00+00:00"
+
+    lives(tmp_path, test)
+
+
+def test_a_clock_that_went_back_and_a_changed_schedule_do_not_bring_a_tick_again(tmp_path):
+    async def test(w: World) -> None:
+        await w.apply(manifest())
+        await w.advance(5 * 3600)
+        assert await w.ticks() == ["01T05:00"]
+        shown = await w.store.read(describing.describe, (await w.row()).uid, await w.spec())
+        assert shown["schedule"]["last"] == "2030-01-01T05:00:00+00:00"
+        w.clock.advance(-3 * 3600)
+        await w.apply(manifest("{cron: '*/30 * * * *'}"))
+        assert await w.runtime() == "next:2030-01-01T05:30:00+00:00"
+        await w.advance(3 * 3600)
+        assert await w.ticks() == ["01T05:00"]
 
     lives(tmp_path, test)

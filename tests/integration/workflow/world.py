@@ -29,6 +29,7 @@ from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.plan import ENDED, JobState
 from dataos.kinds.workflow.runs import Kept, RunUnits
+from dataos.kinds.workflow.spec import WorkflowSpec
 from dataos.kinds.workflow.verbs import Asked, Verb, Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.loader import load_text
@@ -88,6 +89,7 @@ class World:
     verbs: Verbs
     jobs: EndedByTheTest
     handlers: dict[str, Any]
+    manifests: Manifests
     key: ResourceKey = field(default_factory=lambda: ResourceKey("workflow", "w", "public"))
     principal: Principal = field(
         default_factory=lambda: Principal(UserId(ADMINISTRATOR), frozenset({"roles:id:operator"}))
@@ -127,6 +129,10 @@ class World:
 
     async def row(self, name: str = "w") -> Any:
         return await self.store.read(find, ResourceKey("workflow", name, "public"))
+
+    async def spec(self) -> WorkflowSpec:
+        row = await self.row()
+        return (await self.manifests.get(row.uid, row.generation)).spec
 
     async def runtime(self) -> str:
         return (await self.row()).runtime
@@ -182,6 +188,8 @@ async def world(
     await store.write(identities.ensure_administrator)
     await store.write(defaults._workspaces, clock.now_us())
     try:
-        yield World(store, clock, resources, Verbs(store, clock, ids, bell, manifests, controller), jobs, handlers)
+        yield World(
+            store, clock, resources, Verbs(store, clock, ids, bell, manifests, controller), jobs, handlers, manifests
+        )
     finally:
         store.close()
