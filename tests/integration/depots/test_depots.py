@@ -16,9 +16,10 @@ from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
 from dataos.depots.types.file.adapter import FileAdapter
 from dataos.governance.vault import Vault
-from dataos.store import tables
-from dataos.store.database import Store, sqlite_url
+from dataos.store import upgrades
+from dataos.store.database import Store
 from support import postgres as pg
+from support import stores
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def vault() -> Vault:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(sqlite_url(tmp_path / "store.db"))
-    opened.write_sync(tables.metadata.create_all)
+    opened = Store(stores.url(tmp_path))
+    upgrades.upgrade(opened)
     yield opened
     opened.close()
 
