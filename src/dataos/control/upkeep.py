@@ -7,6 +7,7 @@ time, each in its own transaction, so that a server that dies in between goes on
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,13 +35,21 @@ class Upkeep:
     """Removes what is over. Durations in seconds."""
 
     def __init__(
-        self, store: Store, clock: Clock, resources: Resources, *, keep_deleted_s: float, keep_events_s: float
+        self,
+        store: Store,
+        clock: Clock,
+        resources: Resources,
+        *,
+        keep_deleted_s: float,
+        keep_events_s: float,
+        chores: Sequence[Callable[[], Awaitable[object]]] = (),
     ) -> None:
         self._store = store
         self._clock = clock
         self._resources = resources
         self._keep_deleted_us = int(keep_deleted_s * 1e6)
         self._keep_events_us = int(keep_events_s * 1e6)
+        self._chores = chores  # what other rooms remove now and then
 
     async def forever(self, every_s: float = 3600.0) -> None:
         """A round now and then, until cancelled. A failed round is said in the log; the next one finds the same."""
@@ -54,6 +63,8 @@ class Upkeep:
     async def run(self) -> dict[str, int]:
         """One round: {purged, events}: deleted Resources that are forgotten now, and old events that went."""
         now = self._clock.now_us()
+        for chore in self._chores:
+            await chore()
         await self._store.write(idempotency.forget, now)
         purged = 0
         while found := await self._store.write(self._purge, now - self._keep_deleted_us):

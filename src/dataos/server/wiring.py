@@ -190,6 +190,7 @@ def build(
         res,
         keep_deleted_s=settings.keep.deleted_days * 86_400,
         keep_events_s=settings.keep.events_days * 86_400,
+        chores=[lambda: attempts.forget(settings.workloads.keep_attempts_h * 3600)],
     )
     spaces = Workspaces(store, clock)
     history = History(store, clock, bell, res.generations, controllers, settings.keep.deleted_days * 86_400)

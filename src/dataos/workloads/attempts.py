@@ -8,6 +8,7 @@ succeeded. Whoever runs jobs (Workflow) decides about retries; this module only 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -38,6 +39,10 @@ _a = tables.attempts
 
 ORPHANED = "orphaned"
 """Why a job was ended that outlived its server: others may have taken it over (processes.ports.Observation)."""
+
+_PAGE = 500
+_ATTEMPT_KEY = re.compile(r"[0-9a-z]{12}-.+-[0-9]+")
+"""Only attempts' files are looked after here: other programs may run under other keys."""
 
 DEFAULT_CPU = 1.0
 DEFAULT_MEMORY = 2 << 30
@@ -175,6 +180,26 @@ class Attempts:
         for key in keys:
             await self._runner.stop(key, 0.0)
         return keys
+
+    async def forget(self, older_s: float) -> int:
+        """Remove from this machine the files (log, scratch, result) of attempts that ended longer ago than that
+        (seconds), and of those whose run is forgotten. Returns how many."""
+        before = self._clock.now_us() - int(older_s * 1e6)
+
+        def stay(connection: sa.Connection, keys: list[str]) -> set[str]:
+            rows = connection.execute(sa.select(_a.c.id, _a.c.state, _a.c.finished_at).where(_a.c.id.in_(keys))).all()
+            return {r.id for r in rows if r.state in OPEN or (r.finished_at or before) >= before}
+
+        keys = sorted(k for k in await self._runner.keys() if _ATTEMPT_KEY.fullmatch(k))
+        removed = 0
+        for start in range(0, len(keys), _PAGE):
+            page = keys[start : start + _PAGE]
+            staying = await self._store.read(stay, page)
+            for key in page:
+                if key not in staying:
+                    await self._runner.remove(key)
+                    removed += 1
+        return removed
 
     # --- opening ----------------------------------------------------------------------------------------------------
 

@@ -164,6 +164,8 @@ def test_paused_ticks_are_not_made_up_for(tmp_path):
         await w.ask(Verb.PAUSE)
         await w.advance(5.5 * 3600)
         assert await w.runtime() == "paused"
+        with pytest.raises(DataOSError, match="it is paused"):
+            await w.ask(Verb.RUN)
         await w.ask(Verb.RESUME)
         assert await w.runtime() == "next:2030-01-01T06:00:00+00:00"
         assert await w.ticks() == []

@@ -90,6 +90,8 @@ class World:
     jobs: EndedByTheTest
     handlers: dict[str, Any]
     manifests: Manifests
+    attempts: Attempts
+    runner: LocalRunner
     key: ResourceKey = field(default_factory=lambda: ResourceKey("workflow", "w", "public"))
     principal: Principal = field(
         default_factory=lambda: Principal(UserId(ADMINISTRATOR), frozenset({"roles:id:operator"}))
@@ -189,7 +191,16 @@ async def world(
     await store.write(defaults._workspaces, clock.now_us())
     try:
         yield World(
-            store, clock, resources, Verbs(store, clock, ids, bell, manifests, controller), jobs, handlers, manifests
+            store,
+            clock,
+            resources,
+            Verbs(store, clock, ids, bell, manifests, controller),
+            jobs,
+            handlers,
+            manifests,
+            attempts,
+            runner,
         )
     finally:
+        await runner.close()
         store.close()

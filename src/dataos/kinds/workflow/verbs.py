@@ -78,7 +78,7 @@ class Verbs:
         """Do it. Returns {verb, result, resource, runs: [ids]}; result: done | unchanged.
 
         Raises DataOSError `kind.no_runtime` for other types, `resource.not_found`, `auth.forbidden`, `run.conflict`
-        where there is nothing to pause or stop, or the Workflow's policy forbids another run now.
+        where there is nothing to pause or stop, the Workflow is paused, or its policy forbids another run now.
         """
         if key.type != "workflow":
             raise fail(
@@ -144,6 +144,9 @@ class Verbs:
         known = records.run_by_trigger(connection, row.uid, trigger)
         if known is not None:
             return _answer(False, [known])
+        timer = ticks.row(connection, row.uid)
+        if timer is not None and timer.paused_at is not None:
+            raise _conflict(row, "it is paused: a run would not begin", "resume it first: dataos runtime resume")
         going_on = records.open_runs(connection, row.uid)
         if spec.schedule is None and going_on:
             text = f"run {going_on[0].id} is still {going_on[0].state}"
