@@ -146,10 +146,15 @@ def check_nodes(nodes: tuple[str, ...], path: Path, reading: Reading, port: bool
             reading.error(where, f"`{match[3]}` is no port", hint="a port is a number of 1 to 65535")
 
 
+def is_credential(name: str) -> bool:
+    """Whether a key's name says that its value is one."""
+    return _CREDENTIAL.search(name.lower()) is not None
+
+
 def check_params(params: Mapping[str, str], path: Path, reading: Reading) -> None:
     """Parameters go to the driver as they are; a password among them is refused, and not repeated."""
     for key, value in params.items():
-        if _CREDENTIAL.search(key.lower()):
+        if is_credential(key):
             reading.error((*path, key), f"parameter `{key}` is a credential", hint="write it into the depot's secret")
         elif "\x00" in value or "\n" in value:
             reading.error((*path, key), "a parameter is one line of text")
@@ -158,7 +163,7 @@ def check_params(params: Mapping[str, str], path: Path, reading: Reading) -> Non
 def check_headers(headers: Mapping[str, str], path: Path, reading: Reading) -> None:
     """Headers and query parameters of an HTTP source, which may not log anyone in."""
     for key in headers:
-        if _AUTH_HEADER.fullmatch(key.lower()) or _CREDENTIAL.search(key.lower()):
+        if _AUTH_HEADER.fullmatch(key.lower()) or is_credential(key):
             reading.error((*path, key), f"`{key}` is a credential", hint="write it into the depot's secret")
 
 

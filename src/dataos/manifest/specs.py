@@ -268,6 +268,10 @@ _UNSHOWN = frozenset(
         "authorization",
         "token",
         "runasapikey",
+        "webhook",
+        "msteams",
+        "headers",
+        "envs",
     }
 )
 """Below these keys stand values of secrets: a message names their kind, never the value itself."""

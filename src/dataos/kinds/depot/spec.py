@@ -8,7 +8,7 @@ from typing import Any, cast
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
-from dataos.manifest import blocks, registry
+from dataos.manifest import blocks, locations, registry
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled, suggest
 
@@ -70,6 +70,7 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     model = None
     if location is not None:
         model = registry.resolve(descriptor.spec)(location, reading, (*path, location_key))
+    _refuse_strays(data, reading, path)
     spec = read_model(DepotSection, data, reading, path)
     if spec is not None:
         _notices(spec, context, reading, path)
@@ -96,6 +97,23 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
         run_as_user=spec.run_as_user or context.meta.run_as_user,
     )
     return KindReading(canonical, references, tuple(credentials.sealed))
+
+
+def _refuse_strays(data: dict[str, Any], reading: Reading, path: Path) -> None:
+    """Credentials below a key that is not known would be kept as they are, not sealed."""
+    known = {(info.alias or name).lower() for name, info in DepotSection.model_fields.items()} | {"specs"}
+    for key in [k for k in data if k.lower() not in known]:
+        if blocks.paths_where(data[key], lambda at: any(_is_credential(part) for part in at)) or _is_credential(key):
+            hint = "known for credentials: secrets, connectionSecret"
+            reading.error(
+                (*path, key), f"unknown key `{key}` holds credentials", code="manifest.unknown_key", hint=hint
+            )
+            del data[key]
+
+
+def _is_credential(part: str | int) -> bool:
+    name = str(part).lower()
+    return locations.is_credential(name) or name in ("data", "values", "username", "acl")
 
 
 def _notices(spec: DepotSection, context: Context, reading: Reading, path: Path) -> None:
@@ -170,14 +188,16 @@ def _take_location(
         )
         if not blocks_:
             return canonical, None
+    filled = [key for key, location in blocks_.items() if location is not None]
+    if len(filled) > 1:
+        text = f"the location stands twice: in `{filled[0]}` and in `{filled[1]}`"
+        reading.error((*path, filled[1]), text, hint=f"write it below `{canonical}`")
+        return filled[1], None
     for key, location in blocks_.items():
         if location is None:
             continue
         if not isinstance(location, dict):
             reading.error((*path, key), f"`{key}` holds the location: expected a mapping")
-            return key, None
-        if typed and key in plain and any(blocks_[k] for k in typed):
-            reading.error((*path, key), f"the location stands twice: in `{typed[0]}` and in `{key}`")
             return key, None
         if typed and key in typed and key.lower() != canonical:
             reading.warn((*path, key), f"section `{key}` is read as `{canonical}`", code="manifest.variant")
