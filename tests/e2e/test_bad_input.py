@@ -157,7 +157,7 @@ WRONG = {
         "name: a\nversion: v1\ntype: service\nservice: {}\n",
         ("type `service` cannot be applied yet",),
     ),
-    "a product": ("name: a\nversion: v1\nentity: product\ntype: data\n", ("this is a product manifest",)),
+    "a product": ("name: a\nversion: v1beta\nentity: product\ntype: data\n", ("type `data` cannot be applied yet",)),
     "a placeholder": (secret(data='{a: "${{x}}"}'), ("placeholder `${{x}}` not filled, line 7",)),
     "a workspace that is not there": (
         secret(more="workspace: nope\n"),

@@ -266,7 +266,8 @@ def _stray(document: dict[str, Any], section: str) -> str:
 
 
 def _types() -> str:
-    return "types that can be applied: " + ", ".join(registry.known_kinds())
+    kinds = [registry.find_kind(type_) for type_ in registry.known_kinds()]
+    return "types that can be applied: " + ", ".join(kind.type for kind in kinds if kind and kind.controller)
 
 
 def _check_name(name: str, kind: KindDescriptor, reading: Reading) -> None:
