@@ -83,12 +83,7 @@ def target(
     canonical = registry.canonical_type(type_)
     kind = registry.find_kind(canonical)
     if kind is None:
-        later = canonical in registry.LATER_KINDS
-        raise fail(
-            "kind.unsupported" if later else "kind.unknown",
-            f"type `{type_}` is not served by this version" if later else f"unknown type `{type_}`",
-            hint="types: " + ", ".join(registry.known_kinds()),
-        )
+        raise fail("kind.unknown", f"unknown type `{type_}`", hint="types: " + ", ".join(registry.known_kinds()))
     return Target(kind.type, name, None if kind.instance_level else workspace or "public", version)
 
 
@@ -126,7 +121,7 @@ def seconds(text: str) -> float:
 
 
 def _types() -> list[str]:
-    return [*registry.known_kinds(), *registry.LATER_KINDS]
+    return registry.known_kinds()
 
 
 def report(out: Output, problems: list[Problem], warnings: list[Problem]) -> None:

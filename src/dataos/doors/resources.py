@@ -264,22 +264,22 @@ def _planned(item: dict[str, Any]) -> frozenset[ResourceKey]:
 
 
 def _listed_type(text: str) -> str:
-    """The canonical type. Of one that is known but not served yet there is nothing to list."""
+    """The canonical type."""
     canonical = registry.canonical_type(text)
-    if registry.find_kind(canonical) is None and canonical not in registry.LATER_KINDS:
+    if registry.find_kind(canonical) is None:
         known = registry.known_kinds()
-        hint = names.did_you_mean(canonical, [*known, *registry.LATER_KINDS]) or "types: " + ", ".join(known)
+        hint = names.did_you_mean(canonical, known) or "types: " + ", ".join(known)
         raise fail("kind.unknown", f"unknown type `{text}`", hint=hint)
     return canonical
 
 
 def key_of(type_: str, name: str, workspace: str | None) -> ResourceKey:
-    """The Resource that a route names. Raises DataOSError `kind.unknown`, `kind.unsupported`."""
+    """The Resource that a route names. Raises DataOSError `kind.unknown`."""
     canonical = registry.canonical_type(type_)
     kind = registry.find_kind(canonical)
     if kind is None:
         raise fail(
-            "kind.unknown" if canonical not in registry.LATER_KINDS else "kind.unsupported",
+            "kind.unknown",
             f"type `{type_}` is not served here",
             hint="types: " + ", ".join(registry.known_kinds()),
         )

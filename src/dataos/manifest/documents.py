@@ -213,8 +213,6 @@ def _is_storable(document: dict[str, Any], reading: Reading) -> bool:
 _MAX_DEPTH = 100
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
-_LATER = "this comes with a later version of DataOS: see docs/roadmap.md"
-
 
 def _kind_and_section(document: dict[str, Any], reading: Reading) -> tuple[KindDescriptor | None, str | None]:
     written = document.get("type")
@@ -226,16 +224,12 @@ def _kind_and_section(document: dict[str, Any], reading: Reading) -> tuple[KindD
     type_ = registry.canonical_type(written)
     kind = registry.find_kind(type_)
     if kind is None:
-        if type_ in registry.LATER_KINDS:
-            reading.error(("type",), f"type `{type_}` cannot be applied yet", code="kind.unsupported", hint=_LATER)
-        else:
-            known = [*registry.known_kinds(), *registry.LATER_KINDS]
-            reading.error(
-                ("type",),
-                f"unknown type `{written}`",
-                code="kind.unknown",
-                hint=names.did_you_mean(type_, known) or _types(),
-            )
+        reading.error(
+            ("type",),
+            f"unknown type `{written}`",
+            code="kind.unknown",
+            hint=names.did_you_mean(type_, registry.known_kinds()) or _types(),
+        )
         return None, None
     if written != type_:
         reading.warn(("type",), f"type `{written}` is read as `{type_}`", code="manifest.variant")

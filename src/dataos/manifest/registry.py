@@ -385,16 +385,14 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
     )
 }
 
-# Every other type of chapter 01 section 2: known by name, so that the answer is "not yet" and not "unknown".
-LATER_KINDS: frozenset[str] = frozenset()
 
 
 def canonical_type(text: str) -> str:
     """Fold a spelling of a type (`Workflows`, ` Monitor `) to its name (ch01 2). Unknown text comes back folded."""
     folded = text.strip().lower()
-    if folded in KINDS or folded in LATER_KINDS:
+    if folded in KINDS:
         return folded
-    if folded.endswith("s") and (folded[:-1] in KINDS or folded[:-1] in LATER_KINDS):
+    if folded.endswith("s") and folded[:-1] in KINDS:
         return folded[:-1]
     return _TYPE_NAMES.get(folded, folded)
 

@@ -116,6 +116,56 @@ def test_secret_values_are_nowhere_in_the_database_or_in_answers(tmp_path):
             assert CANARY.encode() not in file.read_bytes(), file
 
 
+INLINE = [
+    "connectionSecret: [{acl: rw, values: {username: u, password: %s}}]",
+    "connectionSecrets: {acl: rw, data: {username: u, password: %s}}",
+    "connectionSecret: [{acl: rw, data: null, username: u, password: %s}]",
+    "secrets: [{name: ordersdb-r}, {acl: rw, data: {username: u, password: %s}}]",
+    "secrets: null\n  connectionSecret: [{acl: r, data: {username: v, password: x}}, {acl: rw, data: {username: u, password: %s}}]",
+]
+
+
+@pytest.mark.parametrize("form", INLINE)
+def test_inline_credentials_of_every_form_are_sealed_and_reach_the_depot(tmp_path, form):
+    async def scenario(rooms):
+        await rooms.resources.apply(request(SECRET))
+        text = DEPOT.replace("secrets: [{name: ordersdb-r, allkeys: true}]", form % CANARY)
+        assert text != DEPOT
+        await rooms.resources.apply(request(text))
+        await rooms.settle()
+        assert await rooms.depots.credentials("ordersdb", "rw") == {"username": "u", "password": CANARY}
+        assert CANARY not in str(await rooms.resources.get(ResourceKey("depot", "ordersdb")))
+
+    run(scenario, tmp_path)
+    assert CANARY not in stores.text_of(tmp_path)
+
+
+def test_a_secret_in_a_list_of_one_serves_its_depot(tmp_path):
+    async def scenario(rooms):
+        body = document(SECRET)
+        body["instance-secret"] = [body["instance-secret"]]
+        await rooms.resources.apply(ApplyRequest(document=body, actor=ADMIN))
+        await rooms.resources.apply(request(DEPOT))
+        await rooms.settle()
+        assert (await rooms.depots.credentials("ordersdb", "r"))["password"] == CANARY
+
+    run(scenario, tmp_path)
+
+
+def test_kinds_and_depot_types_without_an_adapter_are_refused_at_apply_and_planned_with_a_warning(tmp_path):
+    async def scenario(rooms):
+        policy = (
+            "{name: p, version: v1, type: policy, policy: {access: {subjects: {tags: ['users:id:**']}, "
+            "predicates: [read], objects: {paths: ['dataos://**']}}}}"
+        )
+        kafka = "{name: k, version: v1, type: depot, depot: {type: KAFKA, spec: {brokers: ['b:9092']}}}"
+        product = "{name: p, version: v1beta, type: data}"
+        for text, code in ((policy, "kind.unsupported"), (kafka, "depot.unsupported"), (product, "kind.unsupported")):
+            assert await refused(rooms.resources.apply(request(text)), code)
+
+    run(scenario, tmp_path)
+
+
 def test_a_resource_cannot_go_while_something_needs_what_it_takes_along(tmp_path):
     async def scenario(rooms):
         parent = ResourceKey("depot", "parent")

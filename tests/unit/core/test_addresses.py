@@ -8,7 +8,7 @@ from dataos.core.addresses import Identifier, Udl, parse_identifier
 from dataos.core.errors import DataOSError
 from dataos.manifest import registry
 
-TYPES = [*registry.known_kinds(), *registry.LATER_KINDS]
+TYPES = registry.known_kinds()
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,8 @@ def _take_location(
 
     None for the location after a problem.
     """
-    canonical = descriptor.sections[0]
-    typed = [k for k in data if k.lower() in descriptor.sections]
+    canonical = _section(descriptor)
+    typed = [k for k in data if k.lower() in (canonical, *descriptor.sections)]
     plain = [k for k in data if k.lower() in ("spec", "specs")]
     blocks_ = {k: data.pop(k) for k in (*typed, *plain)}
     foreign = _foreign_section(data, descriptor)
@@ -218,7 +218,7 @@ def _beside(
     data: dict[str, Any], descriptor: registry.DepotTypeDescriptor, empty: bool, reading: Reading, path: Path
 ) -> dict[str, Any] | None:
     """Attributes directly below `depot`; a type that needs none may leave them out."""
-    canonical = descriptor.sections[0]
+    canonical = _section(descriptor)
     own = {info.alias or name for name, info in DepotSection.model_fields.items()}
     wanted = {k.lower() for k in _keys(descriptor)} - {k.lower() for k in own}
     found = {k: data.pop(k) for k in list(data) if k.lower() in wanted}
@@ -244,9 +244,13 @@ def _foreign_section(data: dict[str, Any], descriptor: registry.DepotTypeDescrip
     """A section of another type: (its type, its key)."""
     for key, value in data.items():
         for other in registry.DEPOT_TYPES.values():
-            if isinstance(value, dict) and other is not descriptor and key.lower() == other.sections[0]:
+            if isinstance(value, dict) and other is not descriptor and key.lower() == _section(other):
                 return other.name, key
     return None
+
+
+def _section(descriptor: registry.DepotTypeDescriptor) -> str:
+    return descriptor.sections[0] if descriptor.sections else descriptor.name.lower()
 
 
 def _model(descriptor: registry.DepotTypeDescriptor) -> type[Spec] | None:
