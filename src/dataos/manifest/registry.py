@@ -386,7 +386,6 @@ DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
 }
 
 
-
 def canonical_type(text: str) -> str:
     """Fold a spelling of a type (`Workflows`, ` Monitor `) to its name (ch01 2). Unknown text comes back folded."""
     folded = text.strip().lower()
