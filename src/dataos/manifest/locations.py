@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
-from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
+from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, one_of, read_model, spelled
 
 FORMATS = ("ICEBERG", "DELTA", "PARQUET", "CSV", "JSON", "ORC", "AVRO", "TEXT")
 CATALOG_TYPES = ("HADOOP", "HIVE")
@@ -24,7 +24,6 @@ Params = dict[str, Text]
 
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _NODE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:([0-9]{1,5}))?")
-_CREDENTIAL = re.compile(r"(password|passwd|passphrase|pwd|secret|secretkey|token|api_?key|accesskey|privatekey)$")
 _AUTH_HEADER = re.compile(r"authorization|cookie|.*(api-?key|token|secret|password)")
 
 
@@ -144,11 +143,6 @@ def check_nodes(nodes: tuple[str, ...], path: Path, reading: Reading, port: bool
             reading.error(where, f"`{node}` may not name a port here", hint=f"write `{match[1]}`")
         elif match[3] is not None and not 1 <= int(match[3]) <= 65535:
             reading.error(where, f"`{match[3]}` is no port", hint="a port is a number of 1 to 65535")
-
-
-def is_credential(name: str) -> bool:
-    """Whether a key's name says that its value is one."""
-    return _CREDENTIAL.search(name.lower()) is not None
 
 
 def check_params(params: Mapping[str, str], path: Path, reading: Reading) -> None:

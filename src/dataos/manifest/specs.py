@@ -9,6 +9,7 @@ every fault at once, each with its path. Nothing deeper knows that variants exis
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -195,7 +196,7 @@ def _unknown_key(key: str, fields: dict[str, FieldInfo], reading: Reading, path:
         reading.error(
             (*path, key), f"unknown key `{key}`", code="manifest.unknown_key", hint=f"did you mean `{close[0]}`?"
         )
-    elif strict:
+    elif strict or is_credential(key):  # what is not known is kept as it is: a password would not be sealed
         known = "known here: " + ", ".join(sorted(fields))
         reading.error((*path, key), f"unknown key `{key}`", code="manifest.unknown_key", hint=known)
     else:
@@ -205,6 +206,14 @@ def _unknown_key(key: str, fields: dict[str, FieldInfo], reading: Reading, path:
             code="manifest.unknown_key",
             hint="known here: " + ", ".join(sorted(fields)),
         )
+
+
+_CREDENTIAL = re.compile(r"(password|passwd|passphrase|pwd|secret|secretkey|token|api_?key|accesskey|privatekey)$")
+
+
+def is_credential(name: str) -> bool:
+    """Whether a key's name says that its value is one."""
+    return _CREDENTIAL.search(name.lower()) is not None
 
 
 def _extra(info: FieldInfo, name: str, default: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataos.manifest.documents import read_manifest
 from dataos.manifest.specs import Reading, Spec, Text, normalise, read_model, render, spelled
 
 
@@ -103,3 +105,12 @@ def test_normalising_twice_changes_nothing_more(data):
 
 def test_paths_render_as_people_write_them():
     assert render(("workflow", "dag", 0, "name")) == "workflow.dag[0].name"
+
+
+@pytest.mark.parametrize("key", ["dbPassword", "auth_token", "apiKey", "CLIENT_SECRET"])
+def test_an_unknown_key_that_is_named_like_a_credential_is_refused(key):
+    reading = Reading()
+    document = {"name": "w", "version": "v1", "type": "workflow", "workflow": {"dag": [], key: "s3cr3t-canary"}}
+    assert read_manifest(document, reading) is None
+    assert f"workflow.{key}" in {p.path for p in reading.problems}
+    assert "s3cr3t-canary" not in str(reading.problems)

@@ -8,9 +8,9 @@ from typing import Any, cast
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
-from dataos.manifest import blocks, locations, registry
+from dataos.manifest import blocks, registry
 from dataos.manifest.documents import Context, KindReading, Reference
-from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled, suggest
+from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, read_model, spelled, suggest
 
 
 class DepotSection(Spec):
@@ -113,7 +113,7 @@ def _refuse_strays(data: dict[str, Any], reading: Reading, path: Path) -> None:
 
 def _is_credential(part: str | int) -> bool:
     name = str(part).lower()
-    return locations.is_credential(name) or name in ("data", "values", "username", "acl")
+    return is_credential(name) or name in ("data", "values", "username", "acl")
 
 
 def _notices(spec: DepotSection, context: Context, reading: Reading, path: Path) -> None:
