@@ -44,6 +44,9 @@ _PAGE = 500
 _ATTEMPT_KEY = re.compile(r"[0-9a-z]{12}-.+-[0-9]+")
 """Only attempts' files are looked after here: other programs may run under other keys."""
 
+LOST_SERVER = "server"
+"""Why a job counts as lost whose process belongs to a server that was given up."""
+
 DEFAULT_CPU = 1.0
 DEFAULT_MEMORY = 2 << 30
 
@@ -421,9 +424,8 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
     if observation.phase in (Phase.LOST, Phase.ABSENT) or observation.reason == ORPHANED:
         # without a recorded plan nothing was started
         rerunnable = row.result is None or bool(row.result.get("rerunnable"))
-        reason = observation.reason or "its supervisor was killed or the machine restarted"
-        if observation.reason == ORPHANED:
-            reason = "its server was away too long"
+        texts = {ORPHANED: "its server was away too long", LOST_SERVER: "its server was lost"}
+        reason = texts.get(observation.reason, "its supervisor was killed or the machine restarted")
         return Settled(Ending.LOST if rerunnable else Ending.ERROR, reason)
     texts = {
         "timeout": "it ran longer than its time limit",

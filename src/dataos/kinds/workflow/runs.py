@@ -40,13 +40,11 @@ from dataos.store.database import Store
 from dataos.store.work import Lease
 from dataos.workloads import environment
 from dataos.workloads.admissions import Admissions
-from dataos.workloads.attempts import OPEN, Attempts, AttemptState, Ending, Settled
+from dataos.workloads.attempts import LOST_SERVER, OPEN, Attempts, AttemptState, Ending, Settled
 from dataos.workloads.ports import AttemptRequest
 
 MAX_LOST = 5
 """Attempts of one job that may be lost to killed supervisors or restarts before the job fails."""
-
-LOST_SERVER = "its server was lost"
 
 _PATTERN_LINES = 50
 _PATTERN_CHARACTERS = 16_384
