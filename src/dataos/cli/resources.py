@@ -87,8 +87,8 @@ def get(
     if named is not None:
         items = [_of_version(client.resource(named.type, named.name, named.workspace), named)]
     else:
-        own = None if all or owner or name else client.json("GET", "/api/v1/me")["id"]
-        wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner or own, "version": version}
+        wanted: dict[str, Any] = {"workspace": workspace, "name": name, "owner": owner, "version": version}
+        wanted["mine"] = not (all or owner or name)
         if type:
             wanted["type"] = registry.canonical_type(type)
         items = [r for r in client.resources(**wanted) if not (workspace and r["workspace"] != workspace)]

@@ -26,8 +26,8 @@ from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.governance.rules import UseCase
 from dataos.governance.vault import Vault
-from dataos.manifest.documents import SERVER_FIELDS, Manifest
-from dataos.manifest.specs import Path, render
+from dataos.manifest.documents import SERVER_FIELDS, Manifest, read_manifest
+from dataos.manifest.specs import Path, Reading, render
 from dataos.store import tables, work
 
 _r = tables.resources
@@ -382,16 +382,28 @@ def _check_expected(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Ma
             type=manifest.kind.type,
             name=manifest.meta.name,
         )
-    found = row.generation if row is not None else 0
-    if request.expected_generation is not None and request.expected_generation != found:
-        state = f"is at generation {found}" if found else "does not exist"
-        raise fail(
-            "resource.generation_conflict",
-            f"{manifest.id} {state}, not at generation {request.expected_generation}: somebody else changed it",
-            hint=f"look at what changed (dataos history -i {manifest.id}), then plan and apply again",
-            type=manifest.kind.type,
-            name=manifest.meta.name,
-        )
+    check_generation(manifest.id, row.generation if row is not None else 0, request.expected_generation)
+
+
+def check_generation(id_: str, found: int, expected: int | None) -> None:
+    """The generation that the caller saw is the newest (0: there is none). Raises `resource.generation_conflict`."""
+    if expected is None or expected == found:
+        return
+    state = f"is at generation {found}" if found else "does not exist"
+    raise fail(
+        "resource.generation_conflict",
+        f"{id_} {state}, not at generation {expected}: somebody else changed it",
+        hint=f"look at what changed (dataos history -i {id_}), then plan and apply again",
+    )
+
+
+def read_stored(stored: dict[str, Any]) -> Manifest:
+    """A stored manifest as its kind reads it today. Raises DataOSError if this version cannot."""
+    reading = Reading()
+    manifest = read_manifest(stored, reading)
+    if manifest is None:
+        raise DataOSError(reading.problems)
+    return manifest
 
 
 def _check_writable(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest) -> None:

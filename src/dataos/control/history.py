@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.generations import ApplyRequest, Generations
+from dataos.control.generations import ApplyRequest, Generations, check_generation, read_stored
 from dataos.control.ports import Controller
 from dataos.control.showing import diff, masked
 from dataos.core import names
@@ -23,8 +23,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import UserId
 from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.manifest.documents import Manifest, read_manifest
-from dataos.manifest.specs import Reading
+from dataos.manifest.documents import Manifest
 from dataos.store import tables
 from dataos.store.database import Store
 
@@ -123,7 +122,7 @@ class History:
     ) -> tuple[Manifest, ApplyRequest]:
         row = self._find(connection, key)
         stored = self._stored(connection, row, self._goal(row, to))
-        manifest = _read(stored.manifest)
+        manifest = read_stored(stored.manifest)
         request = ApplyRequest(document=stored.manifest, actor=UserId(principal.user_id), principal=principal)
         rules.require_owner(principal, row.owner, f"roll back {manifest.id}", rules.MANAGE)
         self._generations.check_authority(connection, request, manifest)
@@ -145,12 +144,7 @@ class History:
     ) -> dict[str, Any]:
         manifest, _ = self._prepare(connection, key, to, principal)
         row = self._find(connection, key)
-        if expected is not None and expected != row.generation:
-            raise fail(
-                "resource.generation_conflict",
-                f"{manifest.id} is at generation {row.generation}, not at generation {expected}",
-                hint=f"look at what changed: dataos history -i {manifest.id}",
-            )
+        check_generation(manifest.id, row.generation, expected)
         if row.deleting_at is not None and row.live_key is not None:
             raise fail(
                 "resource.conflict", f"{manifest.id} is still being deleted", hint="repeat in a moment", retry=1.0
@@ -244,11 +238,3 @@ class History:
                 hint=f"it has {known[0]} to {known[1]}: see `dataos history`",
             )
         return stored
-
-
-def _read(stored: dict[str, Any]) -> Manifest:
-    reading = Reading()
-    manifest = read_manifest(stored, reading)
-    if manifest is None:
-        raise DataOSError(reading.problems)
-    return manifest

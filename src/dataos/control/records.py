@@ -84,7 +84,7 @@ def listing(
     ):
         if value is not None:
             query = query.where(column == value)
-    if wanted.tag is not None:  # tags are JSON text: a superset by text, made exact below
+    if wanted.tag is not None:  # tags are a JSON list of texts: an element with its quotes is found exactly
         query = query.where(sa.cast(_r.c.tags, sa.Text).contains(json.dumps(wanted.tag), autoescape=True))
     if after is not None:
         query = query.where(_r.c.live_key > after)

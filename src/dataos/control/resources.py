@@ -17,7 +17,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import idempotency, records
-from dataos.control.generations import ApplyRequest, ApplyResult, Generations, missing_workspace
+from dataos.control.generations import (
+    ApplyRequest,
+    ApplyResult,
+    Generations,
+    check_generation,
+    missing_workspace,
+    read_stored,
+)
 from dataos.control.ports import Controller
 from dataos.control.showing import diff, masked
 from dataos.core import names
@@ -226,12 +233,7 @@ class Resources:
             rules.require_owner(principal, row.owner, f"delete {shown}", rules.DELETE)
         if row.deleting_at is not None:
             return True
-        if expected is not None and row.generation != expected:
-            raise fail(
-                "resource.generation_conflict",
-                f"{shown} is at generation {row.generation}, not at generation {expected}",
-                hint=f"look at what changed: dataos history -i {shown}",
-            )
+        check_generation(shown, row.generation, expected)
         if row.parent_uid is not None and not force:
             raise fail(
                 "resource.managed",
@@ -303,11 +305,8 @@ class Resources:
     def _reveal(self, connection: sa.Connection, key: ResourceKey, principal: Principal) -> dict[str, Any]:
         body = self._get(connection, key)
         stored = records.manifest_of(connection, body["uid"], body["generation"])
-        reading = Reading()
-        manifest = read_manifest(stored.manifest, reading) if stored is not None else None
-        if stored is None or manifest is None:
-            raise DataOSError(reading.problems)
-        body["manifest"] = self.generations.reveal(connection, manifest, stored.manifest)
+        assert stored is not None  # noqa: S101 - `_get` read the same row in this transaction
+        body["manifest"] = self.generations.reveal(connection, read_stored(stored.manifest), stored.manifest)
         data = {"id": body["id"], "generation": body["generation"]}
         records.add_event(connection, self._clock.now_us(), body["uid"], "revealed", principal.user_id, data)
         return body

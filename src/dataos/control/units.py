@@ -8,14 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import records
+from dataos.control.generations import read_stored
 from dataos.control.ports import Controller, Observed, ResourceView
 from dataos.core import logs
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import Uid, UserId
 from dataos.governance.vault import Vault
-from dataos.manifest.documents import Manifest, read_manifest
-from dataos.manifest.specs import Reading
+from dataos.manifest.documents import Manifest
 from dataos.store import tables
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
@@ -41,10 +41,7 @@ class Manifests:
         row = await self._store.read(records.manifest_of, uid, generation)
         if row is None:
             raise fail("resource.generation", f"generation {generation} of {uid} is not in the store")
-        reading = Reading()
-        manifest = read_manifest(row.manifest, reading)
-        if manifest is None:
-            raise DataOSError(reading.problems)
+        manifest = read_stored(row.manifest)
         if len(self._known) >= self._limit:
             self._known.pop(next(iter(self._known)))
         self._known[(uid, generation)] = manifest

@@ -137,12 +137,15 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         owner: str | None = None,
         version: str | None = None,
         tag: str | None = None,
+        mine: bool = Query(default=False, description="Only what the caller owns."),
         after: str | None = None,
         limit: int = Query(default=1000, ge=1, le=10_000),
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> dict[str, Any]:
         """Living Resources, ordered by type, workspace and name; `next` goes into `after` for the next page."""
-        wanted = records.Filter(_listed_type(type) if type else None, workspace, name, owner, version, tag)
+        wanted = records.Filter(
+            _listed_type(type) if type else None, workspace, name, principal.user_id if mine else owner, version, tag
+        )
         if workspace is not None:
             await rooms.resources.require_workspace(workspace)
         items, following = await rooms.resources.list(wanted, after, limit)

@@ -92,7 +92,7 @@ class Verbs:
         if row is None or row.deleting_at is not None:
             where = f" in workspace {key.workspace}"
             raise fail("resource.not_found", f"no workflow `{key.name}`{where}", type=key.type, name=key.name)
-        rules.require_owner(asked.principal, row.owner, f"{asked.verb} {summary(row)['id']}", rules.RUN)
+        rules.require_owner(asked.principal, row.owner, f"{asked.verb} {summary(row)['id']}", rules.MANAGE)
         manifest = await self._manifests.get(row.uid, row.generation)
         answer = await self._store.write(self._ask, row, manifest.spec, asked)
         self._bell.ring()
