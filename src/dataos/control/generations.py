@@ -31,6 +31,18 @@ from dataos.manifest.specs import Path, Reading, render
 from dataos.store import tables, work
 
 _r = tables.resources
+_w = tables.workspaces
+
+# Statements of every apply, built once: building one costs more than running it.
+_INSERT = _r.insert()
+_UPDATE = _r.update().where(_r.c.uid == sa.bindparam("of_uid")).returning(*_r.c)
+_INSERT_GENERATION = tables.generations.insert()
+_INSERT_REFERENCE = tables.references.insert()
+_DELETE_REFERENCES = tables.references.delete().where(tables.references.c.uid == sa.bindparam("of_uid"))
+_LIVING = sa.select(_r.c.live_key, _r.c.type, _r.c.name, _r.c.owner).where(
+    _r.c.live_key.in_(sa.bindparam("keys", expanding=True)), _r.c.deleting_at.is_(None)
+)
+_WORKSPACE = sa.select(_w.c.layer).where(_w.c.name == sa.bindparam("workspace"))
 
 OPERATORS_ONLY = {
     "depot": UseCase("manage-all-depot", "Manage All Depots"),
@@ -97,10 +109,11 @@ class Generations:
         if manifest.workspace is not None:
             missing = missing_workspace(connection, manifest.workspace)
             problems += [missing] if missing else []
+        living = _living(connection, manifest)
         for reference in manifest.references:
-            options = _meant(reference.target)
-            if not any(key in pending for key in options) and not self._candidates(connection, reference.target):
-                problems.append(_missing(connection, reference.target, render(reference.path)))
+            target = reference.target
+            if not living[target] and not any(key in pending for key in _meant(target)):
+                problems.append(_missing(connection, target, render(reference.path)))
         return problems
 
     def check_authority(self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest) -> None:
@@ -114,8 +127,7 @@ class Generations:
             return
         layer = manifest.layer
         if manifest.workspace is not None:
-            w = tables.workspaces
-            layer = connection.execute(sa.select(w.c.layer).where(w.c.name == manifest.workspace)).scalar() or layer
+            layer = connection.execute(_WORKSPACE, {"workspace": manifest.workspace}).scalar() or layer
         if "system" in (layer, manifest.layer):
             raise rules.forbidden(principal, what, rules.SYSTEM)
         if manifest.kind.type in OPERATORS_ONLY:
@@ -126,25 +138,23 @@ class Generations:
         owner = manifest.meta.owner
         if owner and owner != principal.user_id and self._identities.user_exists(connection, owner):
             raise rules.forbidden(principal, f"make `{owner}` the owner of {manifest.id}", rules.MANAGE)
-        for reference in manifest.references:
-            for key in self._candidates(connection, reference.target)[:1]:
-                target = records.find(connection, key)
-                if target is not None and not rules.owns(principal, target.owner):
-                    case = rules.SECRETS if "secret" in key.type else rules.READ
-                    raise rules.forbidden(principal, f"use {key.type} `{key.name}` of `{target.owner}`", case)
-
-    @staticmethod
-    def _candidates(connection: sa.Connection, target: ResourceKey) -> list[ResourceKey]:
-        """Living Resources a reference may mean; `?secret` is the workspace's Secret, else the Instance-Secret."""
-        found = [(key, records.find(connection, key)) for key in _meant(target)]
-        return [key for key, row in found if row is not None and row.deleting_at is None]
+        for found in _living(connection, manifest).values():
+            if found and not rules.owns(principal, found[0].owner):
+                case = rules.SECRETS if "secret" in found[0].type else rules.READ
+                raise rules.forbidden(principal, f"use {found[0].type} `{found[0].name}` of `{found[0].owner}`", case)
 
     # --- storing ----------------------------------------------------------------------------------------------------
 
     def effective(
-        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
+        self,
+        connection: sa.Connection,
+        request: ApplyRequest,
+        manifest: Manifest,
+        warnings: list[Problem],
+        row: sa.Row[Any] | None,
     ) -> dict[str, Any]:
-        """The document as it will be stored, before sealing: owner settled, version and workspace canonical."""
+        """The document as it will be stored, before sealing: owner settled, version and workspace canonical. `row`: the
+        living Resource, if there is one."""
         document = {k: copy.deepcopy(v) for k, v in request.document.items() if k not in SERVER_FIELDS}
         document["version"] = manifest.version
         document["type"] = manifest.kind.type
@@ -152,7 +162,6 @@ class Generations:
             document["workspace"] = manifest.workspace
         owner = manifest.meta.owner
         if not owner or not self._identities.user_exists(connection, owner):
-            row = records.find(connection, manifest.key)
             settled = str(row.owner) if row is not None and not owner else str(request.actor)
             if owner:
                 notice = Problem(
@@ -177,9 +186,9 @@ class Generations:
         if problems:
             raise DataOSError(problems)
         self.check_authority(connection, request, manifest)
-        document = self.effective(connection, request, manifest, warnings)
-        digest = self.digest(document)
         row = records.find(connection, manifest.key)
+        document = self.effective(connection, request, manifest, warnings, row)
+        digest = self.digest(document)
         _check_expected(row, request, manifest)
         _check_writable(row, request, manifest)
         rerun = request.rerun and isinstance(self._controllers[manifest.kind.type], Observable)
@@ -193,16 +202,14 @@ class Generations:
         uid = Uid(row.uid) if row is not None else self._ids.uid()
         if row is None:
             # a first row without content: `write` below fills it, so that generations may refer to it
-            connection.execute(_r.insert().values(**self._fresh(uid, manifest, request, now)))
+            connection.execute(_INSERT, self._fresh(uid, manifest, request, now))
         sealed = self._seal(connection, manifest, document)
-        self.write(connection, uid, manifest, sealed, digest, request.actor, request.source)
+        stored = self.write(connection, uid, manifest, sealed, digest, request.actor, request.source)
         action = "created" if row is None else "updated"
-        generation = records.generation_of(connection, uid)
-        records.add_event(connection, now, uid, action, request.actor, {"generation": generation, "id": manifest.id})
+        data = {"generation": stored.generation, "id": manifest.id}
+        records.add_event(connection, now, uid, action, request.actor, data)
         if row is not None and rerun:
             self.request_rerun(connection, uid, row.state, now)
-        stored = records.by_uid(connection, uid)
-        assert stored is not None  # noqa: S101 - written above, in this transaction
         return ApplyResult(action, records.summary(stored), tuple(warnings))
 
     def write(
@@ -215,40 +222,37 @@ class Generations:
         actor: str,
         source: Mapping[str, Any] | None,
         cause: str | None = None,
-    ) -> int:
-        """Write the next generation of an existing row, with its references and work. Returns its number."""
+    ) -> sa.Row[Any]:
+        """Write the next generation of an existing row, with its references and work. Returns the row as it is then."""
         now = self._clock.now_us()
         generation = records.generation_of(connection, uid) + 1
-        connection.execute(
-            _r.update()
-            .where(_r.c.uid == uid)
-            .values(
-                version=manifest.version,
-                layer=manifest.layer,
-                owner=str(sealed.get("owner")),
-                tags=_tags(manifest),
-                generation=generation,
-                status="pending",
-                stage="building",
-                info="",
-                updated_at=now,
-            )
-        )
-        connection.execute(
-            tables.generations.insert().values(
-                uid=uid,
-                generation=generation,
-                manifest=sealed,
-                digest=digest,
-                source=dict(source or {}),
-                applied_by=actor,
-                applied_at=now,
-                cause=cause,
-            )
-        )
+        change = {
+            "of_uid": uid,
+            "version": manifest.version,
+            "layer": manifest.layer,
+            "owner": str(sealed.get("owner")),
+            "tags": _tags(manifest),
+            "generation": generation,
+            "status": "pending",
+            "stage": "building",
+            "info": "",
+            "updated_at": now,
+        }
+        row = connection.execute(_UPDATE, change).one()
+        fresh = {
+            "uid": uid,
+            "generation": generation,
+            "manifest": sealed,
+            "digest": digest,
+            "source": dict(source or {}),
+            "applied_by": actor,
+            "applied_at": now,
+            "cause": cause,
+        }
+        connection.execute(_INSERT_GENERATION, fresh)
         self._store_references(connection, uid, manifest)
         work.wake(connection, f"resource:{uid}", now)
-        return generation
+        return row
 
     def reseal(self, connection: sa.Connection, manifest: Manifest, stored: dict[str, Any]) -> dict[str, Any]:
         """A stored manifest whose old secret values become the newest ones. Raises `secret.not_found`."""
@@ -319,16 +323,30 @@ class Generations:
         return document
 
     def _store_references(self, connection: sa.Connection, uid: str, manifest: Manifest) -> None:
-        connection.execute(tables.references.delete().where(tables.references.c.uid == uid))
+        connection.execute(_DELETE_REFERENCES, {"of_uid": uid})
+        living = _living(connection, manifest)
         found: dict[str, str] = {}
         for reference in manifest.references:
-            for key in self._candidates(connection, reference.target)[:1]:
-                found.setdefault(records.live_key(key), render(reference.path))
-        for target, path in found.items():
-            connection.execute(tables.references.insert().values(uid=uid, target=target, path=path))
+            for target in living[reference.target][:1]:
+                found.setdefault(target.live_key, render(reference.path))
+        if found:
+            rows = [{"uid": uid, "target": target, "path": path} for target, path in found.items()]
+            connection.execute(_INSERT_REFERENCE, rows)
+
+
+def _living(connection: sa.Connection, manifest: Manifest) -> dict[ResourceKey, list[sa.Row[Any]]]:
+    """For each target that a manifest refers to the Resources it may mean, the first meant first: those that live and
+    are not on their way out."""
+    targets = dict.fromkeys(reference.target for reference in manifest.references)
+    keys = [records.live_key(key) for target in targets for key in _meant(target)]
+    if not keys:
+        return {}
+    found: dict[str, sa.Row[Any]] = {row.live_key: row for row in connection.execute(_LIVING, {"keys": keys})}
+    return {t: [found[k] for k in map(records.live_key, _meant(t)) if k in found] for t in targets}
 
 
 def _meant(target: ResourceKey) -> list[ResourceKey]:
+    """`?secret` is the workspace's Secret, else the Instance-Secret."""
     if target.type != "?secret":
         return [target]
     return [ResourceKey("secret", target.name, target.workspace), ResourceKey("instance-secret", target.name)]
@@ -352,9 +370,9 @@ def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Probl
 
 def missing_workspace(connection: sa.Connection, name: str) -> Problem | None:
     """The problem of a workspace that does not exist, with the command that makes it."""
-    known = list(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
-    if name in known:
+    if connection.execute(_WORKSPACE, {"workspace": name}).first() is not None:
         return None
+    known = list(connection.execute(sa.select(_w.c.name)).scalars())
     near = names.did_you_mean(name, known)
     return Problem(
         "resource.workspace",

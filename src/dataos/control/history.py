@@ -166,15 +166,18 @@ class History:
             return {"action": "unchanged", "resource": records.summary(row), "from": goal}
         sealed = self._generations.reseal(connection, manifest, stored.manifest)
         cause = f"undelete from {goal}" if undelete else f"rollback to {goal}"
-        generation = self._generations.write(
+        fresh = self._generations.write(
             connection, row.uid, manifest, sealed, stored.digest, principal.user_id, stored.source, cause
         )
         kind = "undeleted" if undelete else "rolled-back"
         records.add_event(
-            connection, now, row.uid, kind, principal.user_id, {"generation": generation, "to": goal, "id": manifest.id}
+            connection,
+            now,
+            row.uid,
+            kind,
+            principal.user_id,
+            {"generation": fresh.generation, "to": goal, "id": manifest.id},
         )
-        fresh = records.by_uid(connection, row.uid)
-        assert fresh is not None  # noqa: S101 - written above
         return {"action": kind, "resource": records.summary(fresh), "from": goal}
 
     def _revive(self, connection: sa.Connection, row: sa.Row[Any], manifest: Manifest, now: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+
+import sqlalchemy as sa
 
 from dataos.core.errors import Problem
 from dataos.core.ids import Uid, UserId
@@ -56,11 +58,20 @@ class Controller(Protocol):
         ...
 
 
-class UnitHandler(Protocol):
-    """Reconciles units other than Resources (runs, jobs)."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a look at a unit came to. `again_s`: seconds until the next look; None: look again only when woken.
+    `write` runs in the transaction that gives the lease back; it checks the lease first."""
 
-    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
-        """Take the next step; seconds until the next look, or None if only a wake should bring it back."""
+    again_s: float | None = None
+    write: Callable[[sa.Connection], None] | None = None
+
+
+class UnitHandler(Protocol):
+    """Reconciles one sort of unit (Resources, runs, jobs)."""
+
+    async def reconcile(self, unit_id: str, lease: Lease) -> Outcome:
+        """Take the next step."""
         ...
 
 

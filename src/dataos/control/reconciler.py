@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from dataos.control.ports import UnitHandler
+import sqlalchemy as sa
+
+from dataos.control.ports import Outcome, UnitHandler
 from dataos.core import logs
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError
+from dataos.core.errors import DataOSError, fail
 from dataos.store import work
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
@@ -25,6 +27,7 @@ POLL_S = 1.0
 LEASE_S = 60.0
 MAX_IN_FLIGHT = 64
 _MAX_BACKOFF_S = 60.0
+_NEVER_US = 2**63
 
 
 class Reconciler:
@@ -38,6 +41,7 @@ class Reconciler:
         self._handlers = handlers
         self._kicked: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wait_until = _NEVER_US  # when the loop looks again by itself, in the clock's time
         self._stopping = False
 
     def kick(self, unit: str) -> None:
@@ -51,9 +55,12 @@ class Reconciler:
         renewal = asyncio.create_task(self._renew_leases())
         try:
             while not self._stopping:
-                started = await self._round()
-                if started < MAX_IN_FLIGHT:
-                    await self._bell.wait(await self._until_due())
+                self._wait_until = _NEVER_US  # what becomes due during the round rings, whenever it is
+                due = await self._round()
+                now = self._clock.now_us()
+                self._wait_until = min(due or _NEVER_US, now + int(POLL_S * 1e6))
+                if self._wait_until > now:
+                    await self._bell.wait((self._wait_until - now) / 1e6)
         finally:
             renewal.cancel()
             await asyncio.gather(renewal, *self._tasks.values(), return_exceptions=True)
@@ -63,64 +70,66 @@ class Reconciler:
         self._stopping = True
         self._bell.ring()
 
-    async def _until_due(self) -> float:
-        """Seconds until the next unit is due, at most POLL_S: a timer is not late by a poll."""
-        now = self._clock.now_us()
-        try:
-            due = await self._store.read(work.next_due, now)
-        except DataOSError:  # said when the next claim fails
-            return POLL_S
-        return POLL_S if due is None else min(POLL_S, (due - now) / 1e6)
-
-    async def _round(self) -> int:
+    async def _round(self) -> int | None:
+        """Claim what is due as far as there is room, and begin to look at it. Returns when the next unit is due, if
+        one is: a timer is not late by a poll."""
         room = MAX_IN_FLIGHT - len(self._tasks)
         if room <= 0:
-            return 0
+            return None
         busy = {unit for unit in self._kicked if unit in self._tasks}  # looked at again when that look ends
         kicked, self._kicked = self._kicked - busy, busy
         try:
-            leases = await self._store.write(
-                work.claim, self._owner, self._clock.now_us(), int(LEASE_S * 1e6), room, kicked
-            )
+            leases, due = await self._store.write(self._claim, self._clock.now_us(), room, kicked)
         except DataOSError as error:
             _log.error("claiming work failed", error=str(error))
-            return 0
+            return None
         for lease in leases:
             task = asyncio.create_task(self._look(lease), name=lease.unit)
             self._tasks[lease.unit] = task
             task.add_done_callback(lambda _, unit=lease.unit: self._ended(unit))
-        return len(leases)
+        return due
+
+    def _claim(
+        self, connection: sa.Connection, now: int, room: int, kicked: set[str]
+    ) -> tuple[list[Lease], int | None]:
+        leases = work.claim(connection, self._owner, now, int(LEASE_S * 1e6), room, kicked)
+        return leases, work.next_due(connection, now)
 
     def _ended(self, unit: str) -> None:
+        full = len(self._tasks) >= MAX_IN_FLIGHT
         self._tasks.pop(unit, None)
-        self._bell.ring()
+        if full or self._stopping or unit in self._kicked:
+            self._bell.ring()
 
     async def _look(self, lease: Lease) -> None:
-        again, error = await self._handle(lease)
-        try:
-            await self._store.write(work.finish, lease, self._clock.now_us(), again, error)
-        except DataOSError as failure:
-            # the lease runs out and another look finds the unit as it is
-            _log.error("giving back a lease failed", unit=lease.unit, error=str(failure))
-
-    async def _handle(self, lease: Lease) -> tuple[float | None, str]:
+        """One look, its outcome written with the end of the lease. A fault on the way becomes a later look."""
         prefix, _, unit_id = lease.unit.partition(":")
         handler = self._handlers.get(prefix)
-        if handler is None:
-            _log.error("no handler for unit", unit=lease.unit)
-            return _MAX_BACKOFF_S, f"no handler for {prefix}"
         try:
-            return await handler.reconcile(unit_id, lease), ""
+            if handler is None:
+                raise fail("server.internal", f"no handler for {prefix}", retry=_MAX_BACKOFF_S)
+            outcome = await handler.reconcile(unit_id, lease)
+            due = await self._store.write(end_look, lease, outcome, self._clock.now_us())
         except StaleLease:
-            return 0.0, ""
+            due = await self._give_back(lease, 0.0, "")
         except DataOSError as error:
             delay = error.problem.retry or self._backoff(lease)
             _log.warning("look failed", unit=lease.unit, code=error.problem.code, error=str(error), again_s=delay)
-            return delay, str(error)
+            due = await self._give_back(lease, delay, str(error))
         except Exception as error:  # noqa: BLE001 - named boundary: one unit's bug must not stop the loop
             delay = self._backoff(lease)
             _log.error("look crashed", unit=lease.unit, again_s=delay, exc_info=error)
-            return delay, f"{type(error).__name__}: {error}"
+            due = await self._give_back(lease, delay, f"{type(error).__name__}: {error}")
+        if due is not None and due < self._wait_until:
+            self._bell.ring()
+
+    async def _give_back(self, lease: Lease, again_s: float, error: str) -> int | None:
+        try:
+            return await self._store.write(end_look, lease, Outcome(again_s), self._clock.now_us(), error)
+        except DataOSError as failure:
+            # the lease runs out and another look finds the unit as it is
+            _log.error("giving back a lease failed", unit=lease.unit, error=str(failure))
+            return None
 
     @staticmethod
     def _backoff(lease: Lease) -> float:
@@ -135,3 +144,10 @@ class Reconciler:
                     await self._store.write(work.renew, self._owner, list(self._tasks), until)
                 except DataOSError as error:
                     _log.warning("renewing leases failed", error=str(error))
+
+
+def end_look(connection: sa.Connection, lease: Lease, outcome: Outcome, now_us: int, error: str = "") -> int | None:
+    """Write what a look came to and give its lease back, in one transaction. Returns when the unit is due again."""
+    if outcome.write is not None:
+        outcome.write(connection)
+    return work.finish(connection, lease, now_us, outcome.again_s, error)

@@ -15,6 +15,13 @@ from dataos.store import tables
 _r = tables.resources
 _g = tables.generations
 
+# Statements of every apply and every look, built once: building one costs more than running it.
+_BY_KEY = sa.select(_r).where(_r.c.live_key == sa.bindparam("key"))
+_BY_UID = sa.select(_r).where(_r.c.uid == sa.bindparam("of_uid"))
+_GENERATION = sa.select(_r.c.generation).where(_r.c.uid == sa.bindparam("of_uid"))
+_MANIFEST = sa.select(_g).where(_g.c.uid == sa.bindparam("of_uid"), _g.c.generation == sa.bindparam("number"))
+_ADD_EVENT = tables.events.insert()
+
 
 def live_key(key: ResourceKey) -> str:
     """The unique key of a living Resource."""
@@ -23,12 +30,12 @@ def live_key(key: ResourceKey) -> str:
 
 def find(connection: sa.Connection, key: ResourceKey) -> sa.Row[Any] | None:
     """The living row of a key."""
-    return connection.execute(sa.select(_r).where(_r.c.live_key == live_key(key))).first()
+    return connection.execute(_BY_KEY, {"key": live_key(key)}).first()
 
 
 def by_uid(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
     """The row of an incarnation, living or not."""
-    return connection.execute(sa.select(_r).where(_r.c.uid == uid)).first()
+    return connection.execute(_BY_UID, {"of_uid": uid}).first()
 
 
 def names_of(connection: sa.Connection, type_: str, workspace: str | None = None) -> list[str]:
@@ -123,19 +130,19 @@ def summary(row: sa.Row[Any]) -> dict[str, Any]:
 
 def generation_of(connection: sa.Connection, uid: str) -> int:
     """The number of the newest generation; 0 before the first."""
-    return int(connection.execute(sa.select(_r.c.generation).where(_r.c.uid == uid)).scalar_one())
+    return int(connection.execute(_GENERATION, {"of_uid": uid}).scalar_one())
 
 
 def manifest_of(connection: sa.Connection, uid: str, generation: int) -> sa.Row[Any] | None:
     """The generation row: sealed manifest, source places, who and when."""
-    return connection.execute(sa.select(_g).where(_g.c.uid == uid, _g.c.generation == generation)).first()
+    return connection.execute(_MANIFEST, {"of_uid": uid, "number": generation}).first()
 
 
 def add_event(
     connection: sa.Connection, at_us: int, uid: str | None, kind: str, actor: str, data: dict[str, Any]
 ) -> None:
     """Write to the outbox, in the transaction that makes the event true."""
-    connection.execute(tables.events.insert().values(at=at_us, uid=uid, kind=kind, actor=actor, data=data))
+    connection.execute(_ADD_EVENT, {"at": at_us, "uid": uid, "kind": kind, "actor": actor, "data": data})
 
 
 def automatic_tags(type_: str, layer: str, workspace: str | None) -> list[str]:

@@ -45,6 +45,7 @@ from dataos.store.database import Store
 __all__ = ["ApplyRequest", "ApplyResult", "Resources"]
 
 _r = tables.resources
+_GONE_S = 10.0
 _Prepared = tuple[ApplyRequest, Manifest, list[Problem]]
 
 
@@ -107,8 +108,8 @@ class Resources:
     def _plan(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
     ) -> ApplyResult:
-        document = self.generations.effective(connection, request, manifest, warnings)
         row = records.find(connection, manifest.key)
+        document = self.generations.effective(connection, request, manifest, warnings, row)
         if row is None:
             action, changes = "create", []
         else:
@@ -148,9 +149,14 @@ class Resources:
         if any(r.dry_run for r in requests):
             planned = [await self._store.read(self._plan, *p) for p in prepared]
             return [replace(p, action="valid") for p in planned]
-        for _, manifest, _ in prepared:
-            await self._wait_until_gone(manifest.key, 10.0)
-        results = await self._store.write(self._store_all, prepared, call)
+        try:
+            results = await self._store.write(self._store_all, prepared, call)
+        except DataOSError as error:
+            if not any(p.code == "resource.conflict" for p in error.problems):
+                raise
+            for _, manifest, _ in prepared:  # one of them is on its way out: the new one waits a while for that
+                await self._wait_until_gone(manifest.key, _GONE_S)
+            results = await self._store.write(self._store_all, prepared, call)
         self._bell.ring()
         return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from dataos.control import records
 from dataos.control.generations import read_stored
-from dataos.control.ports import Controller, Observed, ResourceView
+from dataos.control.ports import Controller, Observed, Outcome, ResourceView
 from dataos.core import logs
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
@@ -22,7 +23,9 @@ from dataos.store.work import Lease, StaleLease
 
 _log = logs.get(__name__)
 _r = tables.resources
+_UPDATE = _r.update().where(_r.c.uid == sa.bindparam("of_uid"))
 _RETRY_S = 5.0
+_LEAVING_S = 0.2
 
 
 class Manifests:
@@ -36,14 +39,20 @@ class Manifests:
     async def get(self, uid: str, generation: int) -> Manifest:
         """Raises DataOSError `resource.generation` if it is not there or cannot be read by this version."""
         found = self._known.get((uid, generation))
+        return found if found is not None else await self._store.read(self.read, uid, generation)
+
+    def read(self, connection: sa.Connection, uid: str, generation: int) -> Manifest:
+        """As `get`, over an open connection."""
+        found = self._known.get((uid, generation))
         if found is not None:
             return found
-        row = await self._store.read(records.manifest_of, uid, generation)
+        row = records.manifest_of(connection, uid, generation)
         if row is None:
             raise fail("resource.generation", f"generation {generation} of {uid} is not in the store")
         manifest = read_stored(row.manifest)
         if len(self._known) >= self._limit:
-            self._known.pop(next(iter(self._known)))
+            with contextlib.suppress(StopIteration, KeyError, RuntimeError):  # another thread made room
+                del self._known[next(iter(self._known))]
         self._known[(uid, generation)] = manifest
         return manifest
 
@@ -67,16 +76,16 @@ class ResourceUnits:
         self._controllers = controllers
         self._checkpoint = checkpoint
 
-    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+    async def reconcile(self, unit_id: str, lease: Lease) -> Outcome:
         """One look at a Resource."""
         self._checkpoint("control.claimed")
-        row = await self._store.read(records.by_uid, unit_id)
-        if row is None or row.deleted_at is not None:
-            return None
+        row, manifest = await self._store.read(self._load, unit_id)
+        if row is None or manifest is None:
+            return Outcome()
         controller = self._controllers[row.type]
         view = ResourceView(
             uid=Uid(row.uid),
-            manifest=await self._manifests.get(row.uid, row.generation),
+            manifest=manifest,
             generation=row.generation,
             observed_generation=row.observed_generation,
             owner=UserId(row.owner),
@@ -105,16 +114,20 @@ class ResourceUnits:
             observed = Observed(
                 status="error", stage="error", processed=0, info=info, state=dict(row.state), again_s=_RETRY_S
             )
-        await self._store.write(self._write, view, observed, lease)
-        return observed.again_s
+        return Outcome(observed.again_s, lambda connection: self._write(connection, view, observed))
 
-    async def _delete(self, controller: Controller, view: ResourceView) -> float | None:
+    def _load(self, connection: sa.Connection, uid: str) -> tuple[sa.Row[Any] | None, Manifest | None]:
+        row = records.by_uid(connection, uid)
+        if row is None or row.deleted_at is not None:
+            return None, None
+        return row, self._manifests.read(connection, row.uid, row.generation)
+
+    async def _delete(self, controller: Controller, view: ResourceView) -> Outcome:
         self._checkpoint("control.deleting")
         if not await controller.delete(view):
-            return 0.2
+            return Outcome(_LEAVING_S)
         self._checkpoint("control.before-deleted")
-        await self._store.write(self._forget, view)
-        return None
+        return Outcome(write=lambda connection: self._forget(connection, view))
 
     def _forget(self, connection: sa.Connection, view: ResourceView) -> None:
         view.lease.check(connection)
@@ -129,8 +142,8 @@ class ResourceUnits:
             self._vault.destroy(connection, vault_id)
         records.add_event(connection, now, view.uid, "deleted", "control", {"id": view.manifest.id})
 
-    def _write(self, connection: sa.Connection, view: ResourceView, observed: Observed, lease: Lease) -> None:
-        lease.check(connection)
+    def _write(self, connection: sa.Connection, view: ResourceView, observed: Observed) -> None:
+        view.lease.check(connection)
         row = records.by_uid(connection, view.uid)
         if row is None:
             return
@@ -150,7 +163,7 @@ class ResourceUnits:
         }
         if not newer:
             values["status"] = observed.status
-        connection.execute(_r.update().where(_r.c.uid == view.uid).values(**values))
+        connection.execute(_UPDATE, {"of_uid": view.uid, **values})
         if not newer and (row.status != observed.status or row.runtime != observed.runtime):
             data = {"status": observed.status, "runtime": observed.runtime, "info": observed.info[:500]}
             records.add_event(connection, now, view.uid, "status", "control", data)

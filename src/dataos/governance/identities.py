@@ -22,6 +22,15 @@ from dataos.store import tables
 ADMINISTRATOR = UserId("admin")
 
 
+# Statements of every call, built once: building one costs more than running it.
+_BY_DIGEST = (
+    sa.select(tables.tokens, tables.users.c.tags)
+    .join(tables.users, tables.users.c.id == tables.tokens.c.user_id)
+    .where(tables.tokens.c.digest == sa.bindparam("digest"))
+)
+_USER = sa.select(tables.users.c.id).where(tables.users.c.id == sa.bindparam("user"))
+
+
 class Identities:
     """Who exists and which tokens open what. Functions take the caller's open connection."""
 
@@ -85,11 +94,7 @@ class Identities:
 
     def authenticate(self, connection: sa.Connection, token: str) -> Principal:
         """The principal of a token. Raises DataOSError `auth.invalid` or `auth.expired`."""
-        row = connection.execute(
-            sa.select(tables.tokens, tables.users.c.tags)
-            .join(tables.users, tables.users.c.id == tables.tokens.c.user_id)
-            .where(tables.tokens.c.digest == self._digest(token))
-        ).first()
+        row = connection.execute(_BY_DIGEST, {"digest": self._digest(token)}).first()
         if row is None:
             raise fail("auth.invalid", "this token is not known here", hint=_LOST)
         if row.revoked_at is not None:
@@ -106,7 +111,7 @@ class Identities:
 
     def user_exists(self, connection: sa.Connection, user: str) -> bool:
         """True if a user of that id is known."""
-        return connection.execute(sa.select(tables.users.c.id).where(tables.users.c.id == user)).first() is not None
+        return connection.execute(_USER, {"user": user}).first() is not None
 
     def reset_token(self, connection: sa.Connection) -> str:
         """Revoke the administrator's API keys and issue a new one (for whoever holds the machine itself)."""

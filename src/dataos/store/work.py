@@ -18,6 +18,15 @@ from dataos.store.database import ring_after_commit
 
 _w = tables.work
 
+# Statements of every look, built once: building one costs more than running it.
+_UNIT = _w.c.unit == sa.bindparam("of_unit")
+_FENCE = sa.select(_w.c.fence).where(_UNIT)
+_ROW = sa.select(_w.c.fence, _w.c.wakes, _w.c.due_at).where(_UNIT)
+_INSERT = _w.insert()
+_UPDATE = _w.update().where(_UNIT)
+_DELETE = _w.delete().where(_UNIT)
+_NEXT_DUE = sa.select(sa.func.min(_w.c.due_at)).where(_w.c.due_at > sa.bindparam("now"))
+
 
 class StaleLease(DataOSError):
     """The lease was lost; whoever holds it now does the work."""
@@ -35,7 +44,7 @@ class Lease:
 
     def check(self, connection: sa.Connection) -> None:
         """Raise StaleLease unless this is still the newest claim. First statement of every unit of work of a holder."""
-        fence = connection.execute(sa.select(_w.c.fence).where(_w.c.unit == self.unit)).scalar()
+        fence = connection.execute(_FENCE, {"of_unit": self.unit}).scalar()
         if fence != self.fence:
             raise StaleLease(fail("store.stale_lease", f"the lease on {self.unit} was taken over").problem)
 
@@ -45,17 +54,13 @@ def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 
     due = now_us + int(delay_s * 1_000_000)
     if delay_s <= 0:
         ring_after_commit(connection)
-    row = connection.execute(sa.select(_w.c.due_at, _w.c.wakes).where(_w.c.unit == unit)).first()
+    row = connection.execute(_ROW, {"of_unit": unit}).first()
     if row is None:
-        connection.execute(
-            _w.insert().values(
-                unit=unit, due_at=due, lease_owner=None, lease_until=None, fence=0, wakes=1, failures=0, error=""
-            )
-        )
+        fresh = {"unit": unit, "due_at": due, "fence": 0, "wakes": 1, "failures": 0, "error": ""}
+        connection.execute(_INSERT, fresh)
     else:
-        connection.execute(
-            _w.update().where(_w.c.unit == unit).values(due_at=min(row.due_at, due), wakes=row.wakes + 1)
-        )
+        change = {"of_unit": unit, "due_at": min(row.due_at, due), "wakes": row.wakes + 1}
+        connection.execute(_UPDATE, change)
 
 
 def claim(
@@ -76,18 +81,15 @@ def claim(
     ).all()
     leases: list[Lease] = []
     for row in rows:
-        connection.execute(
-            _w.update()
-            .where(_w.c.unit == row.unit)
-            .values(lease_owner=owner, lease_until=now_us + lease_us, fence=row.fence + 1)
-        )
+        held = {"of_unit": row.unit, "lease_owner": owner, "lease_until": now_us + lease_us, "fence": row.fence + 1}
+        connection.execute(_UPDATE, held)
         leases.append(Lease(row.unit, owner, row.fence + 1, row.wakes, row.failures))
     return leases
 
 
 def next_due(connection: sa.Connection, now_us: int) -> int | None:
     """When the next unit becomes due, after now."""
-    return connection.execute(sa.select(sa.func.min(_w.c.due_at)).where(_w.c.due_at > now_us)).scalar()
+    return connection.execute(_NEXT_DUE, {"now": now_us}).scalar()
 
 
 def renew(connection: sa.Connection, owner: str, units: Iterable[str], until_us: int) -> None:
@@ -97,32 +99,34 @@ def renew(connection: sa.Connection, owner: str, units: Iterable[str], until_us:
     )
 
 
-def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float | None, error: str = "") -> None:
-    """Give a lease back: the unit goes (`again_s` None), or is due again later. A wake in between keeps it due now."""
-    row = connection.execute(sa.select(_w.c.fence, _w.c.wakes, _w.c.due_at).where(_w.c.unit == lease.unit)).first()
+def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float | None, error: str = "") -> int | None:
+    """Give a lease back: the unit goes (`again_s` None), or is due again later. A wake in between keeps it due now.
+    Returns when it is due, None if it went or is somebody else's now."""
+    row = connection.execute(_ROW, {"of_unit": lease.unit}).first()
     if row is None or row.fence != lease.fence:
-        return
+        return None
     woken = row.wakes != lease.wakes
     if again_s is None and not woken and not error:
-        connection.execute(_w.delete().where(_w.c.unit == lease.unit))
-        return
+        connection.execute(_DELETE, {"of_unit": lease.unit})
+        return None
     due = now_us if woken else now_us + int((again_s or 0.0) * 1_000_000)
     connection.execute(
-        _w.update()
-        .where(_w.c.unit == lease.unit)
-        .values(
-            due_at=due,
-            lease_owner=None,
-            lease_until=None,
-            failures=lease.failures + 1 if error else 0,
-            error=error[:2000],
-        )
+        _UPDATE,
+        {
+            "of_unit": lease.unit,
+            "due_at": due,
+            "lease_owner": None,
+            "lease_until": None,
+            "failures": lease.failures + 1 if error else 0,
+            "error": error[:2000],
+        },
     )
+    return due
 
 
 def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
     """From now on only `server` may look at the leased unit (its process runs there); None: any server again."""
-    connection.execute(_w.update().where(_w.c.unit == lease.unit).values(server=server))
+    connection.execute(_UPDATE, {"of_unit": lease.unit, "server": server})
 
 
 def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool) -> None:

@@ -154,7 +154,9 @@ class Attempts:
 
     async def check(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
         """What only the server can say about a job, at apply."""
-        problems = await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
+        problems: list[Problem] = []
+        if runnable.secrets:
+            problems += await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
         problems += environment.check_scratch(runnable, self._bounds.scratch_bytes)
         return problems + await self.planner(runnable.stack).check(job, self._rooms)
 

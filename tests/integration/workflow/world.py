@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dataos.control.ports import Outcome
+from dataos.control.reconciler import end_look
 from dataos.control.records import find
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.control.units import Manifests, ResourceUnits
@@ -53,7 +55,10 @@ class EndedByTheTest:
         self._store, self._clock, self._manifests, self._nested = store, clock, manifests, nested
         self.ends: dict[str, JobState | None] = {}
 
-    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+    async def reconcile(self, unit_id: str, lease: Lease) -> Outcome:
+        return Outcome(await self._step(unit_id, lease))
+
+    async def _step(self, unit_id: str, lease: Lease) -> float | None:
         run_id, _, name = unit_id.partition("/")
         run, row = await self._store.read(lambda c: (records.run(c, run_id), records.job(c, run_id, name)))
         if run is None or row is None or row.state in ENDED or row.state == JobState.WAITING:
@@ -112,10 +117,10 @@ class World:
             for lease in leases:
                 prefix, _, unit = lease.unit.partition(":")
                 try:
-                    again = await self.handlers[prefix].reconcile(unit, lease)
+                    outcome = await self.handlers[prefix].reconcile(unit, lease)
                 except DataOSError:
-                    again = 1.0
-                await self.store.write(work.finish, lease, self.clock.now_us(), again)
+                    outcome = Outcome(1.0)
+                await self.store.write(end_look, lease, outcome, self.clock.now_us())
         raise AssertionError("it does not come to rest")
 
     async def advance(self, seconds: float) -> None:

@@ -19,7 +19,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
 from dataos.kinds.workflow import describing, patterns, records, ticks
 from dataos.kinds.workflow.plan import RUN_ENDED, RunState
-from dataos.kinds.workflow.spec import MAX_DEPTH, TRANSIENT_PATTERN, WorkflowSpec
+from dataos.kinds.workflow.spec import MAX_DEPTH, TRANSIENT_PATTERN, Schedule, WorkflowSpec
 from dataos.manifest.documents import Manifest, read_manifest
 from dataos.manifest.runnables import Runnable
 from dataos.manifest.specs import Reading, render
@@ -88,7 +88,9 @@ class WorkflowController:
                 problems += await self._attempts.check(job_request(manifest, name, runnable, actor), runnable)
             except DataOSError as error:
                 problems += error.problems
-        return problems + await self._store.read(_check_circle, manifest)
+        if any(spec.targets()):
+            problems += await self._store.read(_check_circle, manifest)
+        return problems
 
     async def reconcile(self, view: ResourceView) -> Observed:
         """Make the runs that are due; report the newest and the next."""
@@ -97,29 +99,32 @@ class WorkflowController:
         if runnables and all(r.dry_run for r in runnables) and not list(spec.targets()):
             return Observed(info="dry run: nothing is started", state=dict(view.state))
         reruns = int(view.state.get("reruns", 0))
-        if spec.schedule is not None:
-            await self._tick(view, spec)
-        observed = await self._store.write(self._look, view, spec, reruns)
-        return observed
+        observed = await self._tick(view, spec, spec.schedule, reruns) if spec.schedule is not None else None
+        return observed or await self._store.write(self._look, view, spec, reruns)
 
-    async def _tick(self, view: ResourceView, spec: WorkflowSpec) -> None:
-        """Deal with the ticks that are due. Reckoned outside of the transaction that relies on it."""
-        assert spec.schedule is not None  # noqa: S101 - the caller asked
+    async def _tick(self, view: ResourceView, spec: WorkflowSpec, schedule: Schedule, reruns: int) -> Observed | None:
+        """Deal with the ticks that are due, and look. They are reckoned outside of the transaction that relies on
+        them; None if others changed the schedule each time."""
         for _ in range(_ATTEMPTS):
             found = await self._store.read(ticks.row, view.uid)
             now = self._clock.now_us()
-            planned = ticks.plan(found, spec.schedule, now)
+            planned = ticks.plan(found, schedule, now)
 
-            def write(connection: sa.Connection, planned: ticks.Plan = planned, now: int = now) -> bool:
+            def write(connection: sa.Connection, planned: ticks.Plan = planned, now: int = now) -> Observed | None:
                 view.lease.check(connection)
-                return ticks.apply_plan(connection, view.uid, view.generation, spec, planned, self._ids.run_id, now)
+                new_id = self._ids.run_id
+                if not ticks.apply_plan(connection, view.uid, view.generation, spec, planned, new_id, now):
+                    return None
+                return self._look(connection, view, spec, reruns)
 
             if planned.due.tick_us is not None:
                 self._checkpoint("workflow.tick-planned")
-            if await self._store.write(write):
+            observed = await self._store.write(write)
+            if observed is not None:
                 if planned.due.tick_us is not None:
                     self._checkpoint("workflow.tick-stored")
-                return
+                return observed
+        return None
 
     def _look(self, connection: sa.Connection, view: ResourceView, spec: WorkflowSpec, reruns: int) -> Observed:
         """Make the run of an apply or a re-run; observe. The counter of re-runs that were dealt with is kept in the

@@ -18,12 +18,33 @@ _jobs = tables.jobs
 _attempts = tables.attempts
 
 
-_OPEN = _runs.c.state.not_in(list(RUN_ENDED))
+_IS_OPEN = _runs.c.state.not_in(list(RUN_ENDED))
+
+# Statements of every look, built once: building one costs more than running it.
+_OF_UID = _runs.c.uid == sa.bindparam("of_uid")
+_OWN = sa.and_(_OF_UID, _runs.c.parent.is_(None))
+_OPEN = sa.select(_runs).where(_OWN, _IS_OPEN).order_by(_runs.c.created_at, _runs.c.id)
+_NEWEST = sa.select(_runs).where(_OWN).order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).limit(1)
+_BY_TRIGGER = sa.select(_runs).where(_OF_UID, _runs.c.trigger == sa.bindparam("by"))
+_LATEST = sa.select(sa.func.max(_runs.c.created_at)).where(_OF_UID)
+_RUN = sa.select(_runs).where(_runs.c.id == sa.bindparam("of_run"))
+_UPDATE_RUN = _runs.update().where(_runs.c.id == sa.bindparam("of_run"))
+_INSERT_RUN = _runs.insert()
+_JOBS = sa.select(_jobs).where(_jobs.c.run_id == sa.bindparam("of_run")).order_by(_jobs.c.position)
+_ONE = sa.and_(_jobs.c.run_id == sa.bindparam("of_run"), _jobs.c.name == sa.bindparam("of_job"))
+_JOB = sa.select(_jobs).where(_ONE)
+_UPDATE_JOB = _jobs.update().where(_ONE)
+_INSERT_JOB = _jobs.insert()
+_ATTEMPT = sa.select(_attempts).where(
+    _attempts.c.run_id == sa.bindparam("of_run"),
+    _attempts.c.job == sa.bindparam("of_job"),
+    _attempts.c.number == sa.bindparam("of_number"),
+)
 
 
 def newest_run(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
     """The newest run of a Workflow of its own (not as a node of another)."""
-    return next(iter(history(connection, uid, limit=1)), None)
+    return connection.execute(_NEWEST, {"of_uid": uid}).first()
 
 
 def history(connection: sa.Connection, uid: str, limit: int, before: str | None = None) -> list[sa.Row[Any]]:
@@ -39,18 +60,17 @@ def history(connection: sa.Connection, uid: str, limit: int, before: str | None 
 
 def run_by_trigger(connection: sa.Connection, uid: str, trigger: str) -> sa.Row[Any] | None:
     """The run that a trigger made, if it did already."""
-    return connection.execute(sa.select(_runs).where(_runs.c.uid == uid, _runs.c.trigger == trigger)).first()
+    return connection.execute(_BY_TRIGGER, {"of_uid": uid, "by": trigger}).first()
 
 
 def run(connection: sa.Connection, run_id: str) -> sa.Row[Any] | None:
     """A run."""
-    return connection.execute(sa.select(_runs).where(_runs.c.id == run_id)).first()
+    return connection.execute(_RUN, {"of_run": run_id}).first()
 
 
 def open_runs(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
     """Runs of a Workflow of its own that have not ended, oldest first."""
-    query = sa.select(_runs).where(_runs.c.uid == uid, _runs.c.parent.is_(None), _OPEN)
-    return list(connection.execute(query.order_by(_runs.c.created_at, _runs.c.id)))
+    return list(connection.execute(_OPEN, {"of_uid": uid}))
 
 
 def child(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
@@ -105,38 +125,40 @@ def insert_run(
 
     Runs of a Workflow are ordered by `created_at`: it grows by at least 1 us from run to run, whatever the clock does.
     """
-    newest = connection.execute(sa.select(sa.func.max(_runs.c.created_at)).where(_runs.c.uid == uid)).scalar()
-    connection.execute(
-        _runs.insert().values(
-            id=run_id,
-            uid=uid,
-            generation=generation,
-            trigger=trigger,
-            state=RunState.PENDING,
-            stopping=False,
-            reason="",
-            created_at=now if newest is None else max(now, newest + 1),
-            started_at=None,
-            finished_at=None,
-            parent=parent,
-            path=path,
-        )
-    )
+    newest = connection.execute(_LATEST, {"of_uid": uid}).scalar()
+    fresh = {
+        "id": run_id,
+        "uid": uid,
+        "generation": generation,
+        "trigger": trigger,
+        "state": RunState.PENDING,
+        "stopping": False,
+        "reason": "",
+        "created_at": now if newest is None else max(now, newest + 1),
+        "started_at": None,
+        "finished_at": None,
+        "parent": parent,
+        "path": path,
+    }
+    connection.execute(_INSERT_RUN, fresh)
+    rows: list[dict[str, Any]] = []
     for position, job in enumerate(spec.jobs):
         source = (taken_over or {}).get(job.name)
-        connection.execute(
-            _jobs.insert().values(
-                run_id=run_id,
-                name=job.name,
-                position=position,
-                state=JobState.SUCCEEDED if source else JobState.WAITING,
-                attempt=0,
-                reason=f"taken over from run {source}" if source else "",
-                not_before=None,
-                started_at=None,
-                finished_at=now if source else None,
-            )
+        rows.append(
+            {
+                "run_id": run_id,
+                "name": job.name,
+                "position": position,
+                "state": JobState.SUCCEEDED if source else JobState.WAITING,
+                "attempt": 0,
+                "reason": f"taken over from run {source}" if source else "",
+                "not_before": None,
+                "started_at": None,
+                "finished_at": now if source else None,
+            }
         )
+    if rows:
+        connection.execute(_INSERT_JOB, rows)
 
 
 def begin_run(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
@@ -185,12 +207,12 @@ def _forget(connection: sa.Connection, run_id: str) -> None:
 
 def jobs(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:
     """The jobs of a run in manifest order."""
-    return list(connection.execute(sa.select(_jobs).where(_jobs.c.run_id == run_id).order_by(_jobs.c.position)))
+    return list(connection.execute(_JOBS, {"of_run": run_id}))
 
 
 def job(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
     """One job of a run."""
-    return connection.execute(sa.select(_jobs).where(_jobs.c.run_id == run_id, _jobs.c.name == name)).first()
+    return connection.execute(_JOB, {"of_run": run_id, "of_job": name}).first()
 
 
 def attempts_of_run(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:
@@ -204,18 +226,14 @@ def attempts_of_run(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]
 
 def attempt(connection: sa.Connection, run_id: str, job_name: str, number: int) -> sa.Row[Any] | None:
     """One attempt."""
-    return connection.execute(
-        sa.select(_attempts).where(
-            _attempts.c.run_id == run_id, _attempts.c.job == job_name, _attempts.c.number == number
-        )
-    ).first()
+    return connection.execute(_ATTEMPT, {"of_run": run_id, "of_job": job_name, "of_number": number}).first()
 
 
 def update_job(connection: sa.Connection, run_id: str, name: str, **values: Any) -> None:
     """Change columns of a job."""
-    connection.execute(_jobs.update().where(_jobs.c.run_id == run_id, _jobs.c.name == name).values(**values))
+    connection.execute(_UPDATE_JOB, {"of_run": run_id, "of_job": name, **values})
 
 
 def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
     """Change columns of a run."""
-    connection.execute(_runs.update().where(_runs.c.id == run_id).values(**values))
+    connection.execute(_UPDATE_RUN, {"of_run": run_id, **values})

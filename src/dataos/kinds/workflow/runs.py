@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dataos.control.ports import Outcome
 from dataos.control.records import add_event, by_uid, manifest_of
 from dataos.control.units import Manifests
 from dataos.core.clock import Clock
@@ -69,15 +70,15 @@ class RunUnits:
         self._manifests = manifests
         self._kept = kept
 
-    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+    async def reconcile(self, unit_id: str, lease: Lease) -> Outcome:
         """Take the next step of a run."""
         row = await self._store.read(records.run, unit_id)
         if row is None or row.state in RUN_ENDED:
-            return None
+            return Outcome()
         manifest = await self._manifests.get(row.uid, row.generation)
         whole: WorkflowSpec = manifest.spec
-        await self._store.write(self._advance, unit_id, whole.at(row.path or ""), whole.schedule is not None, lease)
-        return None
+        spec, scheduled = whole.at(row.path or ""), whole.schedule is not None
+        return Outcome(write=lambda connection: self._advance(connection, unit_id, spec, scheduled, lease))
 
     def _advance(
         self, connection: sa.Connection, run_id: str, spec: WorkflowSpec, scheduled: bool, lease: Lease
@@ -168,8 +169,11 @@ class JobUnits:
         self._nested = nested
         self._tails: dict[str, str] = {}  # ends of logs, while an attempt is being settled
 
-    async def reconcile(self, unit_id: str, lease: Lease) -> float | None:
+    async def reconcile(self, unit_id: str, lease: Lease) -> Outcome:
         """Take the next step of a job."""
+        return Outcome(await self._step(unit_id, lease))
+
+    async def _step(self, unit_id: str, lease: Lease) -> float | None:
         run_id, _, name = unit_id.partition("/")
         run, row, attempt = await self._store.read(self._load, run_id, name)
         if run is None or row is None or row.state in ENDED or row.state == JobState.WAITING:

@@ -22,6 +22,11 @@ from dataos.store import tables, work
 
 _s = tables.schedules
 
+# Statements of every look, built once: building one costs more than running it.
+_ROW = sa.select(_s).where(_s.c.uid == sa.bindparam("of_uid"))
+_INSERT = _s.insert()
+_UPDATE = _s.update().where(_s.c.uid == sa.bindparam("of_uid"))
+
 MAX_OPEN = 100
 """Runs of one Workflow that may be open at once: a schedule whose jobs hang must not fill the store."""
 
@@ -38,7 +43,7 @@ class Plan:
 
 def row(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
     """The schedule's row; None before the first look."""
-    return connection.execute(sa.select(_s).where(_s.c.uid == uid)).first()
+    return connection.execute(_ROW, {"of_uid": uid}).first()
 
 
 def timing_of(schedule: Schedule) -> Timing:
@@ -90,11 +95,9 @@ def apply_plan(
         else:
             start(connection, uid, generation, spec, f"tick:{due.tick_us}", new_id, now_us)
     if found is None:
-        connection.execute(
-            _s.insert().values(**{"uid": uid, "skipped": "", "last_at": None, "paused_at": None, **values})
-        )
+        connection.execute(_INSERT, {"uid": uid, "skipped": "", "last_at": None, "paused_at": None, **values})
     elif any(getattr(found, key) != value for key, value in values.items()):
-        connection.execute(_s.update().where(_s.c.uid == uid).values(**values))
+        connection.execute(_UPDATE, {"of_uid": uid, **values})
     return True
 
 
