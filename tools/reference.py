@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from dataos.cli import table
 from dataos.core import errors, settings
 from dataos.manifest import documents, registry, runnables
+from dataos.manifest.annotations import Words
+from dataos.manifest.model_schemas import field_docs
 from dataos.manifest.specs import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +85,7 @@ def manifests() -> str:
         parts.append(f"\n## {descriptor.type}\n\n{(module.__doc__ or '').strip()}\n\n")
         level = "instance-level" if descriptor.instance_level else "workspace-level"
         parts.append(f"{level}; versions {', '.join(descriptor.versions)}; name `{descriptor.name_pattern}`\n")
-        section = next(m for n, m in vars(module).items() if n.endswith("Section") or n == "SecretSpec")
-        parts += _model(section)
+        parts += _model(registry.written_model(descriptor.spec))
     parts.append("\n## The block of a job (`workflow.dag[].spec`)\n")
     parts += _model(runnables.RunnableBlock)
     parts.append("\n## Depot locations\n")
@@ -92,25 +93,36 @@ def manifests() -> str:
         module = importlib.import_module(descriptor.spec.split(":")[0])
         abilities = ", ".join(sorted(descriptor.abilities))
         parts.append(f"\n### {descriptor.name}\n\n{(module.__doc__ or '').strip()} Abilities: {abilities}.\n")
-        parts += _model(next(m for n, m in vars(module).items() if n.endswith("Location")))
+        parts += _model(registry.written_model(descriptor.spec))
     return "".join(parts)
 
 
 def _model(model: type[Spec], prefix: str = "") -> list[str]:
     rows = list(_rows(model, prefix))
-    return ["\n| key | type | default | also spelled |\n|---|---|---|---|\n", *rows] if rows else []
+    return ["\n| key | type | default | also spelled | meaning |\n|---|---|---|---|---|\n", *rows] if rows else []
 
 
 def _rows(model: type[Spec], prefix: str) -> typing.Iterator[str]:
-    for info in model.model_fields.values():
+    docs = field_docs(model)
+    for name, info in model.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         variants = ", ".join(f"`{v}`" for v in typing.cast("list[str]", extra.get("variants", [])))
         inner = _inner(info.annotation)
         default = "required" if info.is_required() else "" if inner else f"`{_plain(info.default)}`"
-        yield f"| `{prefix}{info.alias}` | {_type(info.annotation)} | {default} | {variants} |\n"
+        yield f"| `{prefix}{info.alias}` | {_type(info.annotation)} | {default} | {variants} | {_meaning(docs.get(name, ''), info)} |\n"
         if inner is not None:
             many = typing.get_origin(info.annotation) in (tuple, list)
             yield from _rows(inner, f"{prefix}{info.alias}{'[]' if many else ''}.")
+
+
+def _meaning(text: str | None, info: Any) -> str:
+    words = next((m for m in _marks(info) if isinstance(m, Words)), None)
+    listed = ", ".join(f"`{word}`" for word in words.allowed if word) if words else ""
+    return " ".join(filter(None, (text.replace("|", "\\|"), f"One of {listed}." if listed else "")))
+
+
+def _marks(info: Any) -> list[Any]:
+    return [*info.metadata, *(m for a in typing.get_args(info.annotation) for m in getattr(a, "__metadata__", ()))]
 
 
 def _inner(annotation: Any) -> type[Spec] | None:

@@ -80,10 +80,7 @@ def target(
         return None
     if type_ is None:
         raise fail("usage.target", f"which type is `{name}`?", hint="add -t TYPE, or use -i NAME:VERSION:TYPE")
-    canonical = registry.canonical_type(type_)
-    kind = registry.find_kind(canonical)
-    if kind is None:
-        raise fail("kind.unknown", f"unknown type `{type_}`", hint="types: " + ", ".join(registry.known_kinds()))
+    kind = registry.need_kind(type_)
     return Target(kind.type, name, None if kind.instance_level else workspace or "public", version)
 
 

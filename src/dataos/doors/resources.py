@@ -17,7 +17,6 @@ from dataos.control.idempotency import MAX_KEY
 from dataos.control.ports import Controller, Observable
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.control.units import Manifests
-from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, fail
 from dataos.governance import rules
@@ -144,7 +143,12 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
     ) -> dict[str, Any]:
         """Living Resources, ordered by type, workspace and name; `next` goes into `after` for the next page."""
         wanted = records.Filter(
-            _listed_type(type) if type else None, workspace, name, principal.user_id if mine else owner, version, tag
+            registry.need_kind(type).type if type else None,
+            workspace,
+            name,
+            principal.user_id if mine else owner,
+            version,
+            tag,
         )
         if workspace is not None:
             await rooms.resources.require_workspace(workspace)
@@ -266,26 +270,9 @@ def _planned(item: dict[str, Any]) -> frozenset[ResourceKey]:
     return frozenset({ResourceKey(found["type"], found["name"], found["workspace"])} if found else ())
 
 
-def _listed_type(text: str) -> str:
-    """The canonical type."""
-    canonical = registry.canonical_type(text)
-    if registry.find_kind(canonical) is None:
-        known = registry.known_kinds()
-        hint = names.did_you_mean(canonical, known) or "types: " + ", ".join(known)
-        raise fail("kind.unknown", f"unknown type `{text}`", hint=hint)
-    return canonical
-
-
 def key_of(type_: str, name: str, workspace: str | None) -> ResourceKey:
     """The Resource that a route names. Raises DataOSError `kind.unknown`."""
-    canonical = registry.canonical_type(type_)
-    kind = registry.find_kind(canonical)
-    if kind is None:
-        raise fail(
-            "kind.unknown",
-            f"type `{type_}` is not served here",
-            hint="types: " + ", ".join(registry.known_kinds()),
-        )
+    kind = registry.need_kind(type_)
     return ResourceKey(kind.type, name, None if kind.instance_level else workspace or "public")
 
 

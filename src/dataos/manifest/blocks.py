@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import quantities
+from dataos.manifest.annotations import Words, needs, rules, when_true
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -31,6 +32,8 @@ def _no_boolean(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 """A whole number; `true` is none."""
 
+CONSUMPTIONS = ("envVars", "propFile", "file")
+
 Count = Annotated[Whole, Field(ge=1)]
 PortNumber = Annotated[Whole, Field(ge=1, le=65535)]
 Percent = Annotated[Whole, Field(ge=0, le=100)]
@@ -41,14 +44,18 @@ class Amounts(Spec):
     """Quantities of one bound."""
 
     cpu: Text | None = None
+    """CPUs: `500m`, `0.5` or `2`."""
     memory: Text | None = None
+    """Memory: `512Mi`, `2Gi`."""
 
 
 class Resources(Spec):
     """requests and limits."""
 
     requests: Amounts = spelled("request", default=Amounts())
+    """What it asks for at least."""
     limits: Amounts = spelled("limit", default=Amounts())
+    """What it may use at most."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +112,17 @@ class SecretUse(Spec):
     """One entry of `dataosSecrets` (ch03 1.3)."""
 
     name: Text
+    """Name of the Secret or Instance-Secret."""
     workspace: Text | None = None
+    """Workspace of the Secret; this one's if left out."""
     key: Text | None = None
+    """One key of the secret."""
     keys: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Keys of the secret."""
     all_keys: bool = spelled("allkeys", default=False)
-    consumption_type: Text = "envVars"
-
-
-CONSUMPTIONS = ("envVars", "propFile", "file")
+    """All keys of the secret."""
+    consumption_type: Annotated[Text, Words(*CONSUMPTIONS)] = "envVars"
+    """How the values arrive: as variables, as one properties file, or as a file for each key."""
 
 
 def read_secret_uses(
@@ -162,14 +172,19 @@ def compute_reference(name: str, path: Path) -> tuple[Reference, ...]:
     return () if name in COMPUTES else (Reference(ResourceKey("compute", name), path),)
 
 
-class AutoScaling(Spec):
+class AutoScaling(Spec, json_schema_extra=rules(when_true("enabled", needs("maxReplicas")))):
     """`autoScaling` as written (ch03 3.1)."""
 
     enabled: bool = False
+    """Replicas follow the use."""
     min_replicas: Count = 1
+    """Fewest replicas."""
     max_replicas: Count | None = None
+    """Most replicas; required where scaling is enabled."""
     target_memory_utilization_percentage: Percent | None = None
+    """Mean memory use to aim at, in percent of what is asked for."""
     target_cpu_utilization_percentage: Percent | None = Field(default=None, alias="targetCPUUtilizationPercentage")
+    """Mean CPU use to aim at, in percent of what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +215,10 @@ def read_scaling(block: AutoScaling | None, path: Path, reading: Reading) -> Sca
 class HighAvailability(Spec):
     """`highAvailabilityConfig`; `tags` and `replicas` stray into it in the wild."""
 
-    level: Text
-    mode: Text
+    level: Annotated[Text, Words("hostname", "zone", "region")]
+    """What replicas are spread over."""
+    mode: Annotated[Text, Words("preferred", "required")]
+    """Whether spreading is wished for or demanded."""
     tags: Any = None
     replicas: Any = None
 
@@ -230,8 +247,11 @@ class Port(Spec):
     """A named port. `targetPort`: where the program listens, if elsewhere."""
 
     name: Text
+    """Name of the port, unique in its list."""
     service_port: PortNumber
+    """Port on which others reach it."""
     target_port: PortNumber | None = None
+    """Port on which the program listens; the same if left out."""
 
 
 def check_ports(ports: Iterable[Port], taken: Mapping[int, str], path: Path, reading: Reading) -> None:
@@ -251,10 +271,15 @@ class TopologyNode(Spec):
     """One node of a documented data flow."""
 
     name: Text
+    """Name of the node."""
     type: Text
+    """Kind of the node: input, transformation, output."""
     doc: Text = ""
+    """What happens there."""
     properties: dict[str, Any] = {}
+    """Free properties."""
     dependencies: tuple[Text, ...] = spelled("dependency", default=(), lone=True)
+    """Names of the nodes before it."""
 
 
 def check_topology(nodes: tuple[TopologyNode, ...], path: Path, reading: Reading) -> None:

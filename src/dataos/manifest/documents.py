@@ -28,16 +28,27 @@ class Meta(Spec):
     """The meta section (ch01 3.1), apart from the type-specific section."""
 
     name: Text
+    """Name of the Resource, unique for its type and workspace."""
     version: Text
+    """Version of the manifest's form (not a number of revisions)."""
     type: Text
+    """Type of the Resource."""
     tags: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Tags to find it by and for policies; automatic ones are added."""
     description: Text = spelled("Description", default="")
+    """What it is for."""
     owner: Text = ""
+    """Id of the user who owns it; whoever applies it if left out or unknown."""
     layer: Text = ""
+    """user or system."""
     workspace: Text | None = None
+    """Workspace; wins over `-w`. Instance-level types have none."""
     title: Text = ""
+    """Title for people."""
     run_as_user: Text | None = None
+    """Id of the user as whom it runs."""
     manage_as_user: Text | None = None
+    """Id of the user on whose behalf it is managed."""
 
 
 @dataclass(frozen=True)

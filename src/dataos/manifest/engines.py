@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from dataos.manifest import blocks, quantities
-from dataos.manifest.blocks import Count, Envs, Resources, Whole
+from dataos.manifest.annotations import Shape, Words
+from dataos.manifest.blocks import Count, Envs, Resources, SecretUse, Whole
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, spelled
 
 LOG_LEVELS = ("INFO", "DEBUG", "ERROR", "WARN")
@@ -24,82 +25,124 @@ class MountedDepot(Spec):
     """One Depot of a Cluster."""
 
     address: Text
+    """Address of the Depot: `dataos://name?acl=r`."""
     properties: dict[str, Text] = {}
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """Properties of the connector."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Secrets of the connector."""
 
 
 class CatalogEntry(Spec):
     """A source without a Depot."""
 
     name: Text
+    """Name of the catalog."""
     type: Text
+    """Connector, for instance `memory`."""
     properties: dict[str, Text] = {}
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """Properties of the connector."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Secrets of the connector."""
 
 
 class Debug(Spec):
     """Log levels."""
 
-    log_level: Text = "INFO"
-    trino_log_level: Text = "INFO"
+    log_level: Annotated[Text, Words(*LOG_LEVELS)] = "INFO"
+    """How much the Cluster logs."""
+    trino_log_level: Annotated[Text, Words(*LOG_LEVELS)] = "INFO"
+    """How much the engine logs."""
 
 
 class SelectorBlock(Spec):
     """Which statements are routed here, as written."""
 
     users: tuple[Text, ...] = spelled("user", lone=True)
+    """Globs of users whose statements come here."""
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
+    """Tags of users whose statements come here."""
     sources: tuple[Text, ...] = spelled("source", lone=True)
-    match: Text | None = None
+    """Globs of programs whose statements come here."""
+    match: Annotated[Text, Words("any", "all", "")] | None = None
+    """Whether one tag is enough."""
     priority: Whole | None = Field(default=None, ge=1, le=5000)
+    """Of several Clusters that fit the smallest number wins."""
 
 
 class Minerva(Spec):
     """The Minerva block."""
 
     replicas: Whole = Field(default=1, ge=0)
+    """Workers of the engine."""
     resources: Resources = spelled("resource", default=Resources())
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """CPU and memory of each."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Secrets of the engine."""
     depots: tuple[MountedDepot, ...] = spelled("depot", default=(), lone=True)
+    """Depots that statements can read."""
     catalogs: tuple[CatalogEntry, ...] = spelled("catalog", default=(), lone=True)
+    """Sources without a Depot."""
     debug: Debug | None = None
+    """Log levels."""
     coordinator_envs: Envs = {}
+    """Settings of the engine: `CONF__config__<property>`."""
     worker_envs: Envs = {}
+    """Settings of the workers."""
     override_default_envs: bool = True
+    """false: these settings are merged with the defaults."""
     spill_over_volume: Text | None = None
+    """Size of the disk for what does not fit into memory."""
     selector: SelectorBlock | None = None
+    """Which statements come here."""
     match: Text | None = None
+    """Old place of `selector.match`."""
     priority: Whole | None = Field(default=None, ge=1, le=5000)
+    """Old place of `selector.priority`."""
     run_as_api_key: Text | None = None
+    """API key of the engine; it is sealed."""
     run_as_user: Text | None = spelled("runaAsUser", default=None)
+    """User as whom the engine reads."""
 
 
 class Machine(Spec):
     """Spark's driver or executors, in either form."""
 
     memory: Text | None = None
+    """Memory, for instance `2048M`."""
     cores: Whole | None = Field(default=None, ge=1)
+    """CPUs."""
     resources: Resources | None = spelled("resource", default=None)
+    """CPU and memory."""
     instance_count: Count = 1
+    """How many."""
     max_instance_count: Count | None = None
+    """How many at most."""
 
 
 class Spark(Spec):
     """The `spark` block."""
 
     driver: Machine
+    """Spark's driver."""
     executor: Machine
+    """Spark's executors."""
     spark_conf: Any = None
+    """Spark properties."""
 
 
 class Themis(Spec):
     """The Themis block."""
 
     resources: Resources = spelled("resource", default=Resources())
+    """CPU and memory of the gateway."""
     envs: Envs = spelled("env", default={})
+    """Environment variables."""
     themis_conf: dict[str, Any] = {}
+    """Properties of the gateway."""
     spark: Spark | None = None
+    """Spark's processes."""
     depots: tuple[MountedDepot, ...] = spelled("depot", default=(), lone=True)
+    """Depots that statements can read."""
 
 
 class Permissions(Spec):
@@ -122,10 +165,15 @@ class Nats(Spec):
     """A message cluster."""
 
     replicas: Count = 1
+    """Servers."""
     volume_type: Text
+    """temp or persistent."""
     volume_size: Text
+    """Size of each server's disk."""
     max_connections: Count = 1
+    """Most connections."""
     roles: tuple[Role, ...] = spelled("role", default=(), lone=True)
+    """Who may publish and subscribe to what."""
 
 
 class HubIngress(Spec):

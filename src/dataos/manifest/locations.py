@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, one_of, read_model, spelled
 
 FORMATS = ("ICEBERG", "DELTA", "PARQUET", "CSV", "JSON", "ORC", "AVRO", "TEXT")
@@ -45,10 +46,15 @@ class ObjectStore(Spec):
     """What every object store takes besides its own keys."""
 
     relative_path: Text = spelled("path", "prefix", default="")
-    format: Text | None = None
-    iceberg_catalog_type: Text | None = None
-    metastore_type: Text | None = None
+    """Folder below the bucket or container."""
+    format: Annotated[Text, Words(*FORMATS)] | None = None
+    """Format of what lies there."""
+    iceberg_catalog_type: Annotated[Text, Words(*CATALOG_TYPES)] | None = None
+    """Catalog of the Iceberg tables there."""
+    metastore_type: Annotated[Text, Words(*METASTORE_TYPES)] | None = None
+    """Catalog service of the tables there."""
     metastore_url: Text | None = None
+    """Address of the catalog service."""
 
 
 L = TypeVar("L", bound=Spec)

@@ -9,6 +9,7 @@ Nothing registers itself on import.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -404,6 +405,16 @@ def find_kind(type_: str) -> KindDescriptor | None:
     return KINDS.get(type_) or _third_party("dataos.kinds", KindDescriptor).get(type_)
 
 
+def need_kind(text: str) -> KindDescriptor:
+    """The kind of any spelling of a type. Raises DataOSError `kind.unknown` with near names."""
+    canonical = canonical_type(text)
+    kind = find_kind(canonical)
+    if kind is None:
+        hint = names.did_you_mean(canonical, known_kinds()) or "types: " + ", ".join(known_kinds())
+        raise fail("kind.unknown", f"unknown type `{text}`", hint=hint)
+    return kind
+
+
 def find_stack(name: str) -> StackDescriptor | None:
     """The descriptor of a stack by name or old name."""
     folded = name.strip().lower()
@@ -447,6 +458,19 @@ def resolve(dotted: str) -> Callable[..., Any]:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise fail("plugin.broken", f"cannot load `{dotted}`: {error}") from error
+
+
+def written_model(reader: str) -> Any:
+    """The model of what a reader (`module:read`) is given, as written; None if its module names none.
+
+    That is `MODEL` of the module, else its class named `...Section` (kinds) or `...Location` (depot types).
+    """
+    module = sys.modules[resolve(reader).__module__]
+    found = getattr(module, "MODEL", None)
+    if found is not None:
+        return found
+    own = [v for v in vars(module).values() if isinstance(v, type) and v.__name__.endswith(("Section", "Location"))]
+    return next((v for v in own if v.__module__ == module.__name__), own[0] if own else None)
 
 
 @cache

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import blocks, quantities, registry
+from dataos.manifest.annotations import Shape, Words
 from dataos.manifest.blocks import (
     COMPUTES as COMPUTES,
 )
@@ -44,37 +45,64 @@ class VolumeEntry(Spec):
     """`persistentVolume`, or one entry of `dataosVolumes` (ch03 1.4)."""
 
     name: Text
+    """Name of the Volume."""
     directory: Text
+    """Folder where it is mounted."""
     read_only: bool = False
+    """It cannot be written."""
     sub_path: Text | None = None
+    """Folder inside the Volume."""
 
 
 class RunnableBlock(Spec):
     """The block as written."""
 
     title: Text = ""
+    """Title for people."""
     description: Text = ""
+    """What it does."""
     name: Text = ""
+    """Has no effect; the name stands above."""
     tags: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Tags of the job."""
     stack: Text
+    """Stack that runs it: name[+flavour][:version], for instance `flare:7.0`."""
     compute: Text | None = None
-    log_level: Text = "INFO"
+    """Compute it runs on; `runnable-default` if left out."""
+    log_level: Annotated[Text, Words(*LOG_LEVELS)] = "INFO"
+    """How much is logged."""
     envs: Envs = spelled("env", default={})
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """Environment variables."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Old form of `dataosSecrets`: each key is delivered as a file."""
     dataos_secrets: tuple[SecretUse, ...] = spelled(default=(), lone=True)
+    """Secrets that are delivered to the program."""
     resources: Resources = spelled("resource", default=Resources())
+    """CPU and memory."""
     run_as_user: Text | None = None
+    """Id of the user as whom it runs."""
     run_as_api_key: Text | None = None
+    """API key to run with; it is sealed."""
     dry_run: bool = False
+    """The program is told to write nothing."""
     stack_spec: dict[str, Any] = {}
+    """What the stack shall do; its form depends on the stack."""
     tier: Text | None = None
+    """Has no effect."""
     topology: tuple[TopologyNode, ...] = spelled(default=(), lone=True)
+    """The data flow, for documentation."""
     time_limit: Text | None = spelled("timeout", default=None)
+    """Longest run time: `90s`, `2h`."""
     configs: dict[str, Text | None] = spelled("config", default={})
+    """Files below DATAOS_CONFIG_DIR: name to content."""
     temp_volume: Text | None = None
+    """Size of scratch (`10Gi`), or the name of a Volume."""
     persistent_volume: VolumeEntry | None = None
+    """One Volume."""
     dataos_volumes: tuple[VolumeEntry, ...] = spelled(default=(), lone=True)
+    """Volumes."""
     metric_port: PortNumber | None = None
+    """Port on which the program offers metrics."""
 
 
 @dataclass(frozen=True)

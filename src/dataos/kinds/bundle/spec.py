@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import blocks, schedules
+from dataos.manifest.annotations import AnyManifest, Shape, Words, filled, one_needed, rules
 from dataos.manifest.documents import Context, KindReading, Manifest, Reference, read_manifest
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, render, spelled, suggest
 
@@ -27,36 +28,35 @@ class CronEntry(Spec):
     """One entry of a schedule."""
 
     cron: Text
+    """Five fields: minute hour day month weekday."""
 
 
-class ScheduleBlock(Spec):
+class ScheduleBlock(Spec, json_schema_extra=rules(one_needed("create", "delete"), filled("create", "delete"))):
     """When the Bundle is brought up and torn down."""
 
-    initial_state: Text
+    initial_state: Annotated[Text, Words("create", "delete")]
+    """What it is before the first tick."""
     timezone: Text
+    """Time zone of the expressions."""
     create: tuple[CronEntry, ...] = spelled(default=(), lone=True)
+    """When its Resources are made."""
     delete: tuple[CronEntry, ...] = spelled(default=(), lone=True)
+    """When its Resources are removed."""
 
 
 class WorkspaceEntry(Spec):
     """A workspace that is made if it is missing."""
 
     name: Text
+    """Name of the workspace."""
     description: Text = ""
+    """What it is for."""
     tags: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Tags of the workspace."""
     labels: dict[str, Text] = {}
-    layer: Text
-
-
-class ItemEntry(Spec):
-    """One Resource of the Bundle."""
-
-    id: Text = spelled("name")
-    workspace: Text | None = None
-    spec: Any = None
-    file: Text | None = None
-    dependencies: tuple[Text, ...] = spelled("dependency", default=(), lone=True)
-    dependency_conditions: tuple[Any, ...] = spelled("dependencyCondition", default=(), lone=True)
+    """Labels of the workspace."""
+    layer: Annotated[Text, Words("user", "system")]
+    """Layer of the workspace."""
 
 
 class Wanted(Spec):
@@ -70,18 +70,45 @@ class ConditionEntry(Spec):
     """One entry of `dependencyConditions`; a bare word means `is`."""
 
     resource_id: Text
-    status: Any = None
-    runtime: Any = None
+    """Id of the Resource that is waited for."""
+    status: Annotated[Any, Shape(Wanted, text=True, lone=True)] = None
+    """STATUS to wait for."""
+    runtime: Annotated[Any, Shape(Wanted, text=True, lone=True)] = None
+    """RUNTIME to wait for."""
 
 
-class BundleSection(Spec):
+class ItemEntry(Spec, json_schema_extra=rules(one_needed("spec", "file"))):
+    """One Resource of the Bundle."""
+
+    id: Text = spelled("name")
+    """Name inside the bundle."""
+    workspace: Text | None = None
+    """Workspace of the Resource."""
+    spec: Annotated[Any, AnyManifest()] = None
+    """The manifest."""
+    file: Text | None = None
+    """Path of the manifest, read by the client."""
+    dependencies: tuple[Text, ...] = spelled("dependency", default=(), lone=True)
+    """Ids that must be active before."""
+    dependency_conditions: tuple[Annotated[Any, Shape(ConditionEntry)], ...] = spelled(
+        "dependencyCondition", default=(), lone=True
+    )
+    """States that must be reached before."""
+
+
+class BundleSection(Spec, json_schema_extra=rules(filled("resources"))):
     """The section as written."""
 
     schedule: ScheduleBlock | None = None
+    """When it is brought up and torn down."""
     workspaces: tuple[WorkspaceEntry, ...] = spelled("workspace", default=(), lone=True)
+    """Workspaces that are made if they are missing."""
     resources: tuple[ItemEntry, ...] = spelled("resource", lone=True)
+    """The Resources."""
     properties: dict[str, Any] = {}
+    """Free properties."""
     manage_as_user: Text | None = None
+    """User on whose behalf it is managed."""
 
 
 @dataclass(frozen=True)

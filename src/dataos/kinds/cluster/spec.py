@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from dataos.core.addresses import ResourceKey, Udl
 from dataos.manifest import blocks, engines, schedules
+from dataos.manifest.annotations import Words, needs, rules, when
 from dataos.manifest.blocks import Resources, SecretUse, Sizes, Whole
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.engines import CatalogEntry, JupyterHub, Minerva, MountedDepot, Nats, Selector, Themis
@@ -25,34 +26,56 @@ class ScalingCron(Spec):
     """A size from a time on, until another one begins."""
 
     cron: Text = spelled("corn")
+    """When this size begins (five fields)."""
     timezone: Text = ""
+    """Time zone of the expression."""
     replicas: Whole = Field(default=1, ge=0)
+    """Replicas from then on."""
     resources: Resources | None = spelled("resource", default=None)
+    """CPU and memory from then on."""
 
 
 class Maintenance(Spec):
     """Restarts and sizes by the clock."""
 
     restart_cron: Text | None = spelled("restartCorn", default=None)
+    """When it is restarted (five fields)."""
     timezone: Text = ""
+    """Time zone of the expression."""
     scaling_crons: tuple[ScalingCron, ...] = spelled("scalingCorns", default=(), lone=True)
+    """Sizes by the clock."""
 
 
-class ClusterSection(Spec):
+_RULES = rules(*(when("type", engine, needs(engine)) for engine in ("nats", "jupyterHub")))
+
+
+class ClusterSection(Spec, json_schema_extra=_RULES):
     """The section as written."""
 
     compute: Text = "query-default"
-    type: Text | None = None
+    """Compute it runs on."""
+    type: Annotated[Text, Words(*ENGINES)] | None = None
+    """Engine; by the section that is there if left out."""
     minerva: Minerva | None = None
+    """SQL engine of the Trino dialect."""
     themis: Themis | None = None
+    """SQL engine of Spark."""
     nats: Nats | None = None
+    """Message cluster."""
     jupyter_hub: JupyterHub | None = None
+    """Notebooks."""
     maintenance: Maintenance | None = None
+    """Restarts and sizes by the clock."""
     dataos_secrets: tuple[SecretUse, ...] = spelled(default=(), lone=True)
+    """Secrets of the engine."""
     run_as_api_key: Text | None = None
+    """API key of the engine; it is sealed."""
     run_as_user: Text | None = spelled("runaAsUser", default=None)
+    """User as whom the engine reads."""
     node_selector: dict[str, Text] = {}
+    """Labels of the machines."""
     toleration: Text | None = spelled("tolerations", default=None)
+    """Taint that is tolerated."""
 
 
 @dataclass(frozen=True)

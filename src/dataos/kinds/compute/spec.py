@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import quantities
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import Amounts
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -21,25 +22,35 @@ class TolerationEntry(Spec):
     """One entry of `tolerations`."""
 
     key: Text
-    operator: Text = "Equal"
+    """Key of the taint."""
+    operator: Annotated[Text, Words(*OPERATORS)] = "Equal"
+    """Equal compares the value, Exists does not."""
     value: Text | None = None
-    effect: Text
+    """Value of the taint."""
+    effect: Annotated[Text, Words(*EFFECTS)]
+    """What the taint does."""
 
 
 class NodePool(Spec):
     """Which machines of a Kubernetes cluster; stored, and passed on by that engine only."""
 
     node_selector: dict[str, Text]
+    """Labels of the machines."""
     tolerations: tuple[TolerationEntry, ...] = spelled("toleration", lone=True)
+    """Taints that are tolerated."""
 
 
 class ComputeSection(Spec):
     """The section as written. `limits` is ours: the share of one machine."""
 
     dataplane: Text
-    purpose: Text
+    """Where it is: `hub`."""
+    purpose: Annotated[Text, Words(*PURPOSES)]
+    """What it is for."""
     node_pool: NodePool
+    """Which machines of a Kubernetes cluster."""
     limits: Amounts | None = spelled("limit", default=None)
+    """The share of this machine."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dataos.manifest import blocks
+from dataos.manifest.annotations import Words, one_needed, rules
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -14,22 +15,30 @@ Direction = Literal["up", "down"]
 _SUFFIX = re.compile(r"(.+?)[._](up|down)(?:\.sql)?", re.IGNORECASE)
 
 
-class Migrate(Spec):
+class Migrate(Spec, json_schema_extra=rules(one_needed("includes", "includesInline"))):
     """`migrate` as written. Scripts of `includes` folders are read by the client."""
 
     includes: tuple[Text, ...] = spelled("include", default=(), lone=True)
+    """Folders of SQL scripts, read by the client."""
     includes_inline: Any = None
-    command: Text = "up"
+    """Scripts by name: `001_a.up.sql`."""
+    command: Annotated[Text, Words("up", "down")] = "up"
+    """Which scripts run."""
     parameter: Text | None = spelled("parameters", default=None)
+    """How many scripts run."""
 
 
 class DatabaseSection(Spec):
     """The section as written."""
 
     migrate: Migrate
+    """Scripts that build the schema."""
     manage_as_user: Text | None = None
+    """User on whose behalf it is managed."""
     compute: Text | None = None
+    """Compute for the scripts."""
     title: Text = ""
+    """Title for people."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from dataos.manifest.annotations import free
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.specs import Reading, Spec, read_model
 
 
-class DataplaneSection(Spec):
+class DataplaneSection(Spec, json_schema_extra=free()):
     """The section as written: nothing is documented of it."""
 
     properties: dict[str, Any] = {}
+    """Free properties."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.core import names
+from dataos.manifest.annotations import Words
 from dataos.manifest.documents import Context
 from dataos.manifest.registry import DepotTypeDescriptor
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -25,21 +26,32 @@ class SecretReference(Spec):
     """One entry of `secrets` (ch02 1.5)."""
 
     name: Text
+    """Name of the Instance-Secret (or Secret, with `workspace`)."""
     keys: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Keys of the secret to use."""
     key: Text | None = None
+    """One key of the secret."""
     all_keys: bool = spelled("allkeys", default=False)
+    """All keys of the secret."""
     workspace: Text | None = None
+    """Workspace of a Secret; an Instance-Secret has none."""
     consumption_type: Text | None = None
+    """Has no effect in a depot."""
 
 
 class InlineSecret(Spec):
     """One entry of `connectionSecret` (v1)."""
 
-    acl: Text
-    type: Text = "key-value-properties"
+    acl: Annotated[Text, Words("r", "rw")]
+    """What these credentials may do."""
+    type: Annotated[Text, Words(*INLINE_TYPES)] = "key-value-properties"
+    """Form of the values."""
     data: dict[str, Text | None] = spelled("values", default={})
+    """Keys and values; values are sealed."""
     files: dict[str, Text] | None = spelled("file", default=None)
+    """Keys and paths of files that the client reads."""
     name: Text | None = None
+    """Has no effect."""
 
 
 @dataclass(frozen=True)

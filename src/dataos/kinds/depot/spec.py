@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
 from dataos.manifest import blocks, registry
+from dataos.manifest.annotations import ALSO, WORDS, Shape
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, read_model, spelled, suggest
+
+if TYPE_CHECKING:
+    from dataos.manifest.model_schemas import Build
 
 
 class DepotSection(Spec):
     """The section as written; the location stands in `spec` or in a section named after the type."""
 
     type: Text
+    """Kind of source; says which section holds its location."""
     description: Text = ""
+    """What the source is."""
     external: bool = False
+    """The source lies outside of this installation."""
     source: Text | None = None
+    """Name under which scanned metadata is shown."""
     compute: Text | None = None
-    secrets: tuple[SecretReference, ...] = spelled("secret", "dataosSecrets", default=(), lone=True)
+    """Compute for what runs beside the source."""
+    secrets: tuple[Annotated[Any, Shape(SecretReference, text=True, other=InlineSecret)], ...] = spelled(
+        "secret", "dataosSecrets", default=(), lone=True
+    )
+    """Secrets with the credentials; one with acl r at least."""
     connection_secret: tuple[InlineSecret, ...] = spelled("connectionSecrets", default=(), lone=True)
+    """Credentials that stand here (better: a secret)."""
     spec: dict[str, Any] | None = spelled("specs", default=None)
+    """Old place of the location."""
     hive_sync: bool = False
+    """Has no effect."""
     name: Text | None = None
+    """Has no effect; the name stands above."""
     owner: Text | None = None
+    """Has no effect; the owner stands above."""
     run_as_user: Text | None = None
+    """User as whom the source is read."""
     resources: blocks.Resources | None = None
+    """Has no effect: a depot runs no process of its own."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,26 @@ class DepotSpec:
     source: str = ""  # the name under which scanned metadata is shown
     compute: str | None = None
     run_as_user: str | None = None
+
+
+def extend_schema(section: dict[str, Any], build: Build) -> dict[str, Any]:
+    """The section with what each type's location holds, below the keys under which it may stand."""
+    chosen: list[dict[str, Any]] = []
+    known = [found for name in registry.known_depot_types() if (found := registry.find_depot_type(name))]
+    names_ = {WORDS: [found.name for found in known], ALSO: [alias for found in known for alias in found.aliases]}
+    for descriptor in known:
+        model = registry.written_model(descriptor.spec)
+        if model is None:
+            continue
+        keys = (*dict.fromkeys((_section(descriptor), *descriptor.sections)), "spec", "specs")
+        location = {"anyOf": [build.refer(model), {"type": "null"}]}
+        needed = [key for key in _required(descriptor) if key not in ("name", "type", "owner")]
+        there = [{"required": [key]} for key in (*keys, *needed)] if needed else []
+        build.allow(DepotSection, keys)
+        typed = {WORDS: [descriptor.name, *descriptor.aliases], ALSO: []}
+        then = {"properties": dict.fromkeys(keys, location), **({"anyOf": there} if there else {})}
+        chosen.append({"if": {"properties": {"type": typed}, "required": ["type"]}, "then": then})
+    return {"allOf": [section, {"properties": {"type": names_}}, *chosen]}
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
@@ -254,12 +293,7 @@ def _section(descriptor: registry.DepotTypeDescriptor) -> str:
 
 
 def _model(descriptor: registry.DepotTypeDescriptor) -> type[Spec] | None:
-    """What the type's reader returns, by its annotation's module: the class named `...Location`."""
-    reader = registry.resolve(descriptor.spec)
-    for value in getattr(reader, "__globals__", {}).values():
-        if isinstance(value, type) and issubclass(value, Spec) and value.__name__.endswith("Location"):
-            return value
-    return None
+    return registry.written_model(descriptor.spec)
 
 
 def _keys(descriptor: registry.DepotTypeDescriptor) -> list[str]:

@@ -14,17 +14,29 @@ class GrantSection(Spec):
     """The section as written. The last four come from request samples and have no effect."""
 
     policy_use_case_id: Text = spelled("policyUseCaseId", alias="policy_use_case_id")
+    """Id of the use case."""
     subjects: tuple[Text, ...] = spelled("subject", default=(), lone=True)
+    """Tags of those who get it."""
     values: Any = spelled("value", default=None)
+    """Values of the use case's variables, by atom."""
     approve: bool = False
+    """Approve it at once."""
     requester: Text | None = None
+    """Who asked for it."""
     notes: Text = spelled("note", default="")
+    """Why."""
     collection: Text = "default"
+    """Collection of policies."""
     manage_as_user: Text | None = None
+    """User on whose behalf it is managed."""
     name: Any = None
+    """Has no effect; the use case has a name."""
     description: Any = None
+    """Has no effect; the use case has one."""
     category: Any = None
+    """Has no effect; the use case has one."""
     authorization_atoms: Any = spelled("authorizationAtoms", default=None, alias="authorization_atoms")
+    """Has no effect; the use case has them."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import blocks, engines
-from dataos.manifest.blocks import AutoScaling, Count, Resources
+from dataos.manifest.annotations import Shape, Words, needs, rules, when
+from dataos.manifest.blocks import AutoScaling, Count, Resources, SecretUse
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import LowerText, Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -25,60 +26,85 @@ class Place(Spec):
     """What all kinds of storage share."""
 
     relative_path: Text | None = None
-    format: LowerText = "iceberg"
-    iceberg_catalog_type: LowerText | None = None
-    metastore_type: LowerText | None = None
+    """Folder below the bucket or container."""
+    format: Annotated[LowerText, Words("iceberg")] = "iceberg"
+    """Format of the tables."""
+    iceberg_catalog_type: Annotated[LowerText, Words(*CATALOG_TYPES)] | None = None
+    """Kind of catalog beside the tables."""
+    metastore_type: Annotated[LowerText, Words(*METASTORES, also=("iceberg-rest-catlog",))] | None = None
+    """Catalog service."""
     metastore_url: Text | None = None
+    """Address of the catalog service."""
     depot_name: Text | None = None
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """Old place of `storage.depotName`."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Secrets of the storage."""
 
 
 class FileStorage(Place):
     """A folder on this machine. Without `path`: `<home>/warehouse/<depot name>`."""
 
     path: Text | None = None
+    """Folder on this machine; in the home's warehouse if left out."""
 
 
 class AzureStorage(Place):
     """A container of an Azure storage account."""
 
     account: Text | None = None
+    """Storage account."""
     container: Text | None = None
+    """Container."""
     endpoint_suffix: Text | None = None
+    """Suffix of the account's address."""
 
 
 class GcsStorage(Place):
     """A bucket of Google Cloud Storage."""
 
     bucket: Text
+    """Bucket."""
 
 
 class S3Storage(Place):
     """A bucket of S3, or of a store that speaks like it."""
 
     bucket: Text
+    """Bucket."""
     region: Text | None = None
+    """Region of the bucket."""
     endpoint: Text | None = None
+    """Address of a store outside of AWS."""
     scheme: Text | None = None
+    """s3a, s3 or https."""
 
 
-class Storage(Spec):
+class Storage(Spec, json_schema_extra=rules(*(when("type", kind, needs(kind)) for kind in STORAGES[1:]))):
     """Where the tables live."""
 
     depot_name: Text | None = None
-    type: LowerText = "file"
+    """Name of the Depot that is made."""
+    type: Annotated[LowerText, Words(*STORAGES)] = "file"
+    """Kind of storage; its section is named the same."""
     file: FileStorage | None = None
+    """A folder on this machine."""
     abfss: AzureStorage | None = None
+    """Azure Data Lake Storage."""
     wasbs: AzureStorage | None = None
+    """Azure Blob Storage."""
     s3: S3Storage | None = None
+    """S3, or a store that speaks like it."""
     gcs: GcsStorage | None = None
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    """Google Cloud Storage."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
+    """Secrets of the storage."""
 
 
 class Metastore(Spec):
     """The catalog service. Ours serves every Lakehouse from the server itself."""
 
-    type: LowerText
+    type: Annotated[LowerText, Words("iceberg-rest-catalog", "rest", also=("iceberg-rest-catlog",))]
+    """Catalog service."""
     replicas: Count | None = None
     auto_scaling: AutoScaling | None = None
     resources: Resources = spelled("resource", default=Resources())
@@ -87,28 +113,39 @@ class Metastore(Spec):
 class QueryEngine(Spec):
     """A Lakehouse's own engine."""
 
-    type: LowerText
+    type: Annotated[LowerText, Words("themis")]
+    """Engine."""
     resources: Resources = spelled("resource", default=Resources())
-    storage_acl: LowerText = "r"
+    storage_acl: Annotated[LowerText, Words("r", "rw")] = "r"
+    """What the engine may do with the storage."""
     themis: engines.Themis | None = None
+    """The engine's section."""
 
 
 class Iceberg(Spec):
     """The format section."""
 
     storage: Storage = Storage()
+    """Where the tables are."""
     metastore: Metastore | None = spelled("metaStore", default=None)
+    """The catalog service."""
     query_engine: QueryEngine | None = None
+    """An engine of its own."""
 
 
 class LakehouseSection(Spec):
     """The section as written."""
 
-    type: LowerText
+    type: Annotated[LowerText, Words("iceberg")]
+    """Table format."""
     compute: Text = "query-default"
+    """Compute it runs on."""
     iceberg: Iceberg = Iceberg()
+    """Storage, catalog and engine."""
     run_as_user: Text | None = None
+    """Has no effect."""
     run_as_api_key: Text | None = Field(default=None, repr=False)
+    """Has no effect; it is sealed."""
 
 
 @dataclass(frozen=True)

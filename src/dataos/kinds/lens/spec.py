@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.kinds.lens.layouts import COMPONENTS, lift
 from dataos.manifest import blocks
+from dataos.manifest.annotations import Shape, Words
 from dataos.manifest.blocks import Count, PortNumber, Scaling, SecretUse, Sizes, Spread
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -24,18 +25,25 @@ _SECRET_ENV = re.compile(r"(APIKEY|API_KEY|PASSWORD|_PASS|TOKEN|SECRET)$", re.IG
 class SourceBlock(Spec):
     """What the model's SQL reads."""
 
-    type: Text
+    type: Annotated[Text, Words(*SOURCES)]
+    """What the model reads."""
     name: Text
+    """Name of the Depot or Cluster."""
     catalog: Text | None = None
+    """Catalog of the Cluster."""
 
 
 class RepoBlock(Spec):
     """Where the model's files are."""
 
     url: Text
+    """Address of the Git repository."""
     lens_base_dir: Text = spelled("baseDir")
+    """Folder of the model in the repository."""
     secret_id: Text | None = None
+    """Secret with the repository's credentials."""
     sync_flags: tuple[Text, ...] = spelled("syncFlag", default=(), lone=True)
+    """Flags of the synchronisation, for instance `--ref=main`."""
 
 
 class LensScaling(blocks.AutoScaling):
@@ -48,35 +56,57 @@ class MetricEndpoint(Spec):
     """Where measurements are read."""
 
     port: PortNumber
+    """Port."""
     path: Text = "/metrics"
+    """Path."""
 
 
 class ComponentBlock(Spec):
     """`api`, `worker`, `router`, `iris`, `metric`."""
 
-    log_level: Text = "INFO"
+    log_level: Annotated[Text, Words(*LOG_LEVELS)] = "INFO"
+    """How much is logged."""
     replicas: Count = 1
+    """How many processes."""
     resources: blocks.Resources = spelled("resource", default=blocks.Resources())
+    """CPU and memory."""
     envs: blocks.Envs = spelled("env", default={})
+    """Environment variables."""
     auto_scaling: LensScaling | None = spelled("autoscaling", default=None)
+    """Replicas that follow the use."""
     metric_endpoint: MetricEndpoint | None = None
+    """Where measurements are read."""
     high_availability_config: blocks.HighAvailability | None = None
+    """How replicas are spread."""
 
 
 class LensSection(Spec):
     """The section as written."""
 
     compute: Text
+    """Compute it runs on."""
     run_as_api_key: Text | None = None
+    """API key it reads with; it is sealed."""
     run_as_user: Text | None = None
-    secrets: tuple[Any, ...] = spelled("secret", "dataosSecrets", default=(), lone=True)
+    """User as whom it reads."""
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled(
+        "secret", "dataosSecrets", default=(), lone=True
+    )
+    """Secrets of repository and source."""
     source: SourceBlock
+    """What the model's SQL reads."""
     repo: RepoBlock = spelled("repository")
+    """Where the model's files are."""
     api: ComponentBlock | None = None
+    """Component that answers questions."""
     worker: ComponentBlock | None = None
+    """Component that runs statements."""
     router: ComponentBlock | None = None
+    """Component that distributes statements."""
     iris: ComponentBlock | None = None
+    """Component that serves the studio."""
     metric: ComponentBlock | None = spelled("metrics", default=None)
+    """Component that serves metrics."""
 
 
 @dataclass(frozen=True)

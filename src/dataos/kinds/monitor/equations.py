@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import patterns
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import SecretUse, read_secret_uses, secret_references
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, spelled
@@ -36,7 +37,9 @@ class Column(Spec):
     """Which column of several is compared."""
 
     name: Text
+    """Name of the column."""
     data_type: Text = ""
+    """Its type."""
 
 
 class LensInstance(Spec):
@@ -56,30 +59,43 @@ class LensBlock(Spec):
 class QueryBlock(Spec):
     """`query`."""
 
-    type: Text | None = None
+    type: Annotated[Text, Words(*QUERY_TYPES)] | None = None
+    """Where the value comes from."""
     cluster: Text | None = None
+    """Cluster that is asked."""
     ql: Text | None = spelled("sql", default=None)
+    """The query."""
     description: Text = ""
     comparison_column: Column | None = None
+    """Column that holds the value."""
     lens: LensBlock | None = None
+    """Lens that is asked."""
     dsn: Text | None = None
+    """Connection text; it is sealed."""
     dsn_secret_ref: SecretUse | None = None
+    """Secret that holds the connection text."""
 
 
 class Side(Spec):
     """`leftExpression`, `rightExpression`."""
 
     query_coefficient: Number = spelled("query_coefficient")
+    """Factor of the query's value."""
     query_constant: Number = spelled("query_constant")
+    """What is added."""
     query: QueryBlock | None = None
+    """Where the value comes from."""
 
 
 class EquationBlock(Spec):
     """`equation`. A `comparisonColumn` here is the left side's."""
 
     left_expression: Side = spelled("left_expression")
+    """Left side."""
     right_expression: Side = spelled("right_expression")
-    operator: Text
+    """Right side."""
+    operator: Annotated[Text, Words(*patterns.OPERATORS)]
+    """Comparison."""
     comparison_column: Column | None = None
 
 

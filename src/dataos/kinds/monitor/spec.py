@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.kinds.monitor.equations import Equation, EquationBlock, read_equation
 from dataos.manifest import patterns, quantities, schedules
+from dataos.manifest.annotations import Words, filled, needs, one_needed, rules, when
 from dataos.manifest.blocks import Count, paths_where
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
@@ -31,31 +32,38 @@ class ReportSource(Spec):
 class ValueComparison(Spec):
     """A value of an observation, compared with a text."""
 
-    observation_type: Text
+    observation_type: Annotated[Text, Words(*OBSERVATIONS)]
+    """Which observation."""
     value_jq_filter: Text
-    operator: Text
+    """jq program that finds the value."""
+    operator: Annotated[Text, Words(*patterns.OPERATORS)]
+    """Comparison."""
     value: Text
+    """Text to compare with."""
 
 
 class DurationComparison(Spec):
     """How long something took or takes, compared with a duration such as `5m`."""
 
-    observation_type: Text
+    observation_type: Annotated[Text, Words(*OBSERVATIONS)]
+    """Which observation."""
     selector_jq_filter: Text
     started_jq_filter: Text
     completed_jq_filter: Text
-    operator: Text
+    operator: Annotated[Text, Words(*patterns.OPERATORS)]
+    """Comparison."""
     value: Text
+    """Duration: `5m`."""
 
 
-class ReportCondition(Spec):
+class ReportCondition(Spec, json_schema_extra=rules(one_needed("valueComparison", "durationComparison"))):
     """One of both."""
 
     value_comparison: ValueComparison | None = None
     duration_comparison: DurationComparison | None = None
 
 
-class ReportBlock(Spec):
+class ReportBlock(Spec, json_schema_extra=rules(filled("conditions"))):
     """`report`."""
 
     source: ReportSource
@@ -66,9 +74,11 @@ class Fastbase(Spec):
     """A topic."""
 
     topic: Text
+    """Name of the topic."""
     max_workers: Count = 100
     subscription_name: Text | None = None
-    subscription_position: Text = "latest"
+    subscription_position: Annotated[Text, Words("latest", "earliest")] = "latest"
+    """Where reading begins."""
 
 
 class StreamSource(Spec):
@@ -81,31 +91,62 @@ class StreamCondition(Spec):
     """Looked at for each message."""
 
     value_jq_filter: Text
-    operator: Text
+    """jq program that finds the value in a message."""
+    operator: Annotated[Text, Words(*STREAM_OPERATORS)]
+    """Comparison."""
     value: Text
+    """Value to compare with."""
 
 
-class StreamBlock(Spec):
+class StreamBlock(Spec, json_schema_extra=rules(filled("conditions"))):
     """`stream`."""
 
     source: StreamSource
     conditions: tuple[StreamCondition, ...] = spelled("condition", lone=True)
 
 
-class MonitorSection(Spec):
+_BLOCKS = ("equation", "report", "stream")
+_RULES = rules(one_needed(*_BLOCKS), *(when("type", f"{name}_monitor", needs(name)) for name in _BLOCKS))
+
+
+class MonitorSection(Spec, json_schema_extra=_RULES):
     """The section as written. `operator` and `conditions` stray here from `equation` and `report`."""
 
     schedule: Text = spelled("cron")
+    """When it looks (five fields)."""
     timezone: Text = spelled("timeZone", default="UTC")
-    type: Text | None = None
+    """Time zone of the expression."""
+    type: (
+        Annotated[
+            Text,
+            Words(
+                *TYPES,
+                also=(
+                    "equation",
+                    "report",
+                    "stream",
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """What it looks at."""
     properties: dict[str, Any] = {}
+    """Free properties."""
     incident: dict[str, Any] | None = None
+    """What an incident says: name, severity and more."""
     equation: EquationBlock | None = None
+    """Two values that are compared."""
     report: ReportBlock | None = None
+    """Conditions on a status report."""
     stream: StreamBlock | None = None
+    """Conditions on messages."""
     run_as_user: Text | None = None
+    """User as whom it reads."""
     operator: Text | None = None
+    """Old place of `equation.operator`."""
     conditions: tuple[ReportCondition, ...] = spelled("condition", default=(), lone=True)
+    """Old place of `report.conditions`."""
 
 
 @dataclass(frozen=True)

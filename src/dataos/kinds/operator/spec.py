@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.core import names
 from dataos.manifest import blocks
+from dataos.manifest.annotations import Shape, Words, filled, rules
 from dataos.manifest.blocks import Envs, PortNumber, SecretUse, Whole
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.schemas import json_schema
@@ -19,7 +20,9 @@ class NatsCluster(Spec):
     """The message cluster that is made with the operator."""
 
     name: Text
+    """Name of the message cluster."""
     compute: Text
+    """Compute it runs on."""
     run_as_user: Text | None = None
     run_as_api_key: Text | None = None
 
@@ -36,18 +39,23 @@ class Component(Spec):
     """One program of the operator."""
 
     name: Text
-    type: Text
+    """Name of the component."""
+    type: Annotated[Text, Words(*HOSTS)]
+    """How it runs."""
     compute: Text
+    """Compute it runs on."""
     image: Text
+    """Image of the program."""
     image_pull_secret: Text | None = None
     command: tuple[Text, ...] = spelled(default=(), lone=True)
     arguments: tuple[Text, ...] = spelled("argument", default=(), lone=True)
     replicas: Whole
+    """How many processes."""
     run_as_user: Text | None = None
     run_as_api_key: Text | None = None
     environment_vars: Envs = spelled("envs", default={})
     dataos_secrets: tuple[SecretUse, ...] = spelled(default=(), lone=True)
-    secrets: tuple[Any, ...] = spelled("secret", default=(), lone=True)
+    secrets: tuple[Annotated[Any, Shape(SecretUse, text=True)], ...] = spelled("secret", default=(), lone=True)
     ports: tuple[ComponentPort, ...] = spelled("port", default=(), lone=True)
 
 
@@ -88,14 +96,19 @@ class TypeEntry(Spec):
     nats_api: NatsApi | None = None
 
 
-class OperatorSection(Spec):
+class OperatorSection(Spec, json_schema_extra=rules(filled("components", "resources", "enabledWorkspaces"))):
     """The section as written."""
 
     nats_cluster_config: NatsCluster
+    """The message cluster that is made with it."""
     components: tuple[Component, ...] = spelled("component", lone=True)
+    """Its programs."""
     resources: tuple[TypeEntry, ...] = spelled("resource", lone=True)
+    """Types that it serves."""
     enabled_workspaces: tuple[Text, ...] = spelled("enabledWorkspace", lone=True)
+    """Workspaces where its types may be used."""
     nats_api: NatsApi | None = None
+    """How types are asked that say nothing of their own."""
 
 
 @dataclass(frozen=True)

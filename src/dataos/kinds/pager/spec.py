@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.manifest import locations, patterns
+from dataos.manifest.annotations import Words, filled, one_needed, rules
 from dataos.manifest.blocks import paths_where
 from dataos.manifest.documents import MASK, Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -24,56 +25,77 @@ class PagerCondition(Spec):
     """Looked at for each incident."""
 
     value_jq_filter: Text
-    operator: Text
+    """jq program that finds a value in the incident."""
+    operator: Annotated[Text, Words(*OPERATORS)]
+    """Comparison."""
     value: Text
+    """Value to compare with."""
 
 
-class EmailBlock(Spec):
+class EmailBlock(Spec, json_schema_extra=rules(filled("emailTargets"))):
     """A mail."""
 
     email_targets: tuple[Text, ...] = spelled("emailTarget", "targets", lone=True)
-    template_type: Text | None = None
+    """Addresses."""
+    template_type: Annotated[Text, Words(*TEMPLATE_TYPES)] | None = None
+    """Language of the template."""
     template: Text | None = spelled("bodyTemplate", default=None)
+    """Text of the mail."""
 
 
 class TeamsBlock(Spec):
     """A card in a channel."""
 
     web_hook_url: Text = spelled("url")
+    """Address of the channel's hook; it is sealed."""
 
 
 class AuthorizationBlock(Spec):
     """A token, and the header that carries it."""
 
     token: Text
+    """Token; it is sealed."""
     custom_header: Text | None = None
+    """Header that carries it; Authorization if left out."""
 
 
 class WebHookBlock(Spec):
     """A request."""
 
     url: Text = spelled("webHookUrl")
-    verb: Text = spelled("method")
+    """Address; it is sealed."""
+    verb: Annotated[Text, Words(*VERBS)] = spelled("method")
+    """Method of the request."""
     content_type: Text = "application/json"
+    """Type of the body."""
     headers: dict[str, Text] = spelled("header", default={})
+    """Headers."""
     authorization: AuthorizationBlock | None = None
-    template_type: Text | None = None
+    """Token of the request."""
+    template_type: Annotated[Text, Words(*TEMPLATE_TYPES)] | None = None
+    """Language of the template."""
     body_template: Text | None = spelled("template", default=None)
+    """Text of the body."""
 
 
-class OutputBlock(Spec):
+class OutputBlock(Spec, json_schema_extra=rules(one_needed("email", "msTeams", "webHook"))):
     """At least one of them; each is used."""
 
     email: EmailBlock | None = None
+    """A mail."""
     ms_teams: TeamsBlock | None = None
+    """A card in a channel."""
     web_hook: WebHookBlock | None = None
+    """A request."""
 
 
-class PagerSection(Spec):
+class PagerSection(Spec, json_schema_extra=rules(filled("conditions"))):
     """The section as written."""
 
     conditions: tuple[PagerCondition, ...] = spelled("condition", lone=True)
+    """Which incidents are taken; all must hold."""
     output: OutputBlock = spelled("outputs")
+    """Where they are sent."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import patterns
+from dataos.manifest.annotations import Words, needs, rules, when
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, spelled
 
 OPERATORS = (
@@ -27,6 +28,7 @@ class HashBlock(Spec):
     """A digest."""
 
     algo: Text | None = spelled("algorithm", default=None)
+    """Digest; sha256."""
     supported_data_types: Any = None
 
 
@@ -34,6 +36,7 @@ class RedactBlock(Spec):
     """A constant."""
 
     replacement: Text | None = None
+    """Text that is shown."""
     supported_data_types: Any = None
 
 
@@ -41,13 +44,15 @@ class NumberBuckets(Spec):
     """Lower bounds."""
 
     buckets: Any = spelled("bucket", default=None)
+    """Lower bounds."""
     supported_data_types: Any = None
 
 
 class DateBucket(Spec):
     """What a date is cut to."""
 
-    precision: Text | None = None
+    precision: Annotated[Text, Words(*PRECISIONS)] | None = None
+    """What a date is cut to."""
     supported_data_types: Any = None
 
 
@@ -55,6 +60,7 @@ class PatternBlock(Spec):
     """How a random text looks."""
 
     pattern: Text | None = None
+    """How the random text looks."""
     supported_data_types: Any = None
 
 
@@ -62,14 +68,30 @@ class ReplaceBlock(Spec):
     """What is replaced by what."""
 
     pattern: Text | None = None
+    """Regular expression of what is replaced."""
     replacement: Text | None = None
+    """What is put there."""
     supported_data_types: Any = None
 
 
-class MaskBlock(Spec):
+_NEEDED = {
+    "hash": ("algo",),
+    "bucket_number": ("buckets",),
+    "bucket_date": ("precision",),
+    "rand_pattern": ("pattern",),
+    "rand_regexify": ("pattern",),
+    "regex_replace": ("pattern", "replacement"),
+}
+_RULES = rules(
+    *(when("operator", name, needs(name), {"properties": {name: needs(*keys)}}) for name, keys in _NEEDED.items())
+)
+
+
+class MaskBlock(Spec, json_schema_extra=_RULES):
     """`mask` as written. Blocks of operators that are not chosen are left-overs and have no effect."""
 
-    operator: Text
+    operator: Annotated[Text, Words(*OPERATORS)]
+    """What happens to a value."""
     hash: HashBlock | None = None
     redact: RedactBlock | None = None
     bucket_number: NumberBuckets | None = spelled("bucketNumber", "bucket_name", default=None, alias="bucket_number")

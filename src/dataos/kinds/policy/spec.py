@@ -6,10 +6,11 @@ Every unknown key is an error here: a policy that is understood in part would al
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.kinds.policy.masks import Mask, MaskBlock, read_mask
 from dataos.manifest import patterns
+from dataos.manifest.annotations import Words, filled, needs, never_both, one_needed, rules, when
 from dataos.manifest.blocks import Whole
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -21,50 +22,66 @@ Groups = tuple[tuple[str, ...], ...]
 """OR of AND-groups of tag patterns."""
 
 
-class TagsBlock(Spec):
+class TagsBlock(Spec, json_schema_extra=rules(filled("tags"))):
     """Who: tag patterns."""
 
     tags: tuple[Any, ...] = spelled("tag", lone=True)
+    """Tags of users: a list of alternatives, or of groups that must all be there."""
 
 
-class ObjectsBlock(Spec):
+class ObjectsBlock(Spec, json_schema_extra=rules(one_needed("paths", "tags"))):
     """What: addresses and API paths, or tag patterns."""
 
     paths: tuple[Text, ...] = spelled("path", default=(), lone=True)
+    """Globs of addresses and API paths."""
     tags: tuple[Any, ...] = spelled("tag", default=(), lone=True)
+    """Tags of objects."""
 
 
-class AccessBlock(Spec):
+class AccessBlock(Spec, json_schema_extra=rules(filled("predicates"))):
     """`access`."""
 
     subjects: TagsBlock = spelled("subject")
+    """Who."""
     predicates: tuple[Text, ...] = spelled("predicate", lone=True)
+    """May do what: read, create, get, select."""
     objects: ObjectsBlock = spelled("object")
+    """With which objects."""
     allow: bool = False
+    """true allows, false denies."""
     name: Text = ""
+    """Name of the policy."""
     description: Text = ""
+    """What it is for."""
     collection: Text = "default"
+    """Collection of policies."""
 
 
-class UserSelector(Spec):
+class UserSelector(Spec, json_schema_extra=rules(filled("tags"))):
     """Whose queries are changed."""
 
-    match: Text
+    match: Annotated[Text, Words("any", "all")]
+    """Whether one tag is enough."""
     tags: tuple[Text, ...] = spelled("tag", lone=True)
+    """Tags of users whose queries are changed."""
 
 
 class ColumnSelector(Spec):
     """Which columns."""
 
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
+    """Tags of the columns."""
     names: tuple[Text, ...] = spelled("name", default=(), lone=True)
+    """Names of the columns."""
 
 
 class Selector(Spec):
     """`selector`."""
 
     user: UserSelector
+    """Whose queries are changed."""
     column: ColumnSelector | None = None
+    """Which columns."""
 
 
 class ValueFrom(Spec):
@@ -73,38 +90,59 @@ class ValueFrom(Spec):
     user_attribute: Text = spelled("userAttribute", alias="user_attribute")
 
 
-class FilterBlock(Spec):
+class FilterBlock(Spec, json_schema_extra=rules(one_needed("value", "valueFrom"))):
     """One entry of `filters`."""
 
     column: Text
-    operator: Text = "equals"
+    """Column that is compared."""
+    operator: Annotated[Text, Words(*FILTER_OPERATORS)] = "equals"
+    """Comparison."""
     value: Any = None
+    """Value."""
     value_from: ValueFrom | None = spelled("value_from", default=None)
+    """A value of the calling user."""
     supported_data_types: Any = None
 
 
-class DataBlock(Spec):
+_OF_TYPE = rules(when("type", "mask", needs("mask")), when("type", "filter", needs("filters")))
+
+
+class DataBlock(Spec, json_schema_extra=_OF_TYPE):
     """`data`."""
 
-    type: Text
+    type: Annotated[Text, Words("mask", "filter")]
+    """Change values, or leave rows out."""
     name: Text = ""
+    """Name of the policy."""
     description: Text = ""
+    """What it is for."""
     priority: Whole = DEFAULT_PRIORITY
+    """1 to 100; the lower number wins."""
     depot: Text | None = None
+    """Name or glob of the Depot."""
     collection: Text | None = None
+    """Name or glob of the collection."""
     dataset: Text | None = None
+    """Name or glob of the dataset."""
     dataset_id: Text | None = spelled("datasetId", default=None, alias="dataset_id")
+    """depot.collection.dataset in one."""
     is_archived: bool = False
+    """The policy is out of use."""
     selector: Selector
+    """For whom, and which columns."""
     mask: MaskBlock | None = None
+    """What is shown instead."""
     filters: tuple[FilterBlock, ...] = spelled("filter", default=(), lone=True)
+    """Which rows are shown."""
 
 
-class PolicySection(Spec):
+class PolicySection(Spec, json_schema_extra=rules(one_needed("access", "data"), never_both("access", "data"))):
     """The section as written: one of both."""
 
     access: AccessBlock | None = None
+    """Who may do what with which objects."""
     data: DataBlock | None = None
+    """Which rows and values are seen."""
 
 
 @dataclass(frozen=True)

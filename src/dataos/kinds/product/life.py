@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from dataos.core.addresses import Udl
 from dataos.kinds.product import refs
 from dataos.manifest import quantities
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, spelled
 
 STAGES = ("design", "build", "active", "deprecated", "retired")
@@ -35,26 +36,37 @@ class Contract(Spec):
     """`contract`."""
 
     version: Text
+    """Semantic version of the promise."""
 
 
 class LifecycleBlock(Spec):
     """`lifecycle`."""
 
-    stage: Text | None = None
+    stage: Annotated[Text, Words(*STAGES)] | None = None
+    """Stage; derived if left out."""
     deprecated_on: Text | None = None
+    """Date from which it is deprecated."""
     retire_on: Text | None = None
+    """Date on which it ends."""
     replaced_by: Text | None = None
+    """Id of the product that takes its place."""
 
 
 class SloBlock(Spec):
     """One entry of `slos`."""
 
     name: Text
-    category: Text
+    """Name of the service level."""
+    category: Annotated[Text, Words(*CATEGORIES)]
+    """What it is about."""
     target: Target
+    """Share of checks that pass, in percent."""
     window: Text
+    """Over what time: `30d`."""
     dataset: Text | None = None
+    """Dataset it is about."""
     metric: Text | None = None
+    """Measurement it is about."""
 
 
 class SupportBlock(Spec):

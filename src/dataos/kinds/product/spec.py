@@ -90,22 +90,39 @@ class ProductSection(Spec):
     """`<version>.data` as written, of both versions."""
 
     meta: dict[str, Any] = {}
+    """Title and free properties."""
     collaborators: tuple[ProductCollaborator, ...] = spelled(default=(), lone=True)
+    """Who works on it."""
     related_data_products: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Ids of products that belong to it."""
     resource: BundleRef | None = None
+    """Bundle that holds its Resources."""
     resources: tuple[MemberRef, ...] = spelled(default=(), lone=True)
+    """Its Resources (v1alpha)."""
     inputs: tuple[DatasetRef, ...] | None = spelled(default=None, lone=True)
+    """Datasets it reads."""
     outputs: tuple[DatasetRef, ...] = spelled(default=(), lone=True)
+    """Datasets it makes."""
     ports: PortsBlock = PortsBlock()
+    """How it is used."""
     metrics: Any = None
+    """Measurements."""
     use_cases: tuple[Text, ...] = spelled(default=(), lone=True)
+    """What it is used for."""
     domain: Text = ""
+    """Domain it belongs to."""
     purpose: Text = ""
+    """Why it is there."""
     contract: Contract | None = None
+    """Version of its promise."""
     lifecycle: LifecycleBlock | None = None
+    """Stage and end."""
     slos: tuple[SloBlock, ...] = spelled(default=(), lone=True)
+    """Service levels."""
     documentation: Any = None
+    """Text, or address of one."""
     support: life.SupportBlock | None = None
+    """Where help is found."""
 
 
 class LinkBlock(Spec):

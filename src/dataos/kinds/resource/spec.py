@@ -15,8 +15,11 @@ class ResourceSection(Spec):
     """The section as written."""
 
     operator: Text
+    """Name of the Operator that manages it."""
     type: Text
+    """Type of the object, as the Operator names it."""
     spec: dict[str, Any]
+    """The object, in the form of its type."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.core import names
+from dataos.manifest.annotations import Words, one_needed, rules
 from dataos.manifest.documents import MASK, Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -15,14 +16,30 @@ CERTIFICATE_KEYS = ("truststoreLocation", "keystoreLocation")
 REGISTRY_KEY = ".dockerconfigjson"
 
 
-class SecretSpec(Spec):
+class SecretSpec(
+    Spec,
+    json_schema_extra=rules(one_needed("data", "files", "keyJson"), {"properties": {"data": {"minProperties": 1}}}),
+):
     """One secret. `data` holds text values; files were merged into it by the client."""
 
-    type: Text
-    acl: Text
+    type: Annotated[Text, Words(*TYPES, also=("certificates",))]
+    """What the values are."""
+    acl: Annotated[Text, Words("r", "rw")]
+    """Whether the credentials read only, or read and write."""
     data: dict[str, Text | None] = spelled("values", default={})
+    """Keys and values. Values are sealed and never shown."""
     files: dict[str, Text] | None = spelled("file", default=None)
+    """Keys and paths of files that the client reads."""
     key_json: Text | None = spelled("key_json", default=None)
+    """Path of a key file (JSON) that the client reads."""
+
+
+MODEL = SecretSpec
+
+
+def extend_schema(section: dict[str, Any], _: Any) -> dict[str, Any]:
+    """A list of one secret is taken too."""
+    return {"anyOf": [section, {"type": "array", "items": section, "minItems": 1, "maxItems": 1}]}
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:

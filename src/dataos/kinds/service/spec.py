@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import blocks
+from dataos.manifest.annotations import Shape, needs, rules, when_true
 from dataos.manifest.blocks import AutoScaling, Count, HighAvailability, Port, PortNumber, Scaling, Spread
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.runnables import Runnable, RunnableBlock, read_host
@@ -14,28 +15,6 @@ from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
 
 STEAMPIPE_PORT = 9193
 _PORT_OF_STACK = ("beacon",)  # stacks that bring a port of their own
-
-
-class IngressBlock(Spec):
-    """`ingress` as written."""
-
-    enabled: bool = False
-    path: Text | None = None
-    strip_path: bool = False
-    no_authentication: bool = False
-    app_detail_spec: Any = None
-    api_detail_spec: Any = None
-
-
-class ServiceSection(RunnableBlock):
-    """The section as written: a runnable block and what makes it reachable."""
-
-    service_port: PortNumber | None = None
-    service_ports: tuple[Port, ...] = spelled(default=(), lone=True)
-    replicas: Count = 1
-    auto_scaling: AutoScaling | None = None
-    ingress: IngressBlock | None = None
-    high_availability_config: HighAvailability | None = None
 
 
 class AppDetail(Spec):
@@ -52,6 +31,40 @@ class AppDetail(Spec):
     is_internal: bool = False
     disabled: bool = False
     navigation: Any = None
+
+
+class IngressBlock(Spec, json_schema_extra=rules(when_true("enabled", needs("path")))):
+    """`ingress` as written."""
+
+    enabled: bool = False
+    """The service has a public path."""
+    path: Text | None = None
+    """The public path, for instance `/stores`."""
+    strip_path: bool = False
+    """The program sees paths without this prefix."""
+    no_authentication: bool = False
+    """Anyone may call it."""
+    app_detail_spec: Annotated[Any, Shape(AppDetail, text=True)] = None
+    """A tile of the home page, as JSON or as a mapping."""
+    api_detail_spec: Any = None
+    """What the API page shows."""
+
+
+class ServiceSection(RunnableBlock):
+    """The section as written: a runnable block and what makes it reachable."""
+
+    service_port: PortNumber | None = None
+    """Port on which the program listens."""
+    service_ports: tuple[Port, ...] = spelled(default=(), lone=True)
+    """More ports."""
+    replicas: Count = 1
+    """How many processes."""
+    auto_scaling: AutoScaling | None = None
+    """Replicas that follow the use."""
+    ingress: IngressBlock | None = None
+    """The public path."""
+    high_availability_config: HighAvailability | None = None
+    """How replicas are spread."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dataos.manifest import blocks, registry
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import Envs, Port
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.schemas import json_schema
@@ -50,7 +51,8 @@ class ValueSchema(Spec):
 class Projection(Spec):
     """How secrets of depots come into the program."""
 
-    type: Text
+    type: Annotated[Text, Words(*PROJECTIONS)]
+    """As one properties file, or as variables."""
 
 
 class ResourceTemplate(Spec):
@@ -84,20 +86,35 @@ class StackSection(Spec):
     """The section as written."""
 
     name: Text
+    """Name of the stack."""
     flavor: Text | None = spelled("flavour", default=None)
+    """Flavour, where there are several."""
     version: Text
-    reconciler: Text
+    """Version, for instance "1.0"."""
+    reconciler: Annotated[Text, Words(*RECONCILERS)]
+    """What keeps its workloads running."""
     image: Image | None = None
+    """Image of the program."""
     command: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Command of the container."""
     arguments: tuple[Text, ...] = spelled("argument", default=(), lone=True)
+    """Arguments of the command."""
     environment_vars: Envs = spelled("envs", default={})
+    """Environment variables."""
     ports: tuple[Port, ...] = spelled("port", default=(), lone=True)
+    """Ports of the program."""
     stack_spec_value_schema: ValueSchema | None = None
+    """JSON Schema of `stackSpec`."""
     data_os_address_jq_filters: tuple[Text, ...] = spelled(default=(), lone=True)
+    """jq programs that find addresses in `stackSpec`."""
     secret_projection: Projection | None = None
+    """How credentials of depots arrive."""
     workflow_job_config: JobConfig | None = None
+    """How it runs as a job."""
     service_config: HostConfig | None = None
+    """How it runs as a service."""
     worker_config: WorkerConfig | None = None
+    """How it runs as a worker."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import quantities
+from dataos.manifest.annotations import Words
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 
@@ -17,8 +18,11 @@ class VolumeSection(Spec):
     """The section as written."""
 
     size: Text
-    access_mode: Text
-    type: Text
+    """Size, for instance `5Gi`."""
+    access_mode: Annotated[Text, Words(*ACCESS_MODES)]
+    """How many may mount it, and how."""
+    type: Annotated[Text, Words(*TYPES)]
+    """Whether it outlives its users, and whether it is a cloud's own disk."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,11 @@ class WorkerSection(RunnableBlock):
     """The section as written: a runnable block and its replicas."""
 
     replicas: Count = 1
+    """How many processes."""
     auto_scaling: AutoScaling | None = None
+    """Replicas that follow the use."""
     high_availability_config: HighAvailability | None = None
+    """How replicas are spread."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.core.clock import to_us
 from dataos.manifest import quantities, registry, schedules
+from dataos.manifest.annotations import Shape, Words, filled, needs, one_needed, rules
+from dataos.manifest.blocks import SecretUse
 from dataos.manifest.documents import Context, KindReading, Reference
-from dataos.manifest.runnables import Runnable, read_runnable
+from dataos.manifest.runnables import Runnable, RunnableBlock, read_runnable
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
 RetryStrategy = Literal["Always", "OnFailure", "OnError", "OnTransientError"]
@@ -30,51 +32,77 @@ class RetryBlock(Spec):
     """`retry` of a job."""
 
     count: int = 0
-    strategy: Text = "OnFailure"
+    """How often a failed job is tried again."""
+    strategy: Annotated[Text, Words(*STRATEGIES)] = "OnFailure"
+    """After which failures it is tried again."""
     duration: Text | None = None
+    """How long to wait before: `30s`."""
     max_duration: Text | None = None
-
-
-class JobEntry(Spec):
-    """One entry of `dag`, as written."""
-
-    name: Text
-    title: Text = ""
-    description: Text = ""
-    tags: tuple[Text, ...] = spelled(default=(), lone=True)
-    spec: dict[str, Any] | None = None
-    file: Text | None = None
-    manifest: dict[str, Any] | None = None  # what the client put in for `file`
-    workflow: Any = None
-    dependencies: tuple[Text, ...] = spelled("dependency", "dependsOn", default=(), lone=True)
-    retry: RetryBlock | None = None
-    gc_when_complete: bool = False
-
-
-class ScheduleBlock(Spec):
-    """`schedule`, as written."""
-
-    cron: Text
-    timezone: Text = ""
-    concurrency_policy: Text = "Allow"
-    end_on: Text | None = spelled("completeOn", default=None)
+    """No try begins later than this after the first."""
 
 
 class WorkflowUse(Spec):
     """`workflow` of a node: another Workflow Resource."""
 
     name: Text
+    """Name of the Workflow."""
     workspace: Text | None = None
+    """Its workspace; this one's if left out."""
 
 
-class WorkflowSection(Spec):
+class JobEntry(Spec, json_schema_extra=rules(one_needed("spec", "file", "manifest", "workflow", "stack"))):
+    """One entry of `dag`, as written."""
+
+    name: Text
+    """Name of the job, unique in the DAG."""
+    title: Text = ""
+    """Title for people."""
+    description: Text = ""
+    """What it does."""
+    tags: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Tags of the job."""
+    spec: Annotated[dict[str, Any], Shape(RunnableBlock)] | None = None
+    """What runs: a stack and what it shall do."""
+    file: Text | None = None
+    """Path of a Workflow manifest to run as this node."""
+    manifest: dict[str, Any] | None = None  # what the client put in for `file`
+    """What the client put in for `file`."""
+    workflow: Annotated[Any, Shape(WorkflowUse, text=True)] = None
+    """Name of a Workflow to run as this node."""
+    dependencies: tuple[Text, ...] = spelled("dependency", "dependsOn", default=(), lone=True)
+    """Names of the jobs that must have succeeded before."""
+    retry: RetryBlock | None = None
+    """When and how often it is tried again."""
+    gc_when_complete: bool = False
+    """Has no effect: what a job used is cleared when it ends."""
+
+
+class ScheduleBlock(Spec):
+    """`schedule`, as written."""
+
+    cron: Text
+    """When it runs: five fields (minute hour day month weekday), or six or seven with seconds and years."""
+    timezone: Text = ""
+    """Time zone of the expression, for instance `Europe/Berlin`; UTC if left out."""
+    concurrency_policy: Annotated[Text, Words(*POLICIES)] = "Allow"
+    """What happens when a run is still going at the next tick."""
+    end_on: Text | None = spelled("completeOn", default=None)
+    """No tick at or after this time (RFC 3339)."""
+
+
+class WorkflowSection(Spec, json_schema_extra=rules(needs("dag"), filled("dag"))):
     """The section as written."""
 
     title: Text = ""
+    """Title for people."""
     log_level: Text | None = None
-    dataos_secrets: Any = None
+    """Log level of jobs that say none."""
+    dataos_secrets: Annotated[Any, Shape(SecretUse, text=True, lone=True)] = None
+    """Secrets of jobs that name none."""
     schedule: ScheduleBlock | None = None
+    """When it runs by itself; once, when applied, if left out."""
     dag: tuple[JobEntry, ...] = spelled(default=(), lone=True)
+    """The jobs and what they wait for."""
 
 
 @dataclass(frozen=True)

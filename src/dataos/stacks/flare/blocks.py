@@ -15,20 +15,30 @@ class Sizing(Spec):
     """`driver` and `executor`."""
 
     core_limit: Text | None = None
+    """Most CPUs."""
     cores: Text | None = None
+    """CPUs."""
     memory: Text | None = None
+    """Memory, for instance `1000m`."""
     instances: Text | None = None
+    """How many."""
 
 
 class InputEntry(Spec):
     """One of `inputs`. Keys without use here are read so that they can be refused or ignored knowingly."""
 
     name: Text
+    """Name under which SQL reads it."""
     dataset: Text | None = None
+    """Address: `dataos://depot:collection/dataset?acl=r`."""
     query: Text | None = None
+    """Statement that the source runs."""
     format: Text | None = None
+    """Format of what is read."""
     is_stream: bool = False
+    """Read as a stream."""
     options: dict[str, Any] | None = None
+    """Options of the reader."""
     schema_type: Text | None = None
     schema_path: Text | None = None
     schema_string: Text | None = None
@@ -46,12 +56,16 @@ class SequenceEntry(Spec):
     """One of `steps[].sequence`."""
 
     name: Text
+    """Name under which later steps read the result."""
     doc: Text = ""
+    """What the step does."""
     sql: Text | None = None
+    """SELECT statement (Spark SQL)."""
     sql_file: Text | None = None
     classpath: Text | None = None
     params: Any = None
     functions: Any = None
+    """Functions applied to the result."""
     commands: tuple[Any, ...] = spelled("command", default=(), lone=True)
     output_type: Text | None = None
     output_options: Any = None
@@ -63,18 +77,26 @@ class OutputEntry(Spec):
     """One of `outputs`."""
 
     name: Text
+    """Name of the step or input that is written."""
     dataset: Text | None = None
+    """Address: `dataos://depot:collection/dataset?acl=rw`."""
     depot: Text | None = None
+    """Old form of the address."""
     format: Text | None = spelled("type", "outputType", default=None)
+    """Format of what is written."""
     driver: Text | None = None
     title: Text = ""
+    """Title of the dataset."""
     description: Text = ""
+    """Description of the dataset."""
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
+    """Tags of the dataset."""
     column_tags: Any = None
     is_stream: bool = False
     checkpoint_location: Text | None = None
     assertions: Any = spelled("assertion", default=None)
     options: dict[str, Any] | None = None
+    """Options of the writer: saveMode, partitions and more."""
     iceberg: dict[str, Any] | None = None
 
 
@@ -82,12 +104,19 @@ class JobBlock(Spec):
     """`job`."""
 
     explain: bool = False
+    """Log the plan."""
     log_level: Text | None = spelled("loglevel", default=None)
+    """How much is logged."""
     show_preview_lines: int | None = None
+    """Log the first lines of each output."""
     inputs: tuple[InputEntry, ...] = spelled("input", default=(), lone=True)
+    """What is read."""
     steps: tuple[Any, ...] = spelled("step", default=(), lone=True)
+    """SQL from inputs to outputs."""
     outputs: tuple[OutputEntry, ...] = spelled("output", default=(), lone=True)
+    """What is written."""
     assertions: Any = spelled("assertion", default=None)
+    """Checks of the data."""
     streaming: Any = None
     profile: Any = None
     actions: Any = spelled("action", default=None)
@@ -102,9 +131,13 @@ class StackBlock(Spec):
     """The stackSpec itself."""
 
     driver: Sizing = spelled(default=Sizing())
+    """Size of the driver."""
     executor: Sizing = spelled("executors", default=Sizing())
+    """Size of the executors."""
     job: JobBlock | None = None
+    """Inputs, steps and outputs."""
     spark_conf: Any = spelled("sparkConfig", default=None)
+    """Spark properties."""
     configs: Any = None
 
 

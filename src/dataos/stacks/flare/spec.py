@@ -29,6 +29,7 @@ from dataos.stacks.flare.blocks import (
 from dataos.stacks.flare.model import FlareSpec, Input, Output, Step
 from dataos.stacks.flare.sizing import read_sizing
 
+MODEL = StackBlock
 _JOB_KEYS = (
     "inputs", "steps", "outputs", "assertions", "streaming", "profile", "actions", "udfs", "explain", "logLevel",
     "showPreviewLines", "variables",

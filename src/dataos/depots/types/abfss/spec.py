@@ -12,8 +12,11 @@ class AbfssLocation(locations.ObjectStore):
     """Files stand at abfss://[container]@[account].[endpointSuffix]/[relativePath]."""
 
     account: Text
+    """Storage account."""
     container: Text
+    """Container."""
     endpoint_suffix: Text = "dfs.core.windows.net"
+    """Suffix of the account's address."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> AbfssLocation | None:

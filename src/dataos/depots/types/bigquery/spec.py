@@ -12,9 +12,13 @@ class BigqueryLocation(Spec):
     """The buckets hold rows on their way in and out."""
 
     project: Text | None = spelled("projectId", default=None)
+    """Project."""
     temporary_bucket: Text | None = None
+    """Bucket for rows on their way in."""
     persistent_bucket: Text | None = None
+    """Bucket for rows on their way out."""
     params: locations.Params = {}
+    """Parameters of the driver."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> BigqueryLocation | None:

@@ -12,7 +12,9 @@ class EventhubLocation(Spec):
     """`endpoint`: sb://[namespace].servicebus.windows.net/."""
 
     endpoint: Text
+    """sb://[namespace].servicebus.windows.net/"""
     params: locations.Params = {}
+    """Parameters of the client."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> EventhubLocation | None:

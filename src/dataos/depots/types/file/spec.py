@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, UpperText, one_of, read_model, spelled
 
 FORMATS = ("CSV", "JSON", "PARQUET", "ORC", "AVRO", "TEXT", "ICEBERG", "DELTA")
@@ -14,9 +15,13 @@ class FileLocation(Spec):
     """`path` is the base folder; addresses below it cannot leave it."""
 
     path: Text = spelled("url", "basePath")
-    format: UpperText | None = None
+    """Folder; addresses below it cannot leave it."""
+    format: Annotated[UpperText, Words(*FORMATS)] | None = None
+    """Format of what lies there."""
     metastore_url: Text | None = None
+    """Address of the catalog service."""
     iceberg_catalog_type: Text | None = None
+    """Catalog of the Iceberg tables there."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> FileLocation | None:

@@ -12,6 +12,7 @@ class GcsLocation(locations.ObjectStore):
     """Files stand at gs://[bucket]/[relativePath]."""
 
     bucket: Text
+    """Bucket."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> GcsLocation | None:

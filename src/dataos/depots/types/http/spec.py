@@ -12,8 +12,11 @@ class HttpLocation(Spec):
     """`headers` and `queryParams` go with every request. What logs in belongs into the secret."""
 
     base_url: Text = spelled("url")
+    """Address before every path."""
     headers: locations.Params = {}
+    """Headers of every request."""
     query_params: locations.Params = {}
+    """Parameters of every request."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> HttpLocation | None:

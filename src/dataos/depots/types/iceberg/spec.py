@@ -11,6 +11,7 @@ class IcebergLocation(Spec):
     """`warehouse` is the name under which the Lakehouse keeps its namespaces."""
 
     warehouse: Text = spelled("catalog")
+    """Name under which the Lakehouse keeps its namespaces."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> IcebergLocation | None:

@@ -16,10 +16,15 @@ class JdbcLocation(Spec):
     """The address is jdbc:[subprotocol]://[host]:[port]/[database], with `params`."""
 
     subprotocol: Text
+    """Kind of database: mysql, sqlserver and others."""
     host: Text
+    """Host."""
     port: PortNumber
+    """Port."""
     database: Text | None = spelled("dbname", "db", default=None)
+    """Database."""
     params: locations.Params = {}
+    """Parameters of the address."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> JdbcLocation | None:

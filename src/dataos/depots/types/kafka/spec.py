@@ -12,8 +12,11 @@ class KafkaLocation(Spec):
     """`schemaRegistryUrl` is needed for topics whose messages are encoded by a registry's schema."""
 
     brokers: locations.Nodes = spelled("broker", lone=True)
+    """`host:port` of each broker."""
     schema_registry_url: Text | None = None
+    """Registry of the schemas of messages."""
     params: locations.Params = {}
+    """Parameters of the client."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> KafkaLocation | None:

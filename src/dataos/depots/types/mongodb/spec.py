@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
 SUBPROTOCOLS = ("mongodb", "mongodb+srv")
@@ -13,9 +14,12 @@ SUBPROTOCOLS = ("mongodb", "mongodb+srv")
 class MongodbLocation(Spec):
     """`nodes`: `host:port` each; with `mongodb+srv` one host without a port. `params`: `replicaSet` and others."""
 
-    subprotocol: Text
+    subprotocol: Annotated[Text, Words(*SUBPROTOCOLS)]
+    """mongodb, or mongodb+srv with one host without a port."""
     nodes: locations.Nodes = spelled("node", lone=True)
+    """`host:port` of each server."""
     params: locations.Params = {}
+    """Parameters of the address, for instance `replicaSet`."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> MongodbLocation | None:

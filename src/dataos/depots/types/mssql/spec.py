@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import PortNumber
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -13,10 +14,15 @@ class MssqlLocation(Spec):
     """`params`: for instance `encrypt: false`."""
 
     host: Text
+    """Host."""
     port: PortNumber = 1433
+    """Port."""
     database: Text = spelled("dbname", "db")
-    subprotocol: Text = "sqlserver"
+    """Database."""
+    subprotocol: Annotated[Text, Words("sqlserver")] = "sqlserver"
+    """Has one value."""
     params: locations.Params = {}
+    """Parameters of the driver, for instance `encrypt`."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> MssqlLocation | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import PortNumber
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 
@@ -13,10 +14,15 @@ class MysqlLocation(Spec):
     """`params`: for instance `tls: skip-verify` for a server that signed its certificate itself."""
 
     host: Text
+    """Host."""
     port: PortNumber = 3306
-    subprotocol: Text = "mysql"
+    """Port."""
+    subprotocol: Annotated[Text, Words("mysql")] = "mysql"
+    """Has one value."""
     database: Text | None = None
+    """Database."""
     params: locations.Params = {}
+    """Parameters of the driver, for instance `tls`."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> MysqlLocation | None:

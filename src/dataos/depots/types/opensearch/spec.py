@@ -12,7 +12,9 @@ class OpensearchLocation(Spec):
     """`nodes`: `host:port` or address each."""
 
     nodes: locations.Nodes = spelled("node", "hosts", lone=True)
+    """`host:port` or address of each server."""
     params: locations.Params = {}
+    """Parameters of the client."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> OpensearchLocation | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import PortNumber
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 
@@ -12,11 +13,16 @@ from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 class OracleLocation(Spec):
     """`service`: the service name of the database."""
 
-    subprotocol: Text
+    subprotocol: Annotated[Text, Words("oracle:thin")]
+    """Has one value."""
     host: Text
+    """Host."""
     port: PortNumber
+    """Port."""
     service: Text
+    """Service name of the database."""
     params: locations.Params = {}
+    """Parameters of the driver."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> OracleLocation | None:

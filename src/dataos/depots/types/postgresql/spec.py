@@ -43,10 +43,15 @@ class PostgresqlLocation(Spec):
     """`params` go to the driver."""
 
     host: Text
+    """Host."""
     port: int = Field(default=5432, ge=1, le=65535)
+    """Port."""
     database: Text = spelled("dbname", "db")
+    """Database."""
     subprotocol: Text = "postgresql"
+    """Has one value: postgresql."""
     params: dict[str, Text] = {}
+    """Parameters of the driver, for instance `sslmode`."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> PostgresqlLocation | None:

@@ -15,10 +15,15 @@ class PrestoLocation(Spec):
     """`catalog` as the other cluster names it."""
 
     host: Text
+    """Host."""
     port: PortNumber
+    """Port."""
     catalog: Text
+    """Catalog, as the other cluster names it."""
     schema_: Text | None = Field(default=None, alias="schema")
+    """Schema."""
     params: locations.Params = {}
+    """Parameters of the driver."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> PrestoLocation | None:

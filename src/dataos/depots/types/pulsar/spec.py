@@ -12,9 +12,13 @@ class PulsarLocation(Spec):
     """`adminUrl`: where topics are managed; `serviceUrl`: where messages flow."""
 
     admin_url: Text
+    """Where topics are managed."""
     service_url: Text
+    """Where messages flow."""
     tenant: Text
+    """Tenant."""
     params: locations.Params = {}
+    """Parameters of the client."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> PulsarLocation | None:

@@ -15,8 +15,11 @@ class RedisLocation(Spec):
     """`db`: the number of the database."""
 
     host: Text
+    """Host."""
     port: PortNumber
+    """Port."""
     db: Annotated[Whole, Field(ge=0)] = spelled("database", default=0)
+    """Number of the database."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> RedisLocation | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import PortNumber
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
@@ -13,13 +14,21 @@ class RedshiftLocation(Spec):
     """`bucket`, `relativePath` and `scheme` say where rows are staged."""
 
     host: Text
+    """Host."""
     port: PortNumber = 5439
+    """Port."""
     database: Text = spelled("dbname", "db")
-    subprotocol: Text = "redshift"
+    """Database."""
+    subprotocol: Annotated[Text, Words("redshift")] = "redshift"
+    """Has one value."""
     bucket: Text | None = None
+    """Bucket where rows are staged."""
     relative_path: Text = ""
-    scheme: Text = "s3a"
+    """Folder in the bucket."""
+    scheme: Annotated[Text, Words("s3a", "s3", "https")] = "s3a"
+    """Scheme of the bucket's addresses."""
     params: locations.Params = {}
+    """Parameters of the driver."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> RedshiftLocation | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Text, one_of
 
 SCHEMES = ("s3a", "s3", "https")
@@ -14,9 +15,13 @@ class S3Location(locations.ObjectStore):
     """`endpoint`: host or address of a store outside of AWS, or of another region."""
 
     bucket: Text
-    scheme: Text = "s3a"
+    """Bucket."""
+    scheme: Annotated[Text, Words(*SCHEMES)] = "s3a"
+    """Scheme of the addresses."""
     region: Text | None = None
+    """Region of the bucket."""
     endpoint: Text | None = None
+    """Host or address of a store outside of AWS."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> S3Location | None:

@@ -14,12 +14,19 @@ class SnowflakeLocation(Spec):
     """`url`: the account's host, with or without `https://`."""
 
     warehouse: Text
+    """Warehouse."""
     url: Text
+    """Host of the account."""
     database: Text
+    """Database."""
     account: Text | None = None
+    """Account."""
     role: Text = "PUBLIC"
+    """Role."""
     schema_: Text | None = Field(default=None, alias="schema")
+    """Schema."""
     params: locations.Params = {}
+    """Parameters of the driver."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> SnowflakeLocation | None:

@@ -12,8 +12,11 @@ class WasbsLocation(locations.ObjectStore):
     """Files stand at wasbs://[container]@[account].[endpointSuffix]/[relativePath]."""
 
     account: Text
+    """Storage account."""
     container: Text
+    """Container."""
     endpoint_suffix: Text = "blob.core.windows.net"
+    """Suffix of the account's address."""
 
 
 def read(location: Any, reading: Reading, path: Path) -> WasbsLocation | None:
