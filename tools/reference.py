@@ -118,7 +118,7 @@ def _rows(model: type[Spec], prefix: str) -> typing.Iterator[str]:
 def _meaning(text: str | None, info: Any) -> str:
     words = next((m for m in _marks(info) if isinstance(m, Words)), None)
     listed = ", ".join(f"`{word}`" for word in words.allowed if word) if words else ""
-    return " ".join(filter(None, (text.replace("|", "\\|"), f"One of {listed}." if listed else "")))
+    return " ".join(filter(None, ((text or "").replace("|", "\\|"), f"One of {listed}." if listed else "")))
 
 
 def _marks(info: Any) -> list[Any]:
