@@ -39,9 +39,7 @@ _UPDATE = _r.update().where(_r.c.uid == sa.bindparam("of_uid")).returning(*_r.c)
 _INSERT_GENERATION = tables.generations.insert()
 _INSERT_REFERENCE = tables.references.insert()
 _DELETE_REFERENCES = tables.references.delete().where(tables.references.c.uid == sa.bindparam("of_uid"))
-_LIVING = sa.select(_r.c.live_key, _r.c.type, _r.c.name, _r.c.owner).where(
-    _r.c.live_key.in_(sa.bindparam("keys", expanding=True)), _r.c.deleting_at.is_(None)
-)
+_LIVING = sa.select(_r).where(_r.c.live_key.in_(sa.bindparam("keys", expanding=True)), _r.c.deleting_at.is_(None))
 _WORKSPACE = sa.select(_w.c.layer).where(_w.c.name == sa.bindparam("workspace"))
 
 OPERATORS_ONLY = {
@@ -341,7 +339,8 @@ def _living(connection: sa.Connection, manifest: Manifest) -> dict[ResourceKey, 
     keys = [records.live_key(key) for target in targets for key in _meant(target)]
     if not keys:
         return {}
-    found: dict[str, sa.Row[Any]] = {row.live_key: row for row in connection.execute(_LIVING, {"keys": keys})}
+    rows = connection.execute(_LIVING, {"keys": keys}).all()
+    found = {row.live_key: row for row in rows}
     return {t: [found[k] for k in map(records.live_key, _meant(t)) if k in found] for t in targets}
 
 
