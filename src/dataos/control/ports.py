@@ -61,7 +61,8 @@ class Controller(Protocol):
 @dataclass(frozen=True)
 class Outcome:
     """What a look at a unit came to. `again_s`: seconds until the next look; None: look again only when woken.
-    `write` runs in the transaction that gives the lease back; it checks the lease first."""
+    `write` runs in the transaction that gives the lease back; it checks the lease first. It must be something that the
+    next look would come to again (`Store.write_deferred`)."""
 
     again_s: float | None = None
     write: Callable[[sa.Connection], None] | None = None

@@ -1,5 +1,8 @@
 """The loop: claim due units, hand each to its handler, write down when to look again.
 
+A claim and the outcome of a look need not reach the disk at once: a start after a loss of power looks at everything
+again, and comes to the same.
+
 A bell shortens waiting, polling every second finds what a lost ring missed. Each unit is worked on by one task at a
 time (its lease); a handler that raises is retried with back-off. Broad excepts live here, by name: this is the boundary
 where an exception becomes a recorded outcome.
@@ -79,7 +82,7 @@ class Reconciler:
         busy = {unit for unit in self._kicked if unit in self._tasks}  # looked at again when that look ends
         kicked, self._kicked = self._kicked - busy, busy
         try:
-            leases, due = await self._store.write(self._claim, self._clock.now_us(), room, kicked)
+            leases, due = await self._store.write_deferred(self._claim, self._clock.now_us(), room, kicked)
         except DataOSError as error:
             _log.error("claiming work failed", error=str(error))
             return None
@@ -109,7 +112,7 @@ class Reconciler:
             if handler is None:
                 raise fail("server.internal", f"no handler for {prefix}", retry=_MAX_BACKOFF_S)
             outcome = await handler.reconcile(unit_id, lease)
-            due = await self._store.write(end_look, lease, outcome, self._clock.now_us())
+            due = await self._store.write_deferred(end_look, lease, outcome, self._clock.now_us())
         except StaleLease:
             due = await self._give_back(lease, 0.0, "")
         except DataOSError as error:
@@ -125,7 +128,7 @@ class Reconciler:
 
     async def _give_back(self, lease: Lease, again_s: float, error: str) -> int | None:
         try:
-            return await self._store.write(end_look, lease, Outcome(again_s), self._clock.now_us(), error)
+            return await self._store.write_deferred(end_look, lease, Outcome(again_s), self._clock.now_us(), error)
         except DataOSError as failure:
             # the lease runs out and another look finds the unit as it is
             _log.error("giving back a lease failed", unit=lease.unit, error=str(failure))
@@ -141,7 +144,7 @@ class Reconciler:
             if self._tasks:
                 until = self._clock.now_us() + int(LEASE_S * 1e6)
                 try:
-                    await self._store.write(work.renew, self._owner, list(self._tasks), until)
+                    await self._store.write_deferred(work.renew, self._owner, list(self._tasks), until)
                 except DataOSError as error:
                     _log.warning("renewing leases failed", error=str(error))
 

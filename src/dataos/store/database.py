@@ -67,9 +67,12 @@ class Store:
         self._down = threading.Lock()
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, write=True)
+            self._deferring = (
+                self._writer if _in_memory(self.url) else _sqlite_engine(self.url, write=True, synchronous="NORMAL")
+            )
             self._reader = _sqlite_engine(self.url, write=False)
         else:
-            self._writer = _postgresql_engine(self.url, 2 * readers)
+            self._writer = self._deferring = _postgresql_engine(self.url, 2 * readers)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         writers = 1 if self.is_sqlite else readers
         self._write_pool = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
@@ -86,6 +89,16 @@ class Store:
             self._write_pool, lambda: self.write_sync(fn, *args, **kwargs)
         )
 
+    async def write_deferred(
+        self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, without waiting for the disk (asynchronous commit). It survives the death of this process; a loss
+        of power may take it, with everything that was written after it, up to the next `write`. For what the next
+        start finds out again by itself."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._write_pool, lambda: self._write_sync(self._deferring, _deferred(fn, self.is_sqlite), *args, **kwargs)
+        )
+
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, ...)` over one consistent snapshot."""
         return await asyncio.get_running_loop().run_in_executor(
@@ -94,9 +107,19 @@ class Store:
 
     def write_sync(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `write`, in the calling thread: for start-up, and for worker threads that hold no event loop."""
+        return self._write_sync(self._writer, fn, *args, **kwargs)
+
+    def _write_sync(
+        self,
+        engine: sa.Engine,
+        fn: Callable[Concatenate[sa.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._once(self._writer, fn, *args, **kwargs)
+                return self._once(engine, fn, *args, **kwargs)
             except exc.DBAPIError as error:
                 again = _ATTEMPTS if _met_another(error) else _UNIQUE_ATTEMPTS if _is_duplicate(error) else 0
                 if self.is_sqlite or attempt >= again:
@@ -180,6 +203,7 @@ class Store:
         self._read_pool.shutdown(wait=True)
         self._check_pool.shutdown(wait=True)
         self._writer.dispose()
+        self._deferring.dispose()
         self._reader.dispose()
 
     def _once(
@@ -208,6 +232,20 @@ class Store:
             with self._down:  # no connection could be opened: it is away, or the way to it is
                 self._down_until = time.monotonic() + _FAIL_FAST_S
         return _store_error(error) or error
+
+
+def _deferred(
+    fn: Callable[Concatenate[sa.Connection, P], T], is_sqlite: bool
+) -> Callable[Concatenate[sa.Connection, P], T]:
+    """On PostgreSQL asynchronous commit is a setting of the transaction; on SQLite one of the connection."""
+    if is_sqlite:
+        return fn
+
+    def run(connection: sa.Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        return fn(connection, *args, **kwargs)
+
+    return run
 
 
 def store_url(url: str, password: Secret | None = None) -> sa.URL:
@@ -319,8 +357,8 @@ def postgresql_arguments(url: sa.URL) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if key not in url.query}
 
 
-def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:
-    in_memory = url.database in (None, "", ":memory:") or "mode=memory" in str(url)
+def _sqlite_engine(url: sa.URL, *, write: bool, synchronous: str = "FULL") -> sa.Engine:
+    in_memory = _in_memory(url)
     engine = sa.create_engine(
         url,
         poolclass=QueuePool,
@@ -334,7 +372,7 @@ def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:
         dbapi_connection.isolation_level = None  # transactions are begun below, not by the driver's guessing
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
@@ -345,6 +383,10 @@ def _sqlite_engine(url: sa.URL, *, write: bool) -> sa.Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _in_memory(url: sa.URL) -> bool:
+    return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
 
 
 def sqlite_url(path: Path) -> str:

@@ -152,3 +152,27 @@ def test_a_full_disk_is_a_coded_problem(tmp_path, store):
     with pytest.raises(DataOSError) as caught:
         store.write_sync(fill)
     assert caught.value.problem.code == "store.full"
+
+
+def test_a_deferred_write_is_seen_at_once_and_does_not_wait_for_the_disk(store):
+    def how(connection):
+        asked = "PRAGMA synchronous" if store.is_sqlite else "SHOW synchronous_commit"
+        return str(connection.exec_driver_sql(asked).scalar())
+
+    def put(connection, key):
+        connection.execute(tables.facts.insert().values(key=key, value="v"))
+        return how(connection)
+
+    def keys(connection):
+        return set(connection.execute(sa.select(tables.facts.c.key)).scalars())
+
+    async def scenario():
+        assert await store.write_deferred(put, "deferred") == ("1" if store.is_sqlite else "off")
+        assert "deferred" in await store.read(keys)
+        assert await store.write(put, "durable") == ("2" if store.is_sqlite else "on")
+        with pytest.raises(ZeroDivisionError):
+            await store.write_deferred(lambda c: (put(c, "undone"), 1 // 0))
+        assert await store.read(keys) >= {"deferred", "durable"}
+        assert "undone" not in await store.read(keys)
+
+    asyncio.run(scenario())
