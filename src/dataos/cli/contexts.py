@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from dataos.cli import options
-from dataos.cli.options import Format, NoIcons
+from dataos.cli.groups import Printed, command
+from dataos.cli.options import NoIcons
 from dataos.client import connections
 from dataos.client.api import Client
 from dataos.client.connections import Connection
@@ -21,10 +22,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 ContextName = Annotated[str, typer.Option("-n", "--name", help="Name of the context.")]
 
 
-@app.command("context-list")
-def listing(output: Format = "table", no_icons: NoIcons = False) -> int:
+@command(app, "context-list")
+def listing(printed: Printed) -> int:
     """List contexts; `*` marks the active one."""
-    out = options.output(output, no_icons)
+    out = printed.out()
     folder = places.client_folder()
     active = connections.active_context(folder)
     items = [{"name": c.context, "url": c.url, "active": c.context == active} for c in connections.contexts(folder)]
@@ -38,7 +39,7 @@ def listing(output: Format = "table", no_icons: NoIcons = False) -> int:
     return ExitCode.OK
 
 
-@app.command("context-select")
+@command(app, "context-select")
 def select(name: ContextName, no_icons: NoIcons = False) -> int:
     """Make a context the active one."""
     connections.select_context(places.client_folder(), name)
@@ -46,7 +47,7 @@ def select(name: ContextName, no_icons: NoIcons = False) -> int:
     return ExitCode.OK
 
 
-@app.command("context-delete")
+@command(app, "context-delete")
 def delete(name: ContextName, no_icons: NoIcons = False) -> int:
     """Forget a context with its token. The token itself goes on working: `user apikey delete` ends it."""
     connections.delete_context(places.client_folder(), name)
@@ -54,7 +55,7 @@ def delete(name: ContextName, no_icons: NoIcons = False) -> int:
     return ExitCode.OK
 
 
-@app.command("login")
+@command(app, "login")
 def login(
     url: Annotated[str, typer.Option("--url", help="Address of the server; a pasted page address will do.")],
     name: Annotated[str | None, typer.Option("-n", "--name", help="Name of the context; the host if left out.")] = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataos.cli.options import Target
+from dataos.core.addresses import display_id
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest import registry
 from dataos.manifest.documents import read_manifest
@@ -111,3 +112,23 @@ def _named(document: Document, workspace: str | None, problems: list[Problem]) -
         raise DataOSError(problems)
     own = str(data.get("workspace") or workspace or "public")
     return Target(kind.type, name, None if kind.instance_level else own, None)
+
+
+_ORDER = {"instance-secret": 0, "secret": 0, "depot": 1, "lakehouse": 2, "cluster": 3, "workflow": 4}
+
+
+def ordered(documents: list[Document]) -> list[Document]:
+    """Files as given, each file's documents in file order; across files, what is depended on first (ch01 6.2)."""
+    files = {d.file for d in documents}
+    if len(files) <= 1:
+        return documents
+    return sorted(
+        documents, key=lambda d: _ORDER.get(str(d.data.get("type", "")).lower() if isinstance(d.data, dict) else "", 9)
+    )
+
+
+def label(data: Any) -> str:
+    """NAME:VERSION:TYPE of a document, faulty ones included."""
+    if not isinstance(data, dict):
+        return "a document"
+    return display_id(str(data.get("type", "?")), str(data.get("version", "?")), str(data.get("name", "?")))

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import options
-from dataos.cli.options import Context, Format, Id, IdentifierText, Name, NoIcons, Type, Url, Version, Workspace
+from dataos.cli.groups import Named, Reader, command
+from dataos.cli.options import Name, Type, Workspace
 from dataos.cli.output import Output
 from dataos.client.api import resource_path
 from dataos.core.errors import ExitCode
@@ -16,25 +16,17 @@ from dataos.manifest import registry
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command("history")
+@command(app, "history")
 def history(
-    type: Type = None,
-    name: Name = None,
-    workspace: Workspace = None,
-    identifier: IdentifierText = None,
-    id: Id = None,
-    version: Version = None,
+    named: Named,
+    reader: Reader,
     generation: Annotated[int | None, typer.Option("--generation", help="Show this generation's manifest.")] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Show the generations of a Resource, newest first; also of one deleted within the last 30 days."""
-    out = options.output(output, no_icons)
-    named = options.need(identifier, id, type, name, workspace, version)
-    client = options.client(url, context)
-    path = resource_path(named.type, named.name, named.workspace) + "/history"
+    out = reader.out()
+    target = named.need()
+    client = reader.client()
+    path = resource_path(*target.key) + "/history"
     if generation is not None:
         body = client.json("GET", f"{path}/{generation}")
         if not out.machine:
@@ -69,33 +61,25 @@ def _changes(changes: list[dict[str, Any]]) -> str:
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
-@app.command("rollback")
+@command(app, "rollback")
 def rollback(
-    type: Type = None,
-    name: Name = None,
-    workspace: Workspace = None,
-    identifier: IdentifierText = None,
-    id: Id = None,
-    version: Version = None,
+    named: Named,
+    reader: Reader,
     to_generation: Annotated[
         int | None, typer.Option("--to-generation", help="Generation to go back to; the one before if left out.")
     ] = None,
     expect_generation: Annotated[
         int | None, typer.Option("--expect-generation", help="Refuse unless this is the newest generation.")
     ] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Store an old generation as the next one. Of a deleted Resource: bring it back (without secret values)."""
-    out = options.output(output, no_icons)
-    named = options.need(identifier, id, type, name, workspace, version)
-    client = options.client(url, context)
+    out = reader.out()
+    target = named.need()
+    client = reader.client()
     out.talk("rollback...", "⏪")
     body = client.json(
         "POST",
-        resource_path(named.type, named.name, named.workspace) + "/rollback",
+        resource_path(*target.key) + "/rollback",
         body={"toGeneration": to_generation, "expectedGeneration": expect_generation},
     )
     resource = body["resource"]
@@ -109,22 +93,19 @@ def rollback(
     return ExitCode.OK
 
 
-@app.command("events")
+@command(app, "events")
 def events(
+    reader: Reader,
     type: Type = None,
     name: Name = None,
     workspace: Workspace = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
     limit: Annotated[int, typer.Option("--limit", help="Newest events to show first.")] = 50,
     kind: Annotated[str | None, typer.Option("--kind", help="One kind, for instance created.")] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Show what happened, oldest first. With -O json one object a line, so that programs can follow."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     wanted = {"type": registry.canonical_type(type) if type else None, "name": name, "workspace": workspace}
     params: dict[str, Any] = {**wanted, "kind": kind, "limit": limit}
     page = client.json("GET", "/api/v1/events", params=params)

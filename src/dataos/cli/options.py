@@ -11,10 +11,9 @@ import typer
 from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.client.connections import find_connection
-from dataos.core import addresses
+from dataos.core import addresses, durations
 from dataos.core.errors import Problem, fail
-from dataos.manifest import quantities, registry
-from dataos.manifest.specs import Reading
+from dataos.manifest import registry
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.")]
 Context = Annotated[str | None, typer.Option("--context", help="Client context to use.")]
@@ -30,8 +29,13 @@ IdentifierText = Annotated[
 Id = Annotated[str | None, typer.Option("--id", help="TYPE:VERSION:NAME[:WORKSPACE].")]
 Version = Annotated[str | None, typer.Option("-v", "--version", help="Manifest version; any if left out.")]
 File = Annotated[list[Path] | None, typer.Option("-f", "--manifestFile", help="Manifest file or folder.")]
+Files = Annotated[list[Path] | None, typer.Argument(help="Manifest files or folders.", show_default=False)]
 Recursive = Annotated[bool, typer.Option("-R", "--recursive", help="All manifests below the folder.")]
 NoInterpolation = Annotated[bool, typer.Option("--disable-interpolation", help="Leave $NAME in manifests as it is.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat every warning as an error.")]
+Details = Annotated[bool, typer.Option("-d", "--details", help="Everything, as YAML.")]
+Refreshed = Annotated[bool, typer.Option("-r", "--refresh", help="Draw again and again until Ctrl-C.")]
+RefreshRate = Annotated[float, typer.Option("--refreshRate", min=0.1, help="Seconds between two drawings.")]
 
 
 def output(fmt: str, icons_off: bool) -> Output:
@@ -58,6 +62,11 @@ class Target:
     name: str
     workspace: str | None
     version: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """Type, name, workspace."""
+        return self.type, self.name, self.workspace
 
 
 def target(
@@ -110,8 +119,7 @@ def comma_separated(values: list[str] | None) -> list[str]:
 
 def seconds(text: str) -> float:
     """A duration flag (`24h`, `48 h`, `7d`) in seconds. Raises DataOSError `usage.duration`."""
-    reading = Reading()
-    found = quantities.duration(text.replace(" ", ""), (), reading)
+    found = durations.parse(text.replace(" ", ""))
     if found is None:
         raise fail("usage.duration", f"`{text}` is no duration", hint="write 90s, 24h or 7d")
     return found

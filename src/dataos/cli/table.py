@@ -54,21 +54,21 @@ COMMANDS: tuple[Command, ...] = (
     Command(("version",), "dataos.cli.server", {**_SERVER}, "Version of client and server.", aliases=(("versions",),)),
     Command(
         ("validate",),
-        "dataos.cli.manifests",
+        "dataos.cli.validating",
         {**_FILES, **_OUTPUT, "-w": True, "--workspace": True, "--strict": False},
         "Check manifests offline: files and folders.",
         positionals=-1,
     ),
     Command(
         ("plan",),
-        "dataos.cli.manifests",
+        "dataos.cli.planning",
         {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True},
         "Show what apply would do.",
         positionals=-1,
     ),
     Command(
         ("apply",),
-        "dataos.cli.manifests",
+        "dataos.cli.applying",
         {
             **_FILES,
             **_OUTPUT,
@@ -94,14 +94,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         ("resource", "create"),
-        "dataos.cli.manifests",
+        "dataos.cli.applying",
         {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True},
         "Create Resources; one that exists already is an error.",
         positionals=-1,
     ),
     Command(
         ("update",),
-        "dataos.cli.manifests",
+        "dataos.cli.applying",
         {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True, "--expect-generation": True},
         "Update Resources; one that does not exist is an error.",
         positionals=-1,
@@ -149,8 +149,10 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         ("resource", "run"),
-        "dataos.cli.runtime",
+        "dataos.cli.running",
         {
+            "-c": True,
+            "--configFile": True,
             **_FILES,
             **_SERVER,
             "-w": True,
@@ -191,6 +193,7 @@ COMMANDS: tuple[Command, ...] = (
         "dataos.cli.resources",
         {
             **_IDENTITY,
+            **_OUTPUT,
             **_SERVER,
             "-f": False,
             "--follow": False,
@@ -348,9 +351,13 @@ def find(argv: Sequence[str]) -> tuple[Command, list[str]] | None:
     return None
 
 
+_OF_RESOURCES = ("validate", "plan", "apply", "update", "get", "log", "delete")
+"""Commands that may also stand below `resource`."""
+
+
 def _spellings(command: Command) -> list[tuple[str, ...]]:
     own = [command.words, *command.aliases]
-    if command.module in ("dataos.cli.resources", "dataos.cli.manifests"):
+    if command.words[0] in _OF_RESOURCES:
         own += [("resource", *words) for words in own if words[0] != "resource"]
     plural = [(words[0] + "s", *words[1:]) for words in own if words[0] in ("resource", "user", "role")]
     return [*own, *plural]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dataos.cli import options
-from dataos.cli.options import Context, Format, NoIcons, Url
+from dataos.cli.groups import Reader, Server, command
 from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.core.errors import ExitCode
@@ -19,18 +19,13 @@ OfRole = Annotated[str, typer.Option("-i", "--id", help="Role id.")]
 Tags = Annotated[list[str], typer.Option("-t", "--tags", help="Tags: a,b or repeated.")]
 
 
-@app.command("user-get")
+@command(app, "user-get")
 def get(
-    all: Annotated[bool, typer.Option("-a", "--all", help="All users.")] = False,
-    id: UserId = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
+    reader: Reader, all: Annotated[bool, typer.Option("-a", "--all", help="All users.")] = False, id: UserId = None
 ) -> int:
     """Show yourself, one user (-i) or all (-a)."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     if all:
         items = client.json("GET", "/api/v1/users")["items"]
     else:
@@ -44,8 +39,9 @@ def get(
     return ExitCode.OK
 
 
-@app.command("user-create")
+@command(app, "user-create")
 def create(
+    reader: Reader,
     name: Annotated[str, typer.Option("-n", "--name", help="Name for people.")],
     type: Annotated[str, typer.Option("-t", "--type", help="person or application.")] = "application",
     user_id: Annotated[str | None, typer.Option("-u", "--user_id", help="Id; made from the name if left out.")] = None,
@@ -53,14 +49,10 @@ def create(
     tags: Annotated[list[str] | None, typer.Option("--tags", help="Tags: a,b or repeated.")] = None,
     apikey_name: Annotated[str | None, typer.Option("--apikeyName", help="Make an API key of this name too.")] = None,
     duration: Annotated[str, typer.Option("-d", "--duration", help="How long that key lasts.")] = "24h",
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Make a user. A person made here cannot log in before it has a way to (an API key)."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     body = {"id": user_id, "name": name, "type": type, "email": email, "tags": options.comma_separated(tags)}
     made: dict[str, Any] = client.json("POST", "/api/v1/users", body=body)
     if apikey_name:
@@ -78,46 +70,32 @@ def create(
     return ExitCode.OK
 
 
-@app.command("user-delete")
-def delete(id: OfUser, url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
+@command(app, "user-delete")
+def delete(server: Server, id: OfUser) -> int:
     """Remove a user who owns nothing any more, with its API keys."""
-    out = options.output("table", no_icons)
-    options.client(url, context).json("DELETE", f"/api/v1/users/{id}")
+    out = server.out()
+    server.client().json("DELETE", f"/api/v1/users/{id}")
     out.talk(f"user {id}...deleted", "🗑")
     return ExitCode.OK
 
 
-@app.command("user-tag-add")
-def tag_add(
-    id: OfUser,
-    tags: Tags,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
-) -> int:
+@command(app, "user-tag-add")
+def tag_add(reader: Reader, id: OfUser, tags: Tags) -> int:
     """Give a user tags; a role is the tag roles:id:<role>."""
-    out = options.output(output, no_icons)
+    out = reader.out()
     wanted = options.comma_separated(tags)
-    body = options.client(url, context).json("PUT", f"/api/v1/users/{id}/tags", body={"tags": wanted})
+    body = reader.client().json("PUT", f"/api/v1/users/{id}/tags", body={"tags": wanted})
     out.talk("User tag added.", "🏷")
     out.talk(f"New tags: {', '.join(wanted)}", "🏷")
     return _show_tags(out, body, "User tag added successfully.")
 
 
-@app.command("user-tag-delete")
-def tag_delete(
-    id: OfUser,
-    tags: Tags,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
-) -> int:
+@command(app, "user-tag-delete")
+def tag_delete(reader: Reader, id: OfUser, tags: Tags) -> int:
     """Take tags away from a user."""
-    out = options.output(output, no_icons)
+    out = reader.out()
     gone = {"tags": options.comma_separated(tags)}
-    body = options.client(url, context).json("POST", f"/api/v1/users/{id}/tags/remove", body=gone)
+    body = reader.client().json("POST", f"/api/v1/users/{id}/tags/remove", body=gone)
     return _show_tags(out, body, "User tag deleted successfully.")
 
 
@@ -130,24 +108,20 @@ def _show_tags(out: Output, body: dict[str, Any], text: str) -> int:
     return ExitCode.OK
 
 
-@app.command("user-changes-get")
-def changes(
-    id: UserId = None, output: Format = "table", url: Url = None, context: Context = None, no_icons: NoIcons = False
-) -> int:
+@command(app, "user-changes-get")
+def changes(reader: Reader, id: UserId = None) -> int:
     """Show what happened to a user."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     who = id or client.json("GET", "/api/v1/me")["id"]
     return _show_changes(out, client.json("GET", f"/api/v1/users/{who}/changes")["items"])
 
 
-@app.command("role-changes-get")
-def role_changes(
-    id: OfRole, output: Format = "table", url: Url = None, context: Context = None, no_icons: NoIcons = False
-) -> int:
+@command(app, "role-changes-get")
+def role_changes(reader: Reader, id: OfRole) -> int:
     """Show who was given a role or lost it."""
-    out = options.output(output, no_icons)
-    return _show_changes(out, options.client(url, context).json("GET", f"/api/v1/roles/{id}/changes")["items"])
+    out = reader.out()
+    return _show_changes(out, reader.client().json("GET", f"/api/v1/roles/{id}/changes")["items"])
 
 
 def _show_changes(out: Output, items: list[dict[str, Any]]) -> int:
@@ -162,19 +136,16 @@ def _show_changes(out: Output, items: list[dict[str, Any]]) -> int:
     return ExitCode.OK
 
 
-@app.command("user-apikey-create")
+@command(app, "user-apikey-create")
 def key_create(
+    reader: Reader,
     id: UserId = None,
     name: Annotated[str | None, typer.Option("-n", "--name", help="Name of the key; made up if left out.")] = None,
     duration: Annotated[str, typer.Option("-d", "--duration", help="How long it lasts: 24h, 30d.")] = "24h",
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Make an API key. It is shown now and never again."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     made = _make_key(client, id or client.json("GET", "/api/v1/me")["id"], name, duration)
     if out.machine:
         out.data(made)
@@ -194,18 +165,13 @@ def _show_key(out: Output, key: dict[str, Any]) -> None:
     out.table(["TOKEN", "TYPE", "EXPIRATION", "NAME"], [[key["token"], key["type"], key["expiration"], key["name"]]])
 
 
-@app.command("user-apikey-get")
+@command(app, "user-apikey-get")
 def key_get(
-    id: UserId = None,
-    name: Annotated[str | None, typer.Option("-n", "--name", help="One key.")] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
+    reader: Reader, id: UserId = None, name: Annotated[str | None, typer.Option("-n", "--name", help="One key.")] = None
 ) -> int:
     """List API keys: their names and ends. A key itself is shown only when it is made."""
-    out = options.output(output, no_icons)
-    client = options.client(url, context)
+    out = reader.out()
+    client = reader.client()
     who = id or client.json("GET", "/api/v1/me")["id"]
     items = [k for k in client.json("GET", f"/api/v1/users/{who}/tokens")["items"] if name in (None, k["name"])]
     if out.machine:
@@ -216,25 +182,20 @@ def key_get(
     return ExitCode.OK
 
 
-@app.command("user-apikey-delete")
-def key_delete(
-    name: Annotated[str, typer.Option("-n", "--name", help="Name of the key.")],
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
-) -> int:
+@command(app, "user-apikey-delete")
+def key_delete(server: Server, name: Annotated[str, typer.Option("-n", "--name", help="Name of the key.")]) -> int:
     """End an API key; it is refused from now on."""
-    out = options.output("table", no_icons)
-    options.client(url, context).json("DELETE", f"/api/v1/tokens/{name}")
+    out = server.out()
+    server.client().json("DELETE", f"/api/v1/tokens/{name}")
     out.talk(f"apikey {name}...deleted", "🔑")
     return ExitCode.OK
 
 
-@app.command("role-get")
-def role_get(output: Format = "table", url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
+@command(app, "role-get")
+def role_get(reader: Reader) -> int:
     """List the shipped roles."""
-    out = options.output(output, no_icons)
-    items = options.client(url, context).json("GET", "/api/v1/roles")["items"]
+    out = reader.out()
+    items = reader.client().json("GET", "/api/v1/roles")["items"]
     if out.machine:
         out.data(items)
     else:

@@ -7,27 +7,25 @@ from typing import Annotated
 import typer
 
 from dataos.cli import options
-from dataos.cli.options import Context, Format, NoIcons, Url
+from dataos.cli.groups import Reader, Server, command
 from dataos.core.errors import ExitCode, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WorkspaceName = Annotated[str, typer.Option("-n", "--name", help="Name of the workspace.")]
 
 
-@app.command("workspace-create")
+@command(app, "workspace-create")
 def create(
+    server: Server,
     name: WorkspaceName,
     description: Annotated[str, typer.Option("-d", "--description", help="What it is for.")] = "",
     layer: Annotated[str, typer.Option("-l", "--layer", help="user or system.")] = "user",
     labels: Annotated[list[str] | None, typer.Option("--labels", help="k=v,k=v")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tags", help="a,b")] = None,
     version: Annotated[str, typer.Option("-v", "--version", help="v1beta1")] = "v1beta1",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Make a workspace."""
-    out = options.output("table", no_icons)
+    out = server.out()
     if version != "v1beta1":
         raise fail("usage.version", f"a workspace has version v1beta1, not {version}")
     label = f"workspace create({name}:{layer})"
@@ -39,7 +37,7 @@ def create(
         "labels": _labels(options.comma_separated(labels)),
         "tags": options.comma_separated(tags),
     }
-    options.client(url, context).json("POST", "/api/v1/workspaces", body=body)
+    server.client().json("POST", "/api/v1/workspaces", body=body)
     out.talk(f"{label}...created", "🛠")
     return ExitCode.OK
 
@@ -54,17 +52,13 @@ def _labels(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-@app.command("workspace-get")
+@command(app, "workspace-get")
 def get(
-    layer: Annotated[str | None, typer.Option("-l", "--layer", help="user or system.")] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
+    reader: Reader, layer: Annotated[str | None, typer.Option("-l", "--layer", help="user or system.")] = None
 ) -> int:
     """List workspaces."""
-    out = options.output(output, no_icons)
-    items = options.client(url, context).json("GET", "/api/v1/workspaces", params={"layer": layer})["items"]
+    out = reader.out()
+    items = reader.client().json("GET", "/api/v1/workspaces", params={"layer": layer})["items"]
     if out.machine:
         out.data(items)
         return ExitCode.OK
@@ -73,17 +67,15 @@ def get(
     return ExitCode.OK
 
 
-@app.command("workspace-delete")
+@command(app, "workspace-delete")
 def delete(
+    server: Server,
     name: WorkspaceName,
     force: Annotated[bool, typer.Option("--force", help="Delete what it holds first.")] = False,
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Remove a workspace; it must be empty, unless --force."""
-    out = options.output("table", no_icons)
-    client = options.client(url, context)
+    out = server.out()
+    client = server.client()
     label = f"workspace delete({name})"
     out.talk(f"{label}...", "🗑")
     if force:
@@ -95,22 +87,19 @@ def delete(
     return ExitCode.OK
 
 
-@app.command("maintenance-collect-garbage")
+@command(app, "maintenance-collect-garbage")
 def collect_garbage(
+    reader: Reader,
     duration: Annotated[str, typer.Option("-d", "--duration", help="Ended longer ago than that, e.g. 168h.")] = "168h",
     layer: Annotated[str, typer.Option("-l", "--layer", help="user or system.")] = "user",
     kubeconfig: Annotated[str | None, typer.Option("-k", "--kubeconfig", help="Has no effect here.")] = None,
-    output: Format = "table",
-    url: Url = None,
-    context: Context = None,
-    no_icons: NoIcons = False,
 ) -> int:
     """Delete one-shot workflows of a layer that ended long ago. Active and scheduled ones stay."""
-    out = options.output(output, no_icons)
+    out = reader.out()
     if kubeconfig:
         out.talk("-k has no effect: nothing of this runs on Kubernetes here", level="WARN")
     body = {"older_s": options.seconds(duration), "layer": layer}
-    removed = options.client(url, context).json("POST", "/api/v1/maintenance/collect-garbage", body=body)["removed"]
+    removed = reader.client().json("POST", "/api/v1/maintenance/collect-garbage", body=body)["removed"]
     if out.machine:
         out.data({"removed": removed})
     else:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from dataos.core import durations
 from dataos.manifest.specs import Path, Reading
 
 _CPU = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m?)")
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGTPE]i?|m|g|)B?")
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _FACTORS = {
     "": 1,
     "k": 10**3,
@@ -26,7 +26,6 @@ _FACTORS = {
     "Ei": 2**60,
     "g": 2**30,
 }
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def cpu(text: str | None, path: Path, reading: Reading) -> float | None:
@@ -62,11 +61,7 @@ def duration(text: str | None, path: Path, reading: Reading) -> float | None:
     """Seconds of `10s`, `5m`, `1h30m`; a bare number counts seconds."""
     if text is None:
         return None
-    folded = text.strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", folded):
-        return float(folded)
-    pieces = _DURATION.findall(folded)
-    if pieces and "".join(a + u for a, u in pieces) == folded:
-        return sum(float(amount) * _SECONDS[unit] for amount, unit in pieces)
-    reading.error(path, f"`{text}` is no duration", hint="write 10s, 5m or 1h30m")
-    return None
+    found = durations.parse(text)
+    if found is None:
+        reading.error(path, f"`{text}` is no duration", hint="write 10s, 5m or 1h30m")
+    return found

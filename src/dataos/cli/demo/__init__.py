@@ -15,8 +15,9 @@ from typing import Annotated
 
 import typer
 
-from dataos.cli import manifests, options, server
+from dataos.cli import applying, options, server
 from dataos.cli.demo import register
+from dataos.cli.groups import Manifests, Reader
 from dataos.cli.output import Output
 from dataos.client import api
 from dataos.core import places
@@ -122,7 +123,9 @@ def _apply(files: Path, source: register.Register, no_icons: bool) -> int:
         "FLIGHTS_FILES": str(files),
     }
     with _environment(variables):
-        return manifests.apply(manifest_file=[MANIFESTS], wait=True, re_run=_failed_before(), no_icons=no_icons)
+        return applying.apply(
+            Manifests(manifest_file=[MANIFESTS]), Reader(no_icons=no_icons), wait=True, re_run=_failed_before()
+        )
 
 
 def _failed_before() -> bool:
