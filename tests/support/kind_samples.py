@@ -1,6 +1,7 @@
 """One good section per form of a kind, small and whole; the tests take them apart."""
 
 RUN = {"stack": "container", "compute": "runnable-default", "stackSpec": {"image": "shop/app:1"}}
+PIPELINE = {"input": {"generate": {"mapping": "root.n = 1"}}, "output": {"drop": {}}}
 SPREAD = {"level": "hostname", "mode": "preferred"}
 SCALING = {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "targetMemoryUtilizationPercentage": 70}
 SCHEMA = '{"type": "object", "required": ["day"], "properties": {"day": {"type": "string", "pattern": "^[0-9-]+$"}}}'
@@ -20,7 +21,7 @@ SAMPLES: dict[str, tuple[str, dict]] = {
         "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}},
         "topology": [{"name": "in", "type": "input"}, {"name": "out", "type": "output", "dependencies": ["in"]}],
     }),
-    "worker": ("worker", {**RUN, "stack": "bento-worker:3.0", "replicas": 2, "autoScaling": SCALING,
+    "worker": ("worker", {**RUN, "stack": "bento-worker:3.0", "stackSpec": PIPELINE, "replicas": 2, "autoScaling": SCALING,
                           "highAvailabilityConfig": SPREAD}),
     "volume": ("volume", {"size": "5Gi", "accessMode": "ReadWriteMany", "type": "persistent"}),
     "compute": ("compute", {"dataplane": "hub", "purpose": "runnable", "nodePool": {

@@ -47,7 +47,7 @@ def _walk(
             return values  # a Stack inside a Bundle
         opaque = opaque | _opaque_paths(values)
         for key, child in node.value:
-            if key.value in values and key.value not in opaque:
+            if key.value in values and key.value.lower() not in opaque:
                 values[key.value] = _walk(child, values[key.value], known, opaque, found, file)
         return values
     if isinstance(node, yaml.SequenceNode) and isinstance(data, list):
@@ -63,11 +63,11 @@ def _is_stack(values: dict[str, Any]) -> bool:
 
 
 def _opaque_paths(values: dict[str, Any]) -> frozenset[str]:
-    stack = values.get("stack")
+    stack = next((v for k, v in values.items() if k.lower() == "stack"), None)
     if not isinstance(stack, str):
         return frozenset()
     descriptor = registry.find_stack(re.split(r"[:+]", stack)[0])
-    return frozenset(descriptor.opaque_paths) if descriptor else frozenset()
+    return frozenset(p.lower() for p in descriptor.opaque_paths) if descriptor else frozenset()
 
 
 def _replace(node: yaml.ScalarNode, text: str, known: Mapping[str, str], found: list[Problem], file: str | None) -> Any:

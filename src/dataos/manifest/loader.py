@@ -7,6 +7,7 @@ indentation, alias bombs, over-long files and non-UTF-8 bytes are refused with t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -109,8 +110,8 @@ def inside(problem: Problem, start: tuple[int, int], file: str | None) -> Proble
 def parse_path(text: str) -> Path:
     """The inverse of `specs.render`."""
     parts: list[str | int] = []
-    for piece in re.findall(r"\[(\d+)\]|([^.\[\]]+)", text):
-        parts.append(int(piece[0]) if piece[0] else piece[1])
+    for number, quoted, plain in re.findall(r"""\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([^.\[\]]+)""", text):
+        parts.append(int(number) if number else str(json.loads(quoted)) if quoted else plain)
     return tuple(parts)
 
 

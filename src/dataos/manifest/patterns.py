@@ -77,3 +77,33 @@ def jq_fault(text: str) -> str | None:
             return f"has a `{sign}` that was not opened"
         position += 1
     return f"has a `{open_[-1]}` that is not closed" if open_ else None
+
+
+_SQL_TOKEN = re.compile(
+    r"(?P<gap>--[^\n]*|/\*.*?\*/)"
+    r"|(?P<text>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$)"
+    r"|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<stray>['\"`]|/\*)",
+    re.DOTALL,
+)
+_STRAY = {"'": "a text", '"': "a quoted name", "`": "a quoted name", "/*": "a comment"}
+
+
+def sql_fault(text: str) -> str | None:
+    """What is plainly wrong with SQL of any dialect: it is empty, or something is not closed. The engine knows the
+    rest."""
+    bare, open_ = False, list[str]()
+    position = 0
+    for token in _SQL_TOKEN.finditer(text):
+        bare = bare or bool(text[position : token.start()].strip(" \t\r\n;"))
+        position = token.end()
+        if sign := token["stray"]:
+            line = text.count("\n", 0, token.start()) + 1
+            return f"has {_STRAY[sign]} that is not closed (line {line})"
+        if token["open"]:
+            open_.append(token["open"])
+        elif (sign := token["close"]) and (not open_ or open_.pop() != _PAIRS[sign]):
+            return f"has a `{sign}` that was not opened"
+        bare = bare or not token["gap"]
+    if open_:
+        return f"has a `{open_[-1]}` that is not closed"
+    return None if bare or text[position:].strip(" \t\r\n;") else "is empty"

@@ -40,17 +40,20 @@ class KindDescriptor:
 
 @dataclass(frozen=True)
 class StackDescriptor:
-    """One Stack. `aliases` are old names (also section keys instead of stackSpec); versions are advisory."""
+    """One Stack. `aliases` are old names (also section keys instead of stackSpec); the newest version stands first."""
 
     name: str
-    spec: str  # "module:read": (stackSpec data, reading) -> canonical spec
+    spec: str  # "module:read": (stackSpec data, reading, path) -> canonical spec
     planner: str | None  # "module:Planner"; None: cannot run yet
     aliases: tuple[str, ...] = ()
     versions: tuple[str, ...] = ("1.0",)
-    any_version: bool = True
+    any_version: bool = True  # what is older than the newest, and not listed, runs as the newest
     flavours: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ("workflow", "service", "worker")  # what it can run under
     opaque_paths: tuple[str, ...] = ()  # last path parts under stackSpec where `$X` is never interpolated
+    bind: str | None = None  # "module:bind": (canonical spec, `stacks.Use`, reading) -> references; checks of the rest
+    list_key: str = ""  # a stackSpec that is a list is read as the value of this key
+    brings_port: bool = False  # a Service needs no `servicePort`: the stack has its own
 
 
 @dataclass(frozen=True)
@@ -230,13 +233,16 @@ KINDS: dict[str, KindDescriptor] = {
 }
 
 
-def _later_stack(
-    name: str, *hosts: str, aliases: tuple[str, ...] = (), flavours: tuple[str, ...] = ()
-) -> StackDescriptor:
-    """A stack of the chapters that is not built yet: known by name, so that the answer is "not yet"."""
-    spec = "dataos.manifest.runnables:unchecked"
-    return StackDescriptor(name, spec, None, aliases, flavours=flavours, hosts=hosts)
+def _later_stack(name: str, room: str, *hosts: str, **more: Any) -> StackDescriptor:
+    """A stack that is read in full and cannot run yet. `room`: its folder below `dataos.stacks`."""
+    return StackDescriptor(name, spec=f"dataos.stacks.{room}.spec:read", planner=None, hosts=hosts, **more)
 
+
+def _bind(room: str) -> str:
+    return f"dataos.stacks.{room}.spec:bind"
+
+
+_PYTHON = ("python",)
 
 STACKS: dict[str, StackDescriptor] = {
     d.name: d
@@ -249,25 +255,58 @@ STACKS: dict[str, StackDescriptor] = {
             hosts=("workflow",),
             opaque_paths=("sql", "sqlFile", "udfs", "incremental"),
         ),
-        _later_stack("container", "workflow", "service", "worker", aliases=("alpha",)),
-        _later_stack("python3", "workflow", "service", "worker"),
-        _later_stack("dataos-ctl", "workflow"),
-        _later_stack("beacon", "service", flavours=("rest", "graphql")),
-        _later_stack("steampipestack", "service", aliases=("steampipe",)),
-        _later_stack("bento", "workflow", "service", "worker", aliases=("benthos", "bento-worker")),
-        _later_stack("flash", "service", flavours=("python",)),
-        _later_stack("lakesearch", "service"),
-        _later_stack("talos", "service"),
-        _later_stack("stream-monitor", "service", "worker"),
-        _later_stack("soda", "workflow", flavours=("python",)),
-        _later_stack("sodaworker", "worker", flavours=("python",)),
-        _later_stack("scanner", "workflow"),
-        _later_stack("nilus", "workflow", "service", "worker"),
-        _later_stack("dbt", "workflow", flavours=("python",)),
-        _later_stack("toolbox", "workflow"),
-        _later_stack("dataos-resource", "workflow", flavours=("apply", "delete", "run")),
-        _later_stack("fastfun", "worker", flavours=("alpha",)),
-        _later_stack("pulsar-function", "worker", flavours=("lakehouse-sink",)),
+        _later_stack(
+            "container", "container", "workflow", "service", "worker", aliases=("alpha",), bind=_bind("container")
+        ),
+        _later_stack("python3", "python3", "workflow", "service", "worker"),
+        _later_stack("dataos-ctl", "dataos_ctl", "workflow", bind=_bind("dataos_ctl")),
+        _later_stack(
+            "beacon", "beacon", "service", flavours=("rest", "graphql"), bind=_bind("beacon"), brings_port=True
+        ),
+        _later_stack("steampipestack", "steampipe", "service", aliases=("steampipe",), bind=_bind("steampipe")),
+        _later_stack(
+            "bento",
+            "bento",
+            "workflow",
+            "service",
+            "worker",
+            aliases=("benthos", "bento-worker"),
+            versions=("4.0", "3.0", "1.0"),
+            opaque_paths=("stackSpec", "bento", "benthos", "bento-worker"),
+            bind=_bind("bento"),
+        ),
+        _later_stack(
+            "flash",
+            "flash",
+            "service",
+            versions=("2.0", "1.0"),
+            flavours=_PYTHON,
+            opaque_paths=("sql", "where", "init"),
+            bind=_bind("flash"),
+        ),
+        _later_stack("lakesearch", "lakesearch", "service", versions=("6.0", "4.0", "1.0")),
+        _later_stack("talos", "talos", "service", versions=("2.0", "1.0"), bind=_bind("talos")),
+        _later_stack("stream-monitor", "stream_monitor", "worker", opaque_paths=("valueJqFilter",)),
+        _later_stack(
+            "soda",
+            "soda",
+            "workflow",
+            "worker",
+            versions=("2.0", "1.0"),
+            flavours=_PYTHON,
+            opaque_paths=("checks", "where"),
+            list_key="inputs",
+        ),
+        _later_stack(
+            "sodaworker", "soda", "worker", flavours=_PYTHON, opaque_paths=("checks", "where"), list_key="inputs"
+        ),
+        _later_stack("scanner", "scanner", "workflow", "worker", versions=("2.0", "1.0"), bind=_bind("scanner")),
+        _later_stack("nilus", "nilus", "workflow", "service", versions=("3.0", "1.0"), bind=_bind("nilus")),
+        _later_stack("dbt", "dbt", "workflow", flavours=_PYTHON),
+        _later_stack("toolbox", "toolbox", "workflow"),
+        _later_stack("dataos-resource", "dataos_resource", "workflow", flavours=("apply", "delete", "run")),
+        _later_stack("fastfun", "fastfun", "worker", versions=("2.0", "1.0"), flavours=("alpha",)),
+        _later_stack("pulsar-function", "fastfun", "worker", versions=("3.0",), flavours=("lakehouse-sink",)),
     )
 }
 

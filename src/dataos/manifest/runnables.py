@@ -32,6 +32,7 @@ from dataos.manifest.blocks import (
 )
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled, suggest
+from dataos.manifest.stacks import Exposure, Use
 
 Host = Literal["workflow", "service", "worker"]
 """What a stack runs under."""
@@ -104,6 +105,14 @@ class RunnableBlock(Spec):
     metric_port: PortNumber | None = None
     """Port on which the program offers metrics."""
 
+    def exposure(self) -> Exposure:
+        """How others reach it: hosts with ports say so."""
+        return Exposure()
+
+    def copies(self) -> int:
+        """How many of it run beside each other."""
+        return 1
+
 
 @dataclass(frozen=True)
 class VolumeUse:
@@ -161,8 +170,8 @@ def read_host(
 ) -> tuple[B, Runnable] | None:
     """Read a block with what its host adds to it (`model`): as written, and the Runnable. None after errors."""
     before = len(reading.problems)
-    data = _lift_topology(_lift_stack_section(blocks.lift_sizes(data, path, reading), reading, path), reading, path)
-    block = read_model(model, data, reading, path)
+    lifted = _lift_topology(_lift_stack_section(blocks.lift_sizes(data, path, reading), reading, path), reading, path)
+    block = read_model(model, lifted, reading, path)
     if block is None:
         return None
     runnable = _canonical(block, data, reading, path, workspace, host)
@@ -170,7 +179,7 @@ def read_host(
 
 
 def _canonical(
-    block: RunnableBlock, data: Any, reading: Reading, path: Path, workspace: str | None, host: Host
+    block: RunnableBlock, written: Any, reading: Reading, path: Path, workspace: str | None, host: Host
 ) -> Runnable | None:
     stack = _stack(block.stack, reading, (*path, "stack"), host)
     compute = block.compute
@@ -197,7 +206,22 @@ def _canonical(
     if descriptor.planner is None:
         reading.later((*path, "stack"), f"stack `{descriptor.name}` cannot run yet", code="stack.unsupported")
     spec_model = registry.resolve(descriptor.spec)(block.stack_spec, reading, (*path, "stackSpec"))
-    sealed = blocks.written_path(data, "runAsApiKey")
+    bound: tuple[Reference, ...] = ()
+    if descriptor.bind is not None and spec_model is not None:
+        use = Use(
+            host=host,
+            path=path,
+            workspace=workspace,
+            flavour=flavour,
+            version=version,
+            envs=envs,
+            secrets=tuple(use for use, _ in secrets),
+            configs=configs,
+            replicas=block.copies(),
+            exposure=block.exposure(),
+            metric_port=block.metric_port,
+        )
+        bound = registry.resolve(descriptor.bind)(spec_model, use, reading)
     return Runnable(
         stack=descriptor.name,
         stack_version=version,
@@ -219,6 +243,7 @@ def _canonical(
         title=block.title,
         references=(
             *(Reference(ResourceKey("depot", u.depot), w) for w, u in getattr(spec_model, "addresses", ())),
+            *bound,
             *blocks.secret_references(secrets, workspace),
             *blocks.compute_reference(compute, (*path, "compute")),
             *(Reference(ResourceKey("volume", v.name, workspace), w) for v, w in volumes),
@@ -233,25 +258,42 @@ def _canonical(
         metric_port=block.metric_port,
         tags=block.tags,
         description=block.description,
-        secret_paths=((*path, *sealed),) if sealed else (),
+        secret_paths=tuple((*path, *p) for p in _sealed(written, descriptor, spec_model)),
     )
+
+
+def _sealed(data: Any, descriptor: registry.StackDescriptor, spec_model: Any) -> list[Path]:
+    """Values to seal below the block, as written: the API key, and what the stack found in its stackSpec."""
+    key = blocks.written_path(data, "runAsApiKey")
+    found = [key] if key else []
+    secrets: tuple[Path, ...] = getattr(spec_model, "secret_paths", ())
+    roots = [blocks.written_path(data, name) for name in ("stackSpec", descriptor.name, *descriptor.aliases)]
+    root = next((r for r in roots if r), None)
+    return [*found, *((*root, *path) for path in secrets)] if root else found
 
 
 _RUN_AS = "leave it out: a job runs as whoever applied it; runAsUser names somebody else"
 
 
 def _lift_stack_section(data: Any, reading: Reading, path: Path) -> Any:
-    """`flare:` in place of `stackSpec:` (old manifests)."""
+    """`flare:` in place of `stackSpec:` (old manifests); a list in the place of the key that holds lists."""
     if not isinstance(data, dict):
         return data
     block = cast("dict[str, Any]", data)
-    if not isinstance(block.get("stack"), str) or any(k.lower() == "stackspec" for k in block):
+    named = next((v for k, v in block.items() if k.lower() == "stack"), None)
+    descriptor = registry.find_stack(re.split(r"[:+]", named)[0]) if isinstance(named, str) else None
+    if descriptor is None:
         return block
-    descriptor = registry.find_stack(re.split(r"[:+]", block["stack"])[0])
-    for key in (descriptor.name, *descriptor.aliases) if descriptor else ():
+    own = next((k for k in block if k.lower() == "stackspec"), None)
+    for key in (descriptor.name, *descriptor.aliases) if own is None else ():
         if key in block:
             reading.warn((*path, key), f"`{key}` is read as `stackSpec`", code="manifest.variant")
-            return {("stackSpec" if k == key else k): v for k, v in block.items()}
+            block = {("stackSpec" if k == key else k): v for k, v in block.items()}
+            own = "stackSpec"
+            break
+    if own is not None and descriptor.list_key and isinstance(block[own], list):
+        reading.warn((*path, own), f"a list is read as `{descriptor.list_key}` of it", code="manifest.variant")
+        block = {**block, own: {descriptor.list_key: block[own]}}
     return block
 
 
@@ -296,9 +338,13 @@ def _stack(text: str, reading: Reading, path: Path, host: Host) -> Chosen | None
         allowed = suggest(flavour, descriptor.flavours) if descriptor.flavours else f"write {name}"
         reading.error(path, f"stack {name} has no flavour `{flavour}`", hint=allowed)
         return None
-    if version and version not in descriptor.versions and not descriptor.any_version:
-        reading.error(path, f"stack {name} has no version {version}", hint=suggest(version, descriptor.versions))
-        return None
+    if version and version not in descriptor.versions:
+        newest = descriptor.versions[0]
+        if not descriptor.any_version or _parts(version) > _parts(newest):
+            hint = "versions: " + ", ".join(descriptor.versions)
+            reading.error(path, f"stack {name} has no version {version}", code="stack.version", hint=hint)
+            return None
+        reading.warn(path, f"stack {name} has no version {version}: it is read as {newest}", code="manifest.variant")
     if host not in descriptor.hosts:
         needed = {"workflow": "workflowJobConfig", "service": "serviceConfig", "worker": "workerConfig"}[host]
         reading.error(
@@ -311,9 +357,8 @@ def _stack(text: str, reading: Reading, path: Path, host: Host) -> Chosen | None
     return descriptor, flavour.lower() if flavour else next(iter(descriptor.flavours), None), version
 
 
-def unchecked(data: Any, reading: Reading, path: Path) -> Any:
-    """The reader of stacks whose stackSpec nothing checks yet: they are known by name and cannot run."""
-    return None
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _secrets(block: RunnableBlock, reading: Reading, path: Path) -> tuple[tuple[SecretUse, Path], ...]:

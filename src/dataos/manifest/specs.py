@@ -9,6 +9,7 @@ every fault at once, each with its path. Nothing deeper knows that variants exis
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import types
 import typing
@@ -33,11 +34,20 @@ LATER_HINT = "it comes with a later version: see docs/roadmap.md"
 
 
 def render(path: Path) -> str:
-    """`("workflow", "dag", 0, "name")` -> `workflow.dag[0].name`."""
+    """`("workflow", "dag", 0, "name")` -> `workflow.dag[0].name`. A key that holds a `.` or a bracket, or nothing,
+    stands as `["a.b"]`. `loader.parse_path` is the inverse."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part and not _ODD_KEY.search(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
     return text
+
+
+_ODD_KEY = re.compile(r"[.\[\]\"\\]")
 
 
 @dataclass

@@ -198,12 +198,12 @@ def test_every_type_of_secret_is_read_and_sealed(kind, form):
         ({"type": "cloud-kernel-image-pull", "acl": "r", "data": {"a": SECRET}}, "secret.data", ".dockerconfigjson"),
         (
             {"type": "cloud-kernel-image-pull", "acl": "r", "data": {".dockerconfigjson": SECRET}},
-            "secret.data..dockerconfigjson",
+            'secret.data[".dockerconfigjson"]',
             "no JSON",
         ),
         (
             {"type": "cloud-kernel-image-pull", "acl": "r", "data": {".dockerconfigjson": '{"auths": {"r": {}}}'}},
-            "secret.data..dockerconfigjson",
+            'secret.data[".dockerconfigjson"]',
             "neither `auth`",
         ),
         ({"type": "key-value", "acl": "r", "files": {"a": "./a"}}, "secret.files", "read by the client"),

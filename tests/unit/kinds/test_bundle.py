@@ -129,7 +129,7 @@ def test_secret_values_of_different_items_are_kept_apart():
 
 def test_references_that_stay_inside_are_no_references():
     use = {"name": "w", "version": "v1", "type": "worker", "worker": {
-        "stack": "container", "compute": "pool", "dataosSecrets": [{"name": "keys"}, {"name": "far"}]}}  # fmt: skip
+        "stack": "container", "stackSpec": {"image": "a:1"}, "compute": "pool", "dataosSecrets": [{"name": "keys"}, {"name": "far"}]}}  # fmt: skip
     manifest = good("bundle", bundle({"id": "a", "spec": SECRET}, {"id": "b", "spec": use}))
     assert {(str(r.target), r.path[:3]) for r in manifest.references} == {
         ("?secret:far:wool", ("bundle", "resources", 1)),

@@ -11,7 +11,7 @@ from dataos.manifest.documents import read_manifest
 from dataos.manifest.runnables import VolumeUse
 from dataos.manifest.specs import Reading
 from support.kind_reading import faults, good, put, read
-from support.kind_samples import API, RUN, SAMPLES, SCALING, SECRET, SPREAD, VOLUME
+from support.kind_samples import API, PIPELINE, RUN, SAMPLES, SCALING, SECRET, SPREAD, VOLUME
 
 
 @pytest.mark.parametrize("form", SAMPLES)
@@ -113,7 +113,7 @@ BAD = [
     ("service", "dataosSecrets.0.consumptionType", "mail", "envVars, propFile, file"),
     ("service", "dataosSecrets.0.workspace", "9x", "workspace is invalid"),
     ("service", "metricPort", 0, "greater than or equal to 1"),
-    ("worker", "stack", "scanner:2.0", "no workerConfig"),
+    ("worker", "stack", "dbt", "no workerConfig"),
     ("worker", "servicePort", 80, "a worker has no ports; use a service"),
     ("worker", "ingress", {"enabled": True}, "a worker has no ports; use a service"),
     ("volume", "size", "big", "512Mi"),
@@ -199,7 +199,7 @@ VARIANTS = [
     ("worker", {"resources": None, "limits": {"cpu": 1}}, ["belong below `resources`"]),
     ("worker", {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}, ["request is larger than its limit"]),
     ("worker", {"highAvailabilityConfig": {**SPREAD, "tags": ["a"]}}, ["`tags` has no effect"]),
-    ("worker", {"stackSpec": {"topology": {"name": "a", "type": "input"}}}, ["belongs beside `stackSpec`"]),
+    ("worker", {"stackSpec": {**PIPELINE, "topology": {"name": "a", "type": "input"}}}, ["belongs beside `stackSpec`"]),
     ("worker", {"compute": None}, ["`runnable-default` is used"]),
     ("service", {"ingress": {"enabled": True, "path": "/a/**"}}, ["`/a/**` is read as `/a/`"]),
     ("service", {"ingress": {"enabled": True, "path": "/a", "noAuthentication": True}}, ["without signing in"]),

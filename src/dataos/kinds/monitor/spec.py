@@ -8,13 +8,13 @@ from typing import Annotated, Any, cast
 from dataos.kinds.monitor.equations import Equation, EquationBlock, read_equation
 from dataos.manifest import patterns, quantities, schedules
 from dataos.manifest.annotations import Words, filled, needs, one_needed, rules, when
-from dataos.manifest.blocks import Count, paths_where
+from dataos.manifest.blocks import paths_where
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
+from dataos.manifest.streams import Stream, StreamBlock, check_filter, read_stream
 
 TYPES = ("equation_monitor", "report_monitor", "stream_monitor")
 OBSERVATIONS = ("runtime", "status", "state", "workflow-runs")
-STREAM_OPERATORS = (*patterns.OPERATORS, "contains")
 
 
 class Instance(Spec):
@@ -68,41 +68,6 @@ class ReportBlock(Spec, json_schema_extra=rules(filled("conditions"))):
 
     source: ReportSource
     conditions: tuple[ReportCondition, ...] = spelled("condition", default=(), lone=True)
-
-
-class Fastbase(Spec):
-    """A topic."""
-
-    topic: Text
-    """Name of the topic."""
-    max_workers: Count = 100
-    subscription_name: Text | None = None
-    subscription_position: Annotated[Text, Words("latest", "earliest")] = "latest"
-    """Where reading begins."""
-
-
-class StreamSource(Spec):
-    """`stream.source`."""
-
-    fastbase: Fastbase
-
-
-class StreamCondition(Spec):
-    """Looked at for each message."""
-
-    value_jq_filter: Text
-    """jq program that finds the value in a message."""
-    operator: Annotated[Text, Words(*STREAM_OPERATORS)]
-    """Comparison."""
-    value: Text
-    """Value to compare with."""
-
-
-class StreamBlock(Spec, json_schema_extra=rules(filled("conditions"))):
-    """`stream`."""
-
-    source: StreamSource
-    conditions: tuple[StreamCondition, ...] = spelled("condition", lone=True)
 
 
 _BLOCKS = ("equation", "report", "stream")
@@ -171,17 +136,6 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Stream:
-    """All conditions must hold for a message: (jq filter, operator, value)."""
-
-    topic: str
-    max_workers: int
-    subscription: str | None
-    position: str
-    conditions: tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True)
 class MonitorSpec:
     """Canonical Monitor."""
 
@@ -218,7 +172,7 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     elif chosen == "report" and spec.report is not None:
         condition = _report(spec, (*path, "report"), reading)
     elif chosen == "stream" and spec.stream is not None:
-        condition = _stream(spec.stream, (*path, "stream"), reading)
+        condition = read_stream(spec.stream, (*path, "stream"), reading)
     if len(reading.problems) > before or condition is None or schedule is None or timezone is None:
         return None
     canonical = MonitorSpec(
@@ -333,7 +287,7 @@ def _report_test(condition: ReportCondition, path: Path, reading: Reading) -> Re
         return None
     if value is not None:
         where = (*path, "valueComparison")
-        _check_filter(value.value_jq_filter, (*where, "valueJqFilter"), reading)
+        check_filter(value.value_jq_filter, (*where, "valueJqFilter"), reading)
         kind, operator = _words(value, where, reading)
         return ReportTest(kind, value.value_jq_filter, operator, value.value)
     block = cast("DurationComparison", duration)
@@ -343,7 +297,7 @@ def _report_test(condition: ReportCondition, path: Path, reading: Reading) -> Re
         ("startedJqFilter", block.started_jq_filter),
         ("completedJqFilter", block.completed_jq_filter),
     ):
-        _check_filter(text, (*where, key), reading)
+        check_filter(text, (*where, key), reading)
     kind, operator = _words(block, where, reading)
     seconds = quantities.duration(block.value, (*where, "value"), reading)
     return ReportTest(
@@ -361,26 +315,3 @@ def _words(block: ValueComparison | DurationComparison, path: Path, reading: Rea
     kind = one_of(block.observation_type, OBSERVATIONS, (*path, "observationType"), reading, "observationType")
     operator = one_of(block.operator, patterns.OPERATORS, (*path, "operator"), reading, "operator")
     return kind or "", operator or ""
-
-
-def _check_filter(text: str, path: Path, reading: Reading) -> None:
-    if fault := patterns.jq_fault(text):
-        reading.error(path, f"filter `{text}` {fault}", hint=patterns.JQ_HINT)
-
-
-def _stream(block: StreamBlock, path: Path, reading: Reading) -> Stream:
-    source, where = block.source.fastbase, (*path, "source", "fastbase")
-    position = one_of(
-        source.subscription_position, ("latest", "earliest"), (*where, "subscriptionPosition"), reading, "position"
-    )
-    if not source.topic.strip():
-        reading.error((*where, "topic"), "a topic has a name", code="manifest.missing")
-    if not block.conditions:
-        reading.error((*path, "conditions"), "at least one condition is required", code="manifest.missing")
-    found: list[tuple[str, str, str]] = []
-    for number, condition in enumerate(block.conditions):
-        here = (*path, "conditions", number)
-        _check_filter(condition.value_jq_filter, (*here, "valueJqFilter"), reading)
-        operator = one_of(condition.operator, STREAM_OPERATORS, (*here, "operator"), reading, "operator")
-        found.append((condition.value_jq_filter, operator or "", condition.value))
-    return Stream(source.topic.strip(), source.max_workers, source.subscription_name, position or "", tuple(found))

@@ -6,15 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from dataos.manifest import blocks
+from dataos.manifest import blocks, registry
 from dataos.manifest.annotations import Shape, needs, rules, when_true
 from dataos.manifest.blocks import AutoScaling, Count, HighAvailability, Port, PortNumber, Scaling, Spread
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.runnables import Runnable, RunnableBlock, read_host
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
-
-STEAMPIPE_PORT = 9193
-_PORT_OF_STACK = ("beacon",)  # stacks that bring a port of their own
+from dataos.manifest.stacks import Exposure
 
 
 class AppDetail(Spec):
@@ -65,6 +63,17 @@ class ServiceSection(RunnableBlock):
     """The public path."""
     high_availability_config: HighAvailability | None = None
     """How replicas are spread."""
+
+    def exposure(self) -> Exposure:
+        """Its ports and its public path."""
+        public = self.ingress.path if self.ingress is not None and self.ingress.enabled else None
+        strips = self.ingress is not None and self.ingress.strip_path
+        return Exposure(self.service_port, tuple(p.service_port for p in self.service_ports), public, strips)
+
+    def copies(self) -> int:
+        """Replicas, as many as there may be."""
+        scaling = self.auto_scaling
+        return max(self.replicas, scaling.max_replicas or 1) if scaling and scaling.enabled else self.replicas
 
 
 @dataclass(frozen=True)
@@ -121,10 +130,8 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
 
 
 def _check_port(block: ServiceSection, runnable: Runnable, reading: Reading, path: Path) -> None:
-    if runnable.stack == "steampipestack" and block.service_port != STEAMPIPE_PORT:
-        said = "is required" if block.service_port is None else f"{block.service_port} is not allowed"
-        reading.error((*path, "servicePort"), f"servicePort {said} for this stack", hint=f"write {STEAMPIPE_PORT}")
-    elif block.service_port is None and runnable.stack not in _PORT_OF_STACK:
+    descriptor = registry.find_stack(runnable.stack)
+    if block.service_port is None and not (descriptor and descriptor.brings_port):
         if block.ingress and block.ingress.enabled:
             hint = "write the port on which the program listens"
             reading.error(path, "`servicePort` is required: `ingress` leads to it", code="manifest.missing", hint=hint)

@@ -24,6 +24,11 @@ class WorkerSection(RunnableBlock):
     high_availability_config: HighAvailability | None = None
     """How replicas are spread."""
 
+    def copies(self) -> int:
+        """Replicas, as many as there may be."""
+        scaling = self.auto_scaling
+        return max(self.replicas, scaling.max_replicas or 1) if scaling and scaling.enabled else self.replicas
+
 
 @dataclass(frozen=True)
 class WorkerSpec:
