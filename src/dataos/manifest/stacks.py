@@ -102,9 +102,13 @@ class RepoBlock(Spec):
     """`repo` as most stacks take it: where the code is (ch03 8)."""
 
     url: Text
+    """Address of the repository."""
     base_dir: Text
+    """Folder of the code; it begins with the repository's own name."""
     sync_flags: tuple[Text, ...] = spelled("syncFlag", default=(), lone=True)
+    """Flags of the checkout, for instance --ref=main."""
     secret_id: Text | None = None
+    """Secret that opens the repository."""
 
 
 def check_repository(url: str, flags: Iterable[str], path: Path, reading: Reading) -> None:

@@ -139,7 +139,9 @@ def test_products_are_taken_below_their_version(product):
 # --- what the readers refuse ------------------------------------------------------------------------------------------
 
 CONDITIONS = {
-    "service": {"servicePort"},  # needed by an ingress
+    "service": {"servicePort", "stackSpec"},  # needed by an ingress; needed by most stacks
+    "worker": {"stackSpec", "stackSpec.input", "stackSpec.output", "stackSpec.input.generate",
+               "stackSpec.input.generate.mapping", "stackSpec.output.drop"},  # the engine's language
     "compute": {"nodePool.tolerations.#.value"},  # needed by an operator
     "operator": {"resources.#.natsApi"},  # or shared
     "stack": {"image", "workflowJobConfig", "workflowJobConfig.resourceTemplateConfig"},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import locations
+from dataos.manifest.annotations import Words
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 from dataos.manifest.stacks import Use
@@ -19,15 +20,19 @@ PROXY = "PGRST_OPENAPI_SERVER_PROXY_URI"
 class SourceBlock(Spec):
     """`source`: which Database."""
 
-    type: Text
+    type: Annotated[Text, Words("database")]
+    """`database`."""
     name: Text
+    """Name of the Database."""
     workspace: Text = "public"
+    """Its workspace."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     source: SourceBlock
+    """Which Database is served."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class BeaconSpec:
     """The Database whose tables, views and functions are served."""
 
     database: ResourceKey
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> BeaconSpec | None:

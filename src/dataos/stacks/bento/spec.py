@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import Udl
+from dataos.manifest.annotations import needs, rules
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec
 from dataos.manifest.stacks import Use, literal_credentials, warn_literals
@@ -29,26 +30,43 @@ _FILLED = re.compile(r"\$\{")
 _URL_LOGIN = re.compile(r"://[^/\s:@]*:[^@/\s]+@|^[^/\s:@]+:[^@/\s]+@(tcp|unix)?\(")
 
 
-class StackBlock(Spec):
+class StackBlock(Spec, json_schema_extra=rules(needs("input"))):
     """The stackSpec as written: the engine's own sections."""
 
     http: Any = None
+    """The engine's own server."""
     input: Any = None
+    """Where messages come from."""
     buffer: Any = None
+    """What stands between input and pipeline."""
     pipeline: Any = None
+    """Processors, and how many threads run them."""
     output: Any = None
+    """Where messages go."""
     input_resources: Any = None
+    """Inputs that are named by label."""
     processor_resources: Any = None
+    """Processors that are named by label."""
     output_resources: Any = None
+    """Outputs that are named by label."""
     cache_resources: Any = None
+    """Caches that are named by label."""
     rate_limit_resources: Any = None
+    """Rate limits that are named by label."""
     logger: Any = None
+    """Logs of the engine."""
     metrics: Any = None
+    """Metrics of the engine."""
     tracer: Any = None
+    """Traces of the engine."""
     error_handling: Any = None
+    """What happens to messages that failed."""
     shutdown_delay: Any = None
+    """Wait before a stop."""
     shutdown_timeout: Any = None
+    """How long a stop may take."""
     tests: Any = None
+    """Unit tests."""
 
     model_config = {"alias_generator": None}
 
@@ -65,6 +83,9 @@ class BentoSpec:
     addresses: tuple[tuple[Path, Udl], ...]
     variables: tuple[tuple[str, Path], ...]  # that the environment must set, with where they stand
     secret_paths: tuple[Path, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> BentoSpec | None:

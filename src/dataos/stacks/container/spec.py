@@ -24,9 +24,13 @@ class StackBlock(Spec):
     """The stackSpec as written."""
 
     image: Text
+    """Image with its registry; `latest` where it has no tag."""
     image_pull_secret: Text | None = spelled("imagePullSecrets", default=None)
+    """Secret of the workspace that opens the registry."""
     command: tuple[Text, ...] = spelled(default=(), lone=True)
+    """Program in the place of the image's own, word by word."""
     arguments: tuple[Text, ...] = spelled("argument", "args", default=(), lone=True)
+    """Arguments in the place of the image's own, word by word."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class ContainerSpec:
     pull_secret: str | None
     command: tuple[str, ...]
     arguments: tuple[str, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> ContainerSpec | None:

@@ -17,7 +17,9 @@ class StackBlock(Spec):
     """The stackSpec as written."""
 
     arguments: tuple[Text, ...] = spelled("argument", lone=True)
+    """What follows `dataos-ctl`, word by word."""
     manifest: dict[str, Any] | None = None
+    """A Resource that the command finds in /etc/dataos/config/manifest.yaml."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class CommandSpec:
     arguments: tuple[str, ...]
     manifest: dict[str, Any] | None
     secret_paths: tuple[Path, ...] = ()
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> CommandSpec | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Annotated, Any
 
 from dataos.core import names
+from dataos.manifest.annotations import Shape, Words, free, never_both, one_needed, rules
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 from dataos.manifest.stacks import RepoBlock, check_repo, check_repository, literal_credentials, warn_literals
-from dataos.stacks.dbt.projects import read_project
+from dataos.stacks.dbt.projects import ProjectBlock, read_project
 
 ADAPTERS = ("bigquery", "postgres", "redshift", "snowflake", "trino", "duckdb", "spark")
 COMMANDS = ("deps", "seed", "run", "test", "build", "snapshot", "compile", "parse", "docs", "source", "ls", "list",
@@ -24,37 +25,59 @@ _JINJA = re.compile(r"\{\{.*\}\}", re.DOTALL)
 _SECRETS = frozenset({"private_key", "private_key_id", "keyfile_json", "passphrase", "private_key_passphrase", "pass"})
 
 
+class OutputBlock(Spec, json_schema_extra=free()):
+    """One of `outputs`: a connection. Most of its keys are the adapter's."""
+
+    type: Annotated[Text, Words(*ADAPTERS)]
+    """Adapter."""
+    threads: Any = None
+    """How many models are built at a time."""
+
+
 class ProfileBlock(Spec):
     """One of `profiles`."""
 
     target: Text
-    outputs: dict[str, Any]
+    """Which of `outputs`."""
+    outputs: dict[str, Annotated[dict[str, Any], Shape(OutputBlock)]]
+    """Connections by name."""
 
 
-class PackageBlock(Spec):
+class PackageBlock(Spec, json_schema_extra=rules(one_needed("git", "package"), never_both("git", "package"))):
     """One of `packages`: of a repository, or of dbt's hub."""
 
     git: Text | None = None
+    """Address of a repository."""
     revision: Text | None = None
+    """Tag or branch."""
     package: Text | None = None
+    """Package of dbt's hub."""
     version: Any = None
+    """Its version, or a range."""
     subdirectory: Text | None = None
+    """Folder in the repository."""
 
 
 class PackagesBlock(Spec):
     """`dbt_packages`."""
 
     packages: tuple[PackageBlock, ...] = spelled("package", default=(), lone=True)
+    """Packages."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
-    profiles: dict[str, Any]
-    dbt_project: dict[str, Any] = spelled("dbtProject", alias="dbt_project")
+    profiles: dict[str, ProfileBlock]
+    """Becomes profiles.yml."""
+    dbt_project: Annotated[dict[str, Any], Shape(ProjectBlock)] = spelled("dbtProject", alias="dbt_project")
+    """Becomes dbt_project.yml."""
     dbt_packages: PackagesBlock = spelled("dbtPackages", "packages", default=PackagesBlock(), alias="dbt_packages")
+    """Becomes packages.yml."""
     repo: RepoBlock | None = None
+    """Where the project is, if not in packages."""
     commands: tuple[Text, ...] = spelled("command", default=(), lone=True)
+    """Commands of dbt, in order; deps, seed, run and test if none is named."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,9 @@ class DbtSpec:
     repo: RepoBlock | None
     commands: tuple[tuple[str, ...], ...]
     secret_paths: tuple[Path, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> DbtSpec | None:
@@ -100,7 +126,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> DbtSpec | None:
         profile=project.profile,
         target=target,
         adapter=adapter,
-        profiles=block.profiles,
+        profiles={name: body.model_dump(by_alias=True) for name, body in block.profiles.items()},
         project=project.content,
         packages=block.dbt_packages.packages,
         repo=block.repo,
@@ -117,12 +143,9 @@ def _secrets(data: Any) -> tuple[Path, ...]:
     )
 
 
-def _profile(data: Any, path: Path, reading: Reading) -> tuple[str, str] | None:
+def _profile(profile: ProfileBlock, path: Path, reading: Reading) -> tuple[str, str] | None:
     """The target and the adapter of a profile, or None after problems."""
     before = len(reading.problems)
-    profile = read_model(ProfileBlock, data, reading, path)
-    if profile is None:
-        return None
     if not profile.outputs:
         reading.error((*path, "outputs"), "`outputs` needs at least one target", code="manifest.missing")
     elif profile.target not in profile.outputs and not _JINJA.search(profile.target):
@@ -137,21 +160,17 @@ def _profile(data: Any, path: Path, reading: Reading) -> tuple[str, str] | None:
     return (profile.target, adapter) if len(reading.problems) == before else None
 
 
-def _output(data: Any, path: Path, reading: Reading) -> str | None:
-    if not isinstance(data, dict):
-        reading.error(path, "a target is a mapping", hint="for instance {type: postgres, host: ..., threads: 4}")
-        return None
-    output = cast("dict[str, Any]", data)
-    if output.get("type") is None:
+def _output(data: dict[str, Any], path: Path, reading: Reading) -> str | None:
+    if data.get("type") is None:
         hint = "allowed: " + ", ".join(ADAPTERS)
         reading.error(path, "`type` is required", code="manifest.missing", hint=hint)
         return None
-    threads = output.get("threads")
+    threads = data.get("threads")
     if threads is None:
         reading.warn(path, "`threads` is not said: 4 models are built at a time")
     elif not re.fullmatch(r"[1-9][0-9]{0,3}", str(threads)) and not _JINJA.search(str(threads)):
         reading.error((*path, "threads"), f"`{threads}` is no number of threads", hint="write 1 to 4")
-    return one_of(str(output["type"]), ADAPTERS, (*path, "type"), reading, "adapter")
+    return one_of(str(data["type"]), ADAPTERS, (*path, "type"), reading, "adapter")
 
 
 def _check_package(package: PackageBlock, path: Path, reading: Reading) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dataos.core.addresses import Udl
+from dataos.manifest.annotations import Words, filled, rules
 from dataos.manifest.blocks import Whole
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 from dataos.manifest.stacks import read_address
@@ -20,41 +21,56 @@ Positive = Annotated[Whole, Field(ge=1)]
 class InputOptions(Spec):
     """`input.options`."""
 
-    subscription_position: Text = "LATEST"
+    subscription_position: Annotated[Text, Words(*POSITIONS)] = "LATEST"
+    """Where reading begins."""
     subscription_name: Text = "defaultsubname"
-    processing_guarantees: Text = "EFFECTIVELY_ONCE"
+    """What the broker knows the reader by."""
+    processing_guarantees: Annotated[Text, Words(*GUARANTEES)] = "EFFECTIVELY_ONCE"
+    """How often a message may count."""
     cleanup_subscription: bool = False
+    """Whether the subscription goes when the worker does."""
 
 
-class InputBlock(Spec):
+class InputBlock(Spec, json_schema_extra=rules(filled("datasets"))):
     """`input`: streams."""
 
     datasets: tuple[Text, ...] = spelled("dataset", lone=True)
+    """Addresses of streams."""
     options: InputOptions = InputOptions()
+    """How they are read."""
 
 
 class OutputOptions(Spec):
     """`output.options`. The properties go to the table format as they are."""
 
     commit_interval: Positive = 30
+    """Seconds between commits."""
     records_per_commit: Positive = 100_000
+    """Rows between commits."""
     iceberg_properties: dict[str, Text] = Field(default={}, alias="iceberg.properties")
+    """Table properties."""
     hudi_properties: dict[str, Text] = Field(default={}, alias="hudi.properties")
+    """Table properties."""
     delta_properties: dict[str, Text] = Field(default={}, alias="delta.properties")
+    """Table properties."""
 
 
-class OutputBlock(Spec):
+class OutputBlock(Spec, json_schema_extra=rules(filled("datasets"))):
     """`output`: tables."""
 
     datasets: tuple[Text, ...] = spelled("dataset", lone=True)
+    """Addresses of tables."""
     options: OutputOptions = OutputOptions()
+    """How they are written."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     input: InputBlock
+    """What is read."""
     output: OutputBlock
+    """What is written."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,9 @@ class CopySpec:
     commit_rows: int
     properties: dict[str, dict[str, str]]  # by table format
     addresses: tuple[tuple[Path, Udl], ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> CopySpec | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dataos.core.addresses import Udl
 from dataos.manifest import patterns, schedules
+from dataos.manifest.annotations import never_both, one_needed, rules
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
 from dataos.manifest.stacks import Use, read_address, read_depot
@@ -22,34 +23,50 @@ class RefreshBlock(Spec):
     """`refresh` of one dataset: when, and how if not by reading it anew."""
 
     expression: Text = spelled("cron")
+    """Cron expression of five fields."""
     sql: Text | None = None
+    """SQL in the place of reading it anew."""
     where: Text | None = None
+    """Which rows are kept."""
 
 
-class DatasetEntry(Spec):
+class DatasetEntry(
+    Spec, json_schema_extra=rules(one_needed("address", "depot", "sql"), never_both("address", "depot"))
+):
     """One of `datasets`: a view."""
 
     name: Text
+    """Name of the view."""
     address: Text | None = None
+    """Address of a table."""
     depot: Text | None = None
+    """A depot, in the place of one table."""
     sql: Text | None = None
+    """SQL of the view."""
     meta: dict[str, Any] = {}
+    """Anything else."""
     refresh: RefreshBlock | None = None
+    """When it is read anew."""
 
 
 class ScheduleEntry(Spec):
     """One of `schedule`: SQL by a clock."""
 
     expression: Text = spelled("cron")
+    """Cron expression of five fields."""
     sql: Text
+    """What is run."""
 
 
-class StackBlock(Spec):
+class StackBlock(Spec, json_schema_extra=rules(one_needed("datasets", "init"))):
     """The stackSpec as written."""
 
     datasets: tuple[DatasetEntry, ...] = spelled("dataset", default=(), lone=True)
+    """Views."""
     init: tuple[Text, ...] = spelled(default=(), lone=True)
+    """SQL that is run at the start, in order."""
     schedule: tuple[ScheduleEntry, ...] = spelled(default=(), lone=True)
+    """SQL that is run by a clock."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,9 @@ class FlashSpec:
     init: tuple[str, ...]
     schedule: tuple[tuple[str, str], ...]
     addresses: tuple[tuple[Path, Udl], ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> FlashSpec | None:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import Field
 
 from dataos.core.addresses import Udl
+from dataos.manifest.annotations import Shape, Words, free
 from dataos.manifest.blocks import Whole, written_path
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, one_of, read_model, spelled
@@ -28,7 +29,7 @@ Count = Annotated[Whole, Field(ge=1)]
 Natural = Annotated[Whole, Field(ge=0)]
 
 
-class SourceOptions(Spec):
+class SourceOptions(Spec, json_schema_extra=free()):
     """`source.options`, those that are known. Others go to the source as they are."""
 
     source_table: Text | None = Field(default=None, alias="source-table")
@@ -39,16 +40,16 @@ class SourceOptions(Spec):
     type_hints: dict[str, Any] | None = spelled("columns", default=None, alias="type-hints")
     page_size: Count = Field(default=50_000, alias="page-size")
     extract_parallelism: Count = Field(default=5, alias="extract-parallelism")
-    sql_reflection_level: Text = Field(default="full", alias="sql-reflection-level")
+    sql_reflection_level: Annotated[Text, Words(*REFLECTIONS)] = Field(default="full", alias="sql-reflection-level")
     sql_limit: Count | None = Field(default=None, alias="sql-limit")
     sql_exclude_columns: Any = Field(default=None, alias="sql-exclude-columns")
     yield_limit: Count | None = Field(default=None, alias="yield-limit")
     mask: Any = None
     max_table_nesting: Natural = Field(default=0, alias="max-table-nesting")
     run_in_loop: bool = Field(default=False, alias="run-in-loop")
-    engine: Text | None = None
+    engine: Annotated[Text, Words(DEBEZIUM)] | None = None
     topic_prefix: Text | None = Field(default=None, alias="topic.prefix")
-    snapshot_mode: Text = Field(default="initial", alias="snapshot.mode")
+    snapshot_mode: Annotated[Text, Words(*SNAPSHOTS)] = Field(default="initial", alias="snapshot.mode")
     slot_name: Text | None = Field(default=None, alias="slot.name")
     heartbeat_interval: Natural | None = Field(default=None, alias="heartbeat.interval.ms")
     max_batch_size: Count = Field(default=2048, alias="max.batch.size")
@@ -58,47 +59,69 @@ class SourceBlock(Spec):
     """`source`."""
 
     address: Text
-    options: dict[str, Any] = {}
+    """Address of a depot, or a URI."""
+    options: Annotated[dict[str, Any], Shape(SourceOptions)] = {}
+    """How it is read."""
 
 
 class PartitionBlock(Spec):
     """One of `partition-by`."""
 
     column: Text
-    type: Text
+    """Column."""
+    type: Annotated[Text, Words(*PARTITIONS)]
+    """How its values make partitions."""
     name: Text | None = None
+    """Name of the partition field."""
     index: Natural | None = None
+    """Its place among the others."""
     bucket_count: Count | None = spelled("bucket_count", default=None, alias="bucket-count")
+    """How many buckets."""
 
 
 class SinkOptions(Spec):
     """`sink.options`: a closed set."""
 
     dest_table: Text = Field(alias="dest-table")
-    incremental_strategy: Text = Field(alias="incremental-strategy")
+    """<schema>.<table>."""
+    incremental_strategy: Annotated[Text, Words(*STRATEGIES)] = Field(alias="incremental-strategy")
+    """What happens to rows that are there."""
     partition_by: tuple[PartitionBlock, ...] = spelled(default=(), lone=True, alias="partition-by")
+    """Partitions."""
     cluster_by: tuple[Text, ...] = spelled(default=(), lone=True, alias="cluster-by")
+    """Columns to cluster by."""
     full_refresh: bool = Field(default=False, alias="full-refresh")
+    """Whether the table is made anew."""
     staging_bucket: Text | None = spelled("staging_bucket", default=None, alias="staging-bucket")
+    """Bucket for files on their way."""
     loader_file_size: Count | None = Field(default=None, alias="loader-file-size")
+    """Rows of a file."""
     aws_region: Text | None = Field(default=None, alias="aws_region")
+    """Region of the bucket."""
     primary_key: Any = Field(default=None, alias="primary-key")
+    """Key of a row."""
     create_table: bool | None = Field(default=None, alias="create-table")
+    """Whether the table is made if it is missing."""
 
 
 class SinkBlock(Spec):
     """`sink`."""
 
     address: Text
-    options: dict[str, Any]
+    """Address of a depot, or a URI."""
+    options: Annotated[dict[str, Any], Shape(SinkOptions)]
+    """How it is written."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     source: SourceBlock
+    """What is read."""
     sink: SinkBlock
+    """What is written."""
     repo: RepoBlock | None = None
+    """Code of a custom source."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +139,9 @@ class NilusSpec:
     repo: RepoBlock | None
     addresses: tuple[tuple[Path, Udl], ...]
     secret_paths: tuple[Path, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> NilusSpec | None:

@@ -14,7 +14,9 @@ class StackBlock(Spec):
     """The stackSpec as written."""
 
     repo: RepoBlock
+    """Where `main.py` and `requirements.txt` are."""
     depots: tuple[Text, ...] = spelled("depot", default=(), lone=True)
+    """Depots whose secrets the program gets, by name or address."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class PythonSpec:
     folder: str
     sync_flags: tuple[str, ...]
     addresses: tuple[tuple[Path, Udl], ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> PythonSpec | None:

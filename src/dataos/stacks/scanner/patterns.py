@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.manifest import patterns
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
 CONFIG_TYPES = ("DatabaseMetadata", "DashboardMetadata", "DataProduct")
@@ -23,7 +24,7 @@ class PatternBlock(Spec):
 class ConfigBlock(Spec):
     """`sourceConfig.config`."""
 
-    type: Text | None = None
+    type: Annotated[Text, Words(*CONFIG_TYPES)] | None = None
     database_filter_pattern: PatternBlock | None = None
     schema_filter_pattern: PatternBlock | None = None
     table_filter_pattern: PatternBlock | None = None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.manifest import locations
+from dataos.manifest.annotations import Shape, Words
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 from dataos.manifest.stacks import Use, literal_credentials, read_depot
 from dataos.stacks.scanner.patterns import Config, read_config
+from dataos.stacks.scanner.patterns import ConfigBlock as FilterBlock
 
 WORKERS = ("poros_indexer", "data_profile_indexer", "data_quality_indexer", "soda_indexer", "query_indexer")
 SYSTEM_TYPES = ("data-product", "users")
@@ -30,23 +32,31 @@ class ConnectionBlock(Spec):
     """`sourceConnection`: how to reach a source without a depot."""
 
     config: dict[str, Any]
+    """`type` of the connector, and what it needs."""
 
 
 class ConfigBlock(Spec):
     """`sourceConfig`."""
 
-    config: dict[str, Any] = {}
+    config: Annotated[dict[str, Any], Shape(FilterBlock)] = {}
+    """What is taken in and left out."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     depot: Text | None = None
+    """Depot to scan, by name or address."""
     type: Text | None = None
-    worker: Text | None = None
+    """A connector, or data-product, users, worker."""
+    worker: Annotated[Text, Words(*WORKERS)] | None = None
+    """Which indexer."""
     source: Text | None = None
+    """Name of the source in the catalog."""
     source_connection: ConnectionBlock | None = None
+    """How to reach a source without a depot."""
     source_config: ConfigBlock | None = None
+    """What is taken in and left out."""
 
 
 class GcsConfig(Spec):
@@ -79,6 +89,9 @@ class ScannerSpec:
     worker: str | None = None
     addresses: tuple[tuple[Path, Udl], ...] = ()
     secret_paths: tuple[Path, ...] = ()
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> ScannerSpec | None:

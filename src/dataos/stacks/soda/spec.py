@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.core.addresses import Udl
 from dataos.manifest import patterns
+from dataos.manifest.annotations import Shape, Words, filled, free, one_needed, rules
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
 from dataos.manifest.stacks import read_address
 from dataos.stacks.soda.checks import Check, read_check
@@ -20,30 +21,53 @@ class FilterBlock(Spec):
     """Which rows all checks of an input look at."""
 
     name: Text = ""
+    """What it is called."""
     where: Text
+    """A condition in SQL."""
 
 
-class ProfileBlock(Spec):
+class ProfileBlock(Spec, json_schema_extra=rules(filled("columns"))):
     """`profile`: `col`, `"*"`, `include d*`, `exclude email`."""
 
     columns: tuple[Text, ...] = spelled("column", lone=True)
+    """`"*"`, `id`, `include d*`, `exclude email`."""
 
 
-class InputEntry(Spec):
+class OptionsBlock(Spec, json_schema_extra=free()):
+    """`options`; others than these go to the check engine."""
+
+    engine: Annotated[Text, Words(*ENGINES)] | None = None
+    """Of the source itself, or a cluster."""
+    cluster_name: Text | None = None
+    """Which cluster."""
+    branch_name: Text | None = None
+    """Branch of an Iceberg table."""
+    fail_on: Annotated[Text, Words(*FAIL_ON)] | None = None
+    """Whether checks that fail or warn fail the job."""
+
+
+class InputEntry(Spec, json_schema_extra=rules(one_needed("checks", "profile"))):
     """One of `inputs`. `engine` stands here in old manifests."""
 
     dataset: Text
+    """Address of the dataset."""
     checks: tuple[Any, ...] = spelled("check", default=(), lone=True)
+    """Checks, each a text or one expression with its keys."""
     profile: ProfileBlock | None = None
-    options: dict[str, Any] = {}
+    """Which columns are profiled."""
+    options: Annotated[dict[str, Any], Shape(OptionsBlock)] = {}
+    """Engine, cluster, branch, and properties of the source."""
     filter: FilterBlock | None = None
+    """Which rows are looked at."""
     engine: Text | None = None
+    """Belongs below `options`."""
 
 
-class StackBlock(Spec):
+class StackBlock(Spec, json_schema_extra=rules(filled("inputs"))):
     """The stackSpec as written."""
 
     inputs: tuple[InputEntry, ...] = spelled("input", lone=True)
+    """Datasets with their checks."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,9 @@ class SodaSpec:
 
     inputs: tuple[Input, ...]
     addresses: tuple[tuple[Path, Udl], ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> SodaSpec | None:

@@ -28,6 +28,7 @@ class StackBlock(Spec):
     """The stackSpec as written; it may be empty."""
 
     plugins: tuple[Text, ...] = spelled("plugin", default=(), lone=True)
+    """Plugins to load besides those that have a file."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class SteampipeSpec:
     """Plugins to load besides those that have a `.spc` file."""
 
     plugins: tuple[str, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> SteampipeSpec | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, read_model, suggest
 from dataos.manifest.streams import Stream, StreamBlock, read_stream
 
@@ -14,9 +15,12 @@ TYPE = "stream_monitor"
 class StackBlock(Spec):
     """The stackSpec as written."""
 
-    type: Text = TYPE
+    type: Annotated[Text, Words(TYPE)] = TYPE
+    """`stream_monitor`."""
     incident: dict[str, Any] | None = None
+    """What an incident is called, and how grave it is."""
     stream: StreamBlock
+    """What is looked at."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class StreamMonitorSpec:
 
     stream: Stream
     incident: dict[str, Any]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> StreamMonitorSpec | None:

@@ -17,15 +17,20 @@ class ProjectBlock(Spec):
     """`repo`: `config.yaml` and `apis/` stand in `projectDirectory`."""
 
     url: Text
+    """Address of the repository."""
     project_directory: Text = spelled("baseDir")
+    """Folder that holds `config.yaml` and `apis`."""
     sync_flags: tuple[Text, ...] = spelled("syncFlag", default=(), lone=True)
+    """Flags of the checkout, for instance --ref=main."""
     secret_id: Text | None = None
+    """Secret that opens the repository."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     repo: ProjectBlock
+    """Where the templates are."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class TalosSpec:
     url: str
     folder: str
     sync_flags: tuple[str, ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> TalosSpec | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from dataos.core.addresses import Udl
+from dataos.manifest.annotations import Words
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 from dataos.manifest.stacks import read_address
 
@@ -16,15 +17,19 @@ _VERSION = re.compile(r"(latest|v?[0-9]+(-[0-9A-Za-z-]+)?(\.gz)?(\.metadata)?(\.
 class ActionBlock(Spec):
     """`action`."""
 
-    name: Text
+    name: Annotated[Text, Words("set_version")]
+    """`set_version`."""
     value: Text
+    """`latest`, or the name of a metadata file."""
 
 
 class StackBlock(Spec):
     """The stackSpec as written."""
 
     dataset: Text
+    """Address of the table."""
     action: ActionBlock
+    """What is done."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class ToolboxSpec:
     address: Udl
     version: str
     addresses: tuple[tuple[Path, Udl], ...]
+
+
+MODEL = StackBlock
 
 
 def read(data: Any, reading: Reading, path: Path = ()) -> ToolboxSpec | None:
