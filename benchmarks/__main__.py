@@ -1,4 +1,4 @@
-"""Measures the budgets of part 1 and prints medians next to what they are compared with, in one run.
+"""Measures the budgets and prints medians next to what they are compared with, in one run.
 
 `./dev bench` runs all, `./dev bench start cli` some; `--write` puts the figures into docs/benchmarks.md. Medians;
 machines differ, ratios matter. No assertion anywhere: budgets stand in the table, people judge.
@@ -10,73 +10,14 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.server import Installation, processes_of, wait_until  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of the table."""
-
-    what: str
-    measured: str
-    budget: str
-    note: str = ""
-
-
-@contextmanager
-def fresh(start: bool = True) -> Iterator[Installation]:
-    """An installation in a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="dataos-bench-"))
-    made = Installation(folder)
-    try:
-        if start:
-            made.up()
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def median(call: Callable[[], object], runs: int, warm: int = 1) -> float:
-    """Median seconds over runs, after warm-up."""
-    for _ in range(warm):
-        call()
-    return statistics.median(timed(call) for _ in range(runs))
-
-
-def memory_mb(pids: list[int]) -> float:
-    """Proportional memory of processes (MB): shared pages are counted once."""
-    total = 0
-    for pid in pids:
-        try:
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-        except OSError:
-            continue
-    return total / 1024
-
+from benchmarks import scale
+from benchmarks.setting import ROOT, Figure, fresh, median, memory_mb, timed
+from support.server import Installation, processes_of
 
 SECRET = "name: s{}\nversion: v1\ntype: secret\nsecret: {{type: key-value, acl: r, data: {{a: b}}}}\n"
 
@@ -163,26 +104,6 @@ def bench_dag() -> list[Figure]:
     ]
 
 
-def bench_apply() -> list[Figure]:
-    """1,000 Resources through the SDK, one call each (budget of part 2, watched from the start)."""
-    with fresh() as made:
-        client = made.client()
-
-        def go() -> None:
-            for i in range(1000):
-                client.apply(
-                    {
-                        "name": f"s{i}",
-                        "version": "v1",
-                        "type": "secret",
-                        "secret": {"type": "key-value", "acl": "r", "data": {"a": "b"}},
-                    }
-                )
-            wait_until(lambda: all(r["settled"] for r in client.resources(type="secret")), 60)
-
-        return [Figure("1,000 Resources applied and active", f"{timed(go):.1f} s", "< 10 s (part 2)")]
-
-
 EMPTY = """
 name: empty
 version: v1
@@ -267,7 +188,7 @@ BENCHES = {
     "memory": bench_memory,
     "cli": bench_cli,
     "dag": bench_dag,
-    "apply": bench_apply,
+    **scale.BENCHES,
     "flare": bench_flare,
     "query": bench_query,
     "demo": bench_demo,

@@ -56,8 +56,9 @@ class Admission:
         self._served: dict[str, int] = {}
         self._turn = 0
 
-    def decide(self, waiting: Sequence[Demand], running: Sequence[Demand]) -> list[Decision]:
-        """One decision for each waiting job, in the order in which they are considered.
+    def decide(self, waiting: Sequence[Demand], running: Sequence[Demand], asking: str | None = None) -> list[Decision]:
+        """One decision for each waiting job, in the order in which they are considered. With `asking`, the key of one
+        of them (or ""), only its reason is told: telling a thousand takes its time.
 
         Together, running and admitted jobs never hold more than the machine, save what ran already. A job that asks
         for more than the whole machine runs alone, with all of it.
@@ -68,7 +69,7 @@ class Admission:
         # newcomers would keep that one waiting for ever.
         level = min(known.values(), default=self._turn)
         self._served = {group: known.get(group, level) for group in present}
-        decisions = decide_admissions(self._all, waiting, running, self._served)
+        decisions = decide_admissions(self._all, waiting, running, self._served, asking)
         groups = {demand.key: demand.group for demand in waiting}
         for decision in decisions:
             if decision.admit:
@@ -78,7 +79,11 @@ class Admission:
 
 
 def decide_admissions(
-    capacity: _Slots, waiting: Sequence[Demand], running: Sequence[Demand], served: Mapping[str, int]
+    capacity: _Slots,
+    waiting: Sequence[Demand],
+    running: Sequence[Demand],
+    served: Mapping[str, int],
+    asking: str | None = None,
 ) -> list[Decision]:
     """The decision itself. `served` tells when each group was served last, as a growing number."""
     free = capacity
@@ -94,12 +99,12 @@ def decide_admissions(
             holders.append(demand)
             decisions.append(Decision(demand.key, True, _oversize_note(capacity, demand)))
             continue
-        if first_in_line is None:
-            first_in_line = demand
-            decisions.append(Decision(demand.key, False, _shortage(capacity, demand, need, holders)))
-        else:
-            reason = f"waits its turn behind {first_in_line.key}; {_shortage(capacity, demand, need, holders)}"
-            decisions.append(Decision(demand.key, False, reason))
+        reason = ""
+        if asking is None or demand.key == asking:
+            turn = f"waits its turn behind {first_in_line.key}; " if first_in_line is not None else ""
+            reason = turn + _shortage(capacity, demand, need, holders)
+        first_in_line = first_in_line or demand
+        decisions.append(Decision(demand.key, False, reason))
         free = free.less(need)  # reserved: what ends from now on is kept for it
     return decisions
 

@@ -1,7 +1,8 @@
 """Who may start now on this machine: keeps the demands, asks the pure decider in `processes.admission`.
 
 Rebuilt from the store at start (`holds` is called for every open attempt that is looked at), so it holds nothing that
-cannot be found again. A freed slot rings the units that wait.
+cannot be found again. A freed slot is granted to whose turn it is, and rings that unit alone: with a thousand waiting,
+an end of one must not make a thousand look.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from typing import Any
 
 from dataos.processes.admission import Admission, Decision, Demand
 
-_ASKS_AGAIN_S = 10.0
-"""A demand that did not ask again for so long has gone elsewhere: another server had a free slot for it."""
+_LOOKS_PER_S = 20.0
+"""How many waiting units ask again in a second, all together: in case a ring was lost, or another server has room."""
+
+_GONE_S = 10.0
+"""A demand that did not ask again for so long (or three times its interval) has gone elsewhere: another server had a
+free slot for it, or its run was stopped."""
 
 
 class Admissions:
@@ -26,23 +31,23 @@ class Admissions:
         self._kick = kick
         self._monotonic = monotonic
         self._running: dict[str, Demand] = {}
+        self._granted: dict[str, float] = {}  # running ones that have not heard of it yet, and since when
         self._waiting: dict[str, tuple[Demand, str, float]] = {}
 
+    @property
+    def again_s(self) -> float:
+        """Seconds until a waiting unit asks again by itself; longer, the more of them wait."""
+        return max(1.0, len(self._waiting) / _LOOKS_PER_S)
+
     async def ask(self, demand: Demand, unit: str) -> Decision:
-        """May `demand` start now? If not, `unit` is rung when a slot becomes free."""
-        if demand.key in self._running:
-            return Decision(demand.key, True, "")
-        now = self._monotonic()
-        self._waiting[demand.key] = (demand, unit, now)
-        for key, (_, _, asked) in list(self._waiting.items()):
-            if now - asked > _ASKS_AGAIN_S:
-                del self._waiting[key]
-        decisions = self._admission.decide([d for d, _, _ in self._waiting.values()], list(self._running.values()))
-        decision = next(d for d in decisions if d.key == demand.key)
-        if decision.admit:
-            del self._waiting[demand.key]
-            self._running[demand.key] = demand
-        return decision
+        """May `demand` start now? If not, `unit` is rung when its turn comes."""
+        if demand.key not in self._running:
+            self._waiting[demand.key] = (demand, unit, self._monotonic())
+            decision = self._grant(demand.key)
+            if not decision.admit:
+                return decision
+        self._granted.pop(demand.key, None)
+        return Decision(demand.key, True, "")
 
     def holds(self, attempt: Any) -> None:
         """An open attempt found in the store occupies its slot."""
@@ -50,14 +55,38 @@ class Admissions:
             self._running[attempt.id] = Demand(
                 attempt.id, attempt.run_id, attempt.cpu, attempt.memory_bytes, attempt.created_at
             )
+        self._granted.pop(attempt.id, None)
         self._waiting.pop(attempt.id, None)
 
     def release(self, attempt_id: str) -> None:
-        """An attempt ended: give its slot to whoever waits."""
+        """An attempt ended: give its slot to whose turn it is."""
         self._running.pop(attempt_id, None)
-        for _, unit, _ in list(self._waiting.values()):
-            self._kick(unit)
+        self._granted.pop(attempt_id, None)
+        if self._waiting:
+            self._grant()
 
     def forget(self, attempt_id: str) -> None:
-        """A waiting demand went away."""
+        """A waiting demand went away; a slot that it was granted is somebody else's."""
         self._waiting.pop(attempt_id, None)
+        if attempt_id in self._granted:
+            self.release(attempt_id)
+
+    def _grant(self, asking: str = "") -> Decision:
+        """Give what is free to whose turn it is, and ring all of them but the one that asks. Returns its answer."""
+        now = self._monotonic()
+        gone = now - max(_GONE_S, 3 * self.again_s)
+        self._waiting = {key: entry for key, entry in self._waiting.items() if entry[2] >= gone}
+        for key in [k for k, since in self._granted.items() if since < gone]:
+            del self._granted[key], self._running[key]
+        answer = Decision(asking, False)
+        waiting = [demand for demand, _, _ in self._waiting.values()]
+        for decision in self._admission.decide(waiting, list(self._running.values()), asking):
+            if decision.key == asking:
+                answer = decision
+            if decision.admit:
+                demand, unit, _ = self._waiting.pop(decision.key)
+                self._running[decision.key] = demand
+                self._granted[decision.key] = now
+                if decision.key != asking:
+                    self._kick(unit)
+        return answer

@@ -36,6 +36,8 @@ from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan
 
 _log = logs.get(__name__)
 _a = tables.attempts
+_INSERT = _a.insert()
+_UPDATE = _a.update().where(_a.c.id == sa.bindparam("of_attempt"))
 
 ORPHANED = "orphaned"
 """Why a job was ended that outlived its server: others may have taken it over (processes.ports.Observation)."""
@@ -225,24 +227,23 @@ class Attempts:
         server alone looks at it."""
         work.bind(connection, lease, self._server)
         attempt_id = AttemptId(f"{run_id}-{job}-{number}")
-        connection.execute(
-            _a.insert().values(
-                id=attempt_id,
-                run_id=run_id,
-                job=job,
-                number=number,
-                state=AttemptState.LAUNCHING,
-                cpu=demand.cpu,
-                memory_bytes=demand.memory_bytes,
-                reason="",
-                exit_code=None,
-                result=None,
-                created_at=self._clock.now_us(),
-                started_at=None,
-                finished_at=None,
-                server=self._server,
-            )
-        )
+        fresh = {
+            "id": attempt_id,
+            "run_id": run_id,
+            "job": job,
+            "number": number,
+            "state": AttemptState.LAUNCHING,
+            "cpu": demand.cpu,
+            "memory_bytes": demand.memory_bytes,
+            "reason": "",
+            "exit_code": None,
+            "result": None,
+            "created_at": self._clock.now_us(),
+            "started_at": None,
+            "finished_at": None,
+            "server": self._server,
+        }
+        connection.execute(_INSERT, fresh)
         return attempt_id
 
     async def launch(
@@ -250,7 +251,7 @@ class Attempts:
     ) -> None:
         """Plan and start the program, once. Raises DataOSError if it cannot be planned or started."""
         job = request.job
-        token, injected = await self._store.write(self._credentials, request, runnable)
+        token, injected = await self._store.write_deferred(self._credentials, request, runnable)
         plan = await self.planner(runnable.stack).plan(replace(request, token=token), self._rooms)
         env = {
             **plan.launch.env,
@@ -270,7 +271,7 @@ class Attempts:
         await self._store.write(self._record_plan, request.attempt_id, plan, lease)
         await self._runner.start(request.attempt_id, launch)
         self._checkpoint("workloads.launched")
-        await self._store.write(self._mark_running, request.attempt_id, lease)
+        await self._store.write_deferred(self._mark_running, request.attempt_id, lease)
 
     def _credentials(
         self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable
@@ -281,10 +282,11 @@ class Attempts:
 
     @staticmethod
     def _record_plan(connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
-        """Before the start: whether it may be started again must be known whatever dies next."""
+        """Before the start, and durably, with all that was written before it: whether it may be started again must be
+        known whatever dies next."""
         lease.check(connection)
         known = {"reads": list(plan.reads), "writes": list(plan.writes), "rerunnable": plan.rerunnable}
-        connection.execute(_a.update().where(_a.c.id == attempt_id).values(result=known))
+        connection.execute(_UPDATE, {"of_attempt": attempt_id, "result": known})
 
     def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, lease: Lease) -> None:
         lease.check(connection)
@@ -392,18 +394,16 @@ class Attempts:
         row, observation = end.row, end.observation
         work.bind(connection, end.lease, None)
         self._identities.revoke_attempt(connection, AttemptId(row.id))
-        connection.execute(
-            _a.update()
-            .where(_a.c.id == row.id)
-            .values(
-                state=state,
-                reason=end.settled.reason[:2000],
-                exit_code=observation.exit_code,
-                result={**(row.result or {}), **end.result, **more},
-                started_at=observation.started_at or row.started_at,
-                finished_at=observation.ended_at or self._clock.now_us(),
-            )
-        )
+        change = {
+            "of_attempt": row.id,
+            "state": state,
+            "reason": end.settled.reason[:2000],
+            "exit_code": observation.exit_code,
+            "result": {**(row.result or {}), **end.result, **more},
+            "started_at": observation.started_at or row.started_at,
+            "finished_at": observation.ended_at or self._clock.now_us(),
+        }
+        connection.execute(_UPDATE, change)
         end.also(connection, end.settled)
 
     async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:

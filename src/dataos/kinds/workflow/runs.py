@@ -222,9 +222,15 @@ class JobUnits:
         decision = await self._admissions.ask(demand, f"job:{run.id}/{row.name}")
         if not decision.admit:
             if decision.reason != row.reason:
-                await self._store.write(self._note, run, row.name, decision.reason, lease, self._clock.now_us())
-            return 1.0
-        await self._store.write(self._begin, run, row, demand, lease)
+                await self._store.write_deferred(
+                    self._note, run, row.name, decision.reason, lease, self._clock.now_us()
+                )
+            return self._admissions.again_s
+        try:
+            await self._store.write_deferred(self._begin, run, row, demand, lease)  # `launch` makes it durable
+        except DataOSError:
+            self._admissions.release(demand.key)  # if it was stored nevertheless, the next look takes the slot again
+            raise
         self._checkpoint("workloads.attempt-stored")
         return None
 
