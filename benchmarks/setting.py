@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Figure:
 
 
 @contextmanager
-def fresh(start: bool = True) -> Iterator[Installation]:
+def fresh(start: bool = True) -> Generator[Installation]:
     """An installation in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="dataos-bench-"))
     made = Installation(folder)

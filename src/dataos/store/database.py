@@ -92,11 +92,12 @@ class Store:
     async def write_deferred(
         self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """As `write`, without waiting for the disk (asynchronous commit). It survives the death of this process; a loss
-        of power may take it, with everything that was written after it, up to the next `write`. For what the next
-        start finds out again by itself."""
+        """As `write`; on SQLite without waiting for the disk. It survives the death of this process; a loss of power
+        may take it, with everything that was written after it up to the next `write`. For what the next start finds out
+        again by itself. On PostgreSQL it waits: a crash of the database must not take leases from servers that live.
+        """
         return await asyncio.get_running_loop().run_in_executor(
-            self._write_pool, lambda: self._write_sync(self._deferring, _deferred(fn, self.is_sqlite), *args, **kwargs)
+            self._write_pool, lambda: self._write_sync(self._deferring, fn, *args, **kwargs)
         )
 
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -232,20 +233,6 @@ class Store:
             with self._down:  # no connection could be opened: it is away, or the way to it is
                 self._down_until = time.monotonic() + _FAIL_FAST_S
         return _store_error(error) or error
-
-
-def _deferred(
-    fn: Callable[Concatenate[sa.Connection, P], T], is_sqlite: bool
-) -> Callable[Concatenate[sa.Connection, P], T]:
-    """On PostgreSQL asynchronous commit is a setting of the transaction; on SQLite one of the connection."""
-    if is_sqlite:
-        return fn
-
-    def run(connection: sa.Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        return fn(connection, *args, **kwargs)
-
-    return run
 
 
 def store_url(url: str, password: Secret | None = None) -> sa.URL:

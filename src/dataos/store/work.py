@@ -28,6 +28,10 @@ _DELETE = _w.delete().where(_UNIT)
 _NEXT_DUE = sa.select(sa.func.min(_w.c.due_at)).where(_w.c.due_at > sa.bindparam("now"))
 
 
+_WAITING_US = 300 * 1_000_000
+"""Longer than any handler waits between two looks at something that it waits for."""
+
+
 class StaleLease(DataOSError):
     """The lease was lost; whoever holds it now does the work."""
 
@@ -131,11 +135,13 @@ def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
 
 def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool) -> None:
     """At the start of a server: give back every lease of its earlier life (`alone`: of anybody's, there is no other
-    server), and make every unit due: each gets a look at what happened while this server was away."""
+    server), and make due what waits for something: it gets a look at what happened while this server was away. What is
+    due later than in a few minutes waits for a time of day (a schedule), and that has not changed."""
     give_back(connection, None if alone else owner)
     if alone:
         connection.execute(_w.update().where(_w.c.server != owner).values(server=None))
-    connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
+    soon = _w.c.due_at.between(now_us + 1, now_us + _WAITING_US)
+    connection.execute(_w.update().where(soon).values(due_at=now_us))
 
 
 def give_back(connection: sa.Connection, owner: str | None) -> None:
