@@ -27,6 +27,7 @@ from dataos.store.database import Store
 _log = logs.get(__name__)
 _r = tables.resources
 _PAGE = 200
+LAYERS = ("user", "system")
 ENDED = ("succeeded", "failed", "aborted")
 """Runtimes of a one-shot Workflow that is over; a scheduled one reads `next:...`."""
 
@@ -40,6 +41,7 @@ class Upkeep:
         clock: Clock,
         resources: Resources,
         *,
+        keep_finished_s: float,
         keep_deleted_s: float,
         keep_events_s: float,
         chores: Sequence[Callable[[], Awaitable[object]]] = (),
@@ -47,6 +49,7 @@ class Upkeep:
         self._store = store
         self._clock = clock
         self._resources = resources
+        self._keep_finished_s = keep_finished_s
         self._keep_deleted_us = int(keep_deleted_s * 1e6)
         self._keep_events_us = int(keep_events_s * 1e6)
         self._chores = chores  # what other rooms remove now and then
@@ -61,8 +64,13 @@ class Upkeep:
             await asyncio.sleep(every_s)
 
     async def run(self) -> dict[str, int]:
-        """One round: {purged, events}: deleted Resources that are forgotten now, and old events that went."""
+        """One round: {finished, purged, events}: one-shot Workflows that were deleted since their time was over (ch01
+        5.3), deleted Resources that are forgotten now, and old events that went."""
         now = self._clock.now_us()
+        finished = 0
+        if self._keep_finished_s > 0:
+            for layer in LAYERS:
+                finished += len(await self._collect(UserId("control"), self._keep_finished_s, layer))
         for chore in self._chores:
             await chore()
         await self._store.write(idempotency.forget, now)
@@ -70,7 +78,7 @@ class Upkeep:
         while found := await self._store.write(self._purge, now - self._keep_deleted_us):
             purged += found
         events = await self._store.write(self._forget_events, now - self._keep_events_us)
-        return {"purged": purged, "events": events}
+        return {"finished": finished, "purged": purged, "events": events}
 
     @staticmethod
     def _purge(connection: sa.Connection, before: int) -> int:
@@ -103,14 +111,17 @@ class Upkeep:
         Raises DataOSError `auth.forbidden`, `request.invalid`. What something depends on is left.
         """
         rules.require_operator(principal, "collect garbage", rules.MAINTAIN)
-        if layer not in ("user", "system"):
-            raise fail("request.invalid", f"layer `{layer}` is not allowed", hint="allowed: user, system")
+        if layer not in LAYERS:
+            raise fail("request.invalid", f"layer `{layer}` is not allowed", hint=f"allowed: {', '.join(LAYERS)}")
+        return await self._collect(UserId(principal.user_id), older_s, layer)
+
+    async def _collect(self, actor: UserId, older_s: float, layer: str) -> list[str]:
         before = self._clock.now_us() - int(older_s * 1e6)
         removed: list[str] = []
         for row in await self._store.read(self._finished, before, layer):
             key = ResourceKey(row.type, row.name, row.workspace)
             try:
-                await self._resources.delete(key, UserId(principal.user_id), expected_generation=row.generation)
+                await self._resources.delete(key, actor, expected_generation=row.generation)
             except DataOSError as error:
                 _log.warning("garbage is left", resource=str(key), code=error.problem.code)
                 continue

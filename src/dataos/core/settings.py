@@ -117,6 +117,12 @@ class QuerySettings(_Area):
 class KeepSettings(_Area):
     """How long history is kept."""
 
+    finished_days: float = Field(
+        default=3.0,
+        ge=0,
+        description="Days after its last run in which a Workflow without a schedule stays; then it is deleted (and can "
+        "be brought back). 0: it stays.",
+    )
     deleted_days: float = Field(
         default=30.0, ge=0, description="Days in which a deleted Resource can be brought back; then it is forgotten."
     )

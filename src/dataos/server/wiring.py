@@ -188,6 +188,7 @@ def build(
         store,
         clock,
         res,
+        keep_finished_s=settings.keep.finished_days * 86_400,
         keep_deleted_s=settings.keep.deleted_days * 86_400,
         keep_events_s=settings.keep.events_days * 86_400,
         chores=[lambda: attempts.forget(settings.workloads.keep_attempts_h * 3600)],
