@@ -9,10 +9,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
-import typer
 from pydantic import BaseModel
 
-from dataos.cli import table
+from dataos.cli import pages, table
 from dataos.core import errors, settings
 from dataos.manifest import documents, registry, runnables
 from dataos.manifest.annotations import Words
@@ -28,23 +27,7 @@ def commands() -> str:
     """A section per command, from the Typer program."""
     parts = [HEAD, "# Commands\n"]
     for command in table.COMMANDS:
-        module = importlib.import_module(command.module)
-        program = typer.main.get_command(module.app)
-        target = getattr(program, "commands", {}).get("-".join(command.words), program)
-        parts.append(f"\n## dataos {' '.join(command.words)}\n\n{(target.help or '').strip()}\n")
-        if command.aliases:
-            parts.append("\nAlso: " + ", ".join(f"`{' '.join(a)}`" for a in command.aliases) + "\n")
-        rows = []
-        for parameter in target.params:
-            kind = parameter.param_type_name
-            names = ", ".join(f"`{o}`" for o in parameter.opts) if kind == "option" else f"`{parameter.name.upper()}`"
-            default = parameter.default
-            shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
-            rows.append((names, getattr(parameter, "help", None) or "", shown))
-        rows = [r for r in rows if r[0] != "`--help`"]
-        if rows:
-            parts.append("\n| flag | meaning | default |\n|---|---|---|\n")
-            parts += [f"| {n} | {h} | {d} |\n" for n, h, d in rows]
+        parts.append(f"\n## dataos {' '.join(command.words)}\n\n{pages.section(command)}")
     codes = [f"| {int(code)} | {code.name.lower().replace('_', ' ')} |\n" for code in errors.ExitCode]
     parts += ["\n## Exit codes\n\n| code | meaning |\n|---|---|\n", *codes]
     return "".join(parts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import documents, options, waiting
+from dataos.cli import documents, options, plans, waiting
 from dataos.cli.documents import Loaded
 from dataos.cli.groups import Manifests, Reader, command
 from dataos.cli.options import Strict
@@ -43,16 +44,18 @@ class How:
     atomic: bool = False
     expected: int | None = None
     key: str | None = None
+    generations: tuple[int, ...] = ()  # of a plan: the expected one of each document
 
-    def body(self, document: Document) -> dict[str, Any]:
-        """The request of one document."""
+    def body(self, document: Document, position: int = 0) -> dict[str, Any]:
+        """The request of one document of the set."""
+        expected = self.generations[position] if self.generations else self.expected
         return {
             "document": document.data,
             "workspace": self.workspace,
             "dryRun": self.lint,
             "rerun": self.rerun,
             "mode": self.mode,
-            "expectedGeneration": self.expected,
+            "expectedGeneration": expected,
             "source": {"file": document.file, "lines": source_lines(document)},
         }
 
@@ -71,13 +74,21 @@ def apply(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until active, and until runs ended.")] = False,
     timeout: Annotated[float, typer.Option("--timeout", help="Longest wait (seconds).")] = 600.0,
     strict: Strict = False,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Do what `plan -o FILE` found, all of it and nothing else.")
+    ] = None,
 ) -> int:
     """Apply manifests: create or update Resources. Accepted ones are durable when this returns.
 
     Documents of a folder are ordered by what they depend on. Independent documents go on after a failure (with
-    --atomic none is stored then); the exit code is 1 if any failed, 5 if --wait ran out of time.
+    --atomic none is stored then); the exit code is 1 if any failed, 5 if --wait ran out of time. `-f -` reads
+    standard input.
     """
     out = reader.out()
+    if plan is not None:
+        if manifests.paths():
+            raise fail("usage.plan", "a plan names its own files", hint="leave the files out, or --plan")
+        return _apply_plan(out, reader.client(), plans.read(plan), timeout if wait else None)
     loaded = manifests.load("apply")
     if de_ref:
         return _print_documents(out, loaded)
@@ -108,6 +119,17 @@ def update(manifests: Manifests, reader: Reader, expect_generation: Expected = N
     loaded = manifests.load("update")
     how = How(manifests.workspace, mode="update", expected=expect_generation)
     return _send(out, reader.client(), loaded, how)
+
+
+def _apply_plan(out: Output, client: Client, plan: plans.Plan, wait_s: float | None) -> int:
+    """All documents of a plan, as one set, each with the generation that the plan saw."""
+    loaded = documents.load(plan.files, plan.recursive, plan.workspace, plan.disable_interpolation)
+    if loaded.problems:
+        raise DataOSError(loaded.problems)
+    plans.check(plan, documents.ordered(loaded.documents), client.connection.url)
+    generations = tuple(int(item["generation"]) for item in plan.items)
+    how = How(workspace=plan.workspace, atomic=True, generations=generations)
+    return _send(out, client, loaded, how, wait_s)
 
 
 def _print_documents(out: Output, loaded: Loaded) -> int:
@@ -191,7 +213,7 @@ def _send_set(
         answer = client.json(
             "POST",
             "/api/v1/apply-set",
-            body={"documents": [how.body(d) for d in ordered]},
+            body={"documents": [how.body(d, i) for i, d in enumerate(ordered)]},
             headers={"Idempotency-Key": how.key} if how.key else None,
             timeout_s=600.0,
         )

@@ -15,7 +15,7 @@ from dataos.client import connections
 from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core import places
-from dataos.core.errors import ExitCode
+from dataos.core.errors import ExitCode, fail
 from dataos.core.secrecy import Secret
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -55,9 +55,67 @@ def delete(name: ContextName, no_icons: NoIcons = False) -> int:
     return ExitCode.OK
 
 
+@command(app, "init")
+def init(
+    printed: Printed,
+    old: Annotated[bool, typer.Option("-n", "--oldInitFlow", help="Has no effect: there is one dialogue.")] = False,
+) -> int:
+    """Ask for the name and address of an installation and keep them as a context; `dataos login` comes next."""
+    out = printed.out()
+    folder = places.client_folder()
+    known = connections.contexts(folder)
+    if known:
+        names = ", ".join(c.context for c in known)
+        out.talk(f"the client is initialised already: contexts {names}", "🚀")
+        if not _yes("add a context?"):
+            return ExitCode.OK
+    elif not _yes(f"settings will be kept in {folder}: proceed?"):
+        return ExitCode.OK
+    here = connections.running_server(places.home_folder())
+    name = _asked("name of the context", "" if known else "dataos")
+    address = _address(_asked("address (fqdn) of the installation", str(here["url"]) if here else ""))
+    connections.begin_context(folder, name, address)
+    out.talk("initialization...complete", "🚀")
+    out.talk(f"entered DataOS: {name} : {connections.host_of(address)}", "🔗")
+    out.talk("log in with: dataos login", "🔑")
+    return ExitCode.OK
+
+
+def _yes(question: str) -> bool:
+    answer = _line(f"{question} (Y,n) ").lower()
+    if answer not in ("", "y", "yes", "n", "no"):
+        raise fail("usage.answer", f"`{answer}` is neither yes nor no", hint="answer Y or n")
+    return answer in ("", "y", "yes")
+
+
+def _asked(what: str, default: str) -> str:
+    answer = _line(f"{what}{f' [{default}]' if default else ''}: ") or default
+    if not answer:
+        raise fail("usage.answer", f"the {what} is needed")
+    return answer
+
+
+def _line(prompt: str) -> str:
+    """A line of standard input; the prompt is talk."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not sys.stdin.isatty():
+        print(file=sys.stderr)
+    if not line:
+        raise fail("usage.answer", "the input ended before the last question", hint="answer on a terminal")
+    return line.strip()
+
+
+def _address(text: str) -> str:
+    return connections.server_address(text)
+
+
 @command(app, "login")
 def login(
-    url: Annotated[str, typer.Option("--url", help="Address of the server; a pasted page address will do.")],
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Address of the server (a pasted page address will do); the active context's."),
+    ] = None,
     name: Annotated[str | None, typer.Option("-n", "--name", help="Name of the context; the host if left out.")] = None,
     token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read the token from standard input.")] = False,
     no_icons: NoIcons = False,
@@ -67,7 +125,14 @@ def login(
     The token is asked for, or read from standard input with --token-stdin: never an argument, which others can see.
     """
     out = options.output("table", no_icons)
-    address = connections.server_address(url)
+    folder = places.client_folder()
+    if url is None:
+        known = name or connections.active_context(folder)
+        if known is None:
+            raise fail("usage.url", "which server?", hint="dataos login --url HOST, or dataos init before")
+        address, name = connections.context_address(folder, known), known
+    else:
+        address = connections.server_address(url)
     out.talk("login...", "🔑")
     if token_stdin or not sys.stdin.isatty():
         token = sys.stdin.readline().strip()
@@ -76,6 +141,6 @@ def login(
     client = Client(Connection(address, Secret(token), "login"))
     who = client.json("GET", "/api/v1/me")
     context = name or connections.context_name(address)
-    connections.save_context(places.client_folder(), context, address, token, who["id"])
+    connections.save_context(folder, context, address, token, who["id"])
     out.talk(f"login...complete: {who['id']} at {address} (context {context})", "🔑")
     return ExitCode.OK

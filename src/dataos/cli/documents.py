@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dataos.cli.options import Target
-from dataos.core.addresses import display_id
+from dataos.core.addresses import ResourceKey, display_id
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest import registry
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.files import dereference
 from dataos.manifest.interpolation import interpolate
-from dataos.manifest.loader import Document, load_file
+from dataos.manifest.loader import Document, load_bytes, load_file
 from dataos.manifest.nesting import nest
 from dataos.manifest.packing import inline, pack
 from dataos.manifest.specs import Reading
+
+STDIN = "standard input"
 
 
 @dataclass
@@ -30,11 +33,14 @@ class Loaded:
 
 
 def load(files: list[Path], recursive: bool, workspace: str | None, no_interpolation: bool) -> Loaded:
-    """Read manifests: files, or folders (with -R all `*.yaml` and `*.yml` below). Broken files become problems."""
+    """Read manifests: files, folders (with -R all `*.yaml` and `*.yml` below), `-` for standard input.
+
+    Broken files become problems. Files that standard input names are looked for below the working folder.
+    """
     loaded = Loaded([], [], [])
     for file in _expand(files, recursive, loaded.problems):
         try:
-            documents = load_file(file)
+            documents = load_bytes(sys.stdin.buffer.read(), STDIN) if str(file) == "-" else load_file(file)
         except DataOSError as error:
             loaded.problems += error.problems
             continue
@@ -78,7 +84,7 @@ def _expand(files: list[Path], recursive: bool, problems: list[Problem]) -> list
                     )
                 )
             found += inside
-        elif file.exists():
+        elif file.exists() or str(file) == "-":
             found.append(file)
         else:
             problems.append(Problem("manifest.unreadable", f"{file} does not exist", file=str(file)))
@@ -91,16 +97,14 @@ def targets(files: list[Path], recursive: bool, workspace: str | None, raw: bool
     if loaded.problems:
         raise DataOSError(loaded.problems)
     found: list[Target] = []
-    for document in loaded.documents:
+    for document in ordered(loaded.documents):
         reading = Reading()
         manifest = read_manifest(document.data, reading, workspace)
         if manifest is None:
             found.append(_named(document, workspace, [document.located(p) for p in reading.problems]))
             continue
         found.append(Target(manifest.kind.type, manifest.meta.name, manifest.workspace, manifest.version))
-    order = {"workflow": 0, "cluster": 1, "lakehouse": 2, "depot": 3}
-    found.reverse()
-    return sorted(found, key=lambda t: order.get(t.type, 9)) if len({d.file for d in loaded.documents}) > 1 else found
+    return list(reversed(found))
 
 
 def _named(document: Document, workspace: str | None, problems: list[Problem]) -> Target:
@@ -114,17 +118,35 @@ def _named(document: Document, workspace: str | None, problems: list[Problem]) -
     return Target(kind.type, name, None if kind.instance_level else own, None)
 
 
-_ORDER = {"instance-secret": 0, "secret": 0, "depot": 1, "lakehouse": 2, "cluster": 3, "workflow": 4}
-
-
 def ordered(documents: list[Document]) -> list[Document]:
-    """Files as given, each file's documents in file order; across files, what is depended on first (ch01 6.2)."""
-    files = {d.file for d in documents}
-    if len(files) <= 1:
+    """One file's documents as they stand. Of several files: as given, what is depended on before what needs it."""
+    if len({d.file for d in documents}) <= 1:
         return documents
-    return sorted(
-        documents, key=lambda d: _ORDER.get(str(d.data.get("type", "")).lower() if isinstance(d.data, dict) else "", 9)
-    )
+    keys = [_key(d) for d in documents]
+    places = {key: position for position, (key, _) in enumerate(keys) if key is not None}
+    waits = [{places[need] for need in needs if need in places} - {i} for i, (_, needs) in enumerate(keys)]
+    done: list[int] = []
+    left = list(range(len(documents)))
+    while left:
+        # the first one that waits for nothing that is left; in a circle just the first: the server tells the fault
+        chosen = next((i for i in left if not waits[i].intersection(left)), left[0])
+        left.remove(chosen)
+        done.append(chosen)
+    return [documents[i] for i in done]
+
+
+def _key(document: Document) -> tuple[ResourceKey | None, set[ResourceKey]]:
+    """What a document declares and what it needs. A faulty one needs nothing."""
+    manifest = read_manifest(document.data, Reading())
+    if manifest is None:
+        return None, set()
+    needs: set[ResourceKey] = set()
+    for reference in manifest.references:
+        target = reference.target
+        if target.type == "?secret":  # the workspace's Secret or an Instance-Secret
+            needs |= {replace(target, type="secret"), ResourceKey("instance-secret", target.name)}
+        needs.add(target)
+    return manifest.key, needs
 
 
 def label(data: Any) -> str:

@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import typer
@@ -142,11 +143,15 @@ class Manifests(Group):
     disable_interpolation: NoInterpolation = False
     workspace: Workspace = None
 
+    def paths(self) -> list[Path]:
+        """What was named, with -f or without."""
+        return [*(self.manifest_file or []), *(self.files or [])]
+
     def load(self, verb: str) -> Loaded:
         """Read them. Raises DataOSError `usage.file` if none is named."""
         from dataos.cli import documents
 
-        paths = [*(self.manifest_file or []), *(self.files or [])]
+        paths = self.paths()
         if not paths:
             hint = f"dataos {verb} -f FILE, or -R -f FOLDER"
             raise fail("usage.file", "name a manifest file or folder", hint=hint)

@@ -27,6 +27,11 @@ def run(argv: list[str]) -> int:
     if not argv or argv in (["--help"], ["-h"]):
         _overview()
         return ExitCode.OK
+    if argv[0] == "__complete":  # the scripts of `dataos completion` ask so
+        from dataos.cli import completion
+
+        completion.answer(argv[1:])
+        return ExitCode.OK
     if argv == ["--version"]:
         argv = ["version"]
     found = table.find(argv)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import documents, options
+from dataos.cli import documents, options, plans
 from dataos.cli.groups import Manifests, Reader, command
-from dataos.core.errors import ExitCode, Problem
+from dataos.core.errors import ExitCode, Problem, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @command(app, "plan")
-def plan(manifests: Manifests, reader: Reader) -> int:
+def plan(
+    manifests: Manifests,
+    reader: Reader,
+    keep: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Keep the plan in this file, for `apply --plan FILE`.")
+    ] = None,
+) -> int:
     """Show what apply would do, by the same code: create, update (with the changes), unchanged, invalid."""
     out = reader.out()
     loaded = manifests.load("plan")
     ordered = documents.ordered(loaded.documents)
-    answer = reader.client().json(
+    client = reader.client()
+    answer = client.json(
         "POST", "/api/v1/plan", body={"documents": [d.data for d in ordered], "workspace": manifests.workspace}
     )
     items = answer["items"]
@@ -28,6 +36,10 @@ def plan(manifests: Manifests, reader: Reader) -> int:
         item["file"] = document.file
         item["errors"] = [document.located(Problem.from_json(e)).to_json() for e in item["errors"]]
         failed = failed or item["action"] == "invalid"
+    if keep is not None and failed:
+        out.talk(f"{keep} was not written: the plan has faults", level="WARN")
+    elif keep is not None:
+        _keep(keep, manifests, plans.items_of(ordered, items, manifests.workspace), client.connection.url)
     if out.machine:
         out.data([*items, *[{"action": "invalid", "errors": [p.to_json()]} for p in loaded.problems]])
         return ExitCode.FAILED if failed else ExitCode.OK
@@ -42,6 +54,14 @@ def plan(manifests: Manifests, reader: Reader) -> int:
     counts = {a: sum(1 for i in items if i["action"] == a) for a in signs}
     print(", ".join(f"{n} {a}" for a, n in counts.items() if n) or "nothing to do")
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _keep(file: Path, manifests: Manifests, items: list[dict[str, Any]], server: str) -> None:
+    files = manifests.paths()
+    if any(str(f) == "-" for f in files):
+        raise fail("usage.plan", "a plan of standard input could not be applied later", hint="name files")
+    kept = plans.Plan(files, manifests.recursive, manifests.disable_interpolation, manifests.workspace, server, items)
+    plans.write(file, kept)
 
 
 def _short(value: Any) -> str:

@@ -60,7 +60,7 @@ def query(
     elif output == "parquet":
         _parquet(response, out)
     else:
-        _rows(json.loads(response.read()), output, out, no_icons)
+        show_rows(json.loads(response.read()), output, out, no_icons)
     return ExitCode.OK
 
 
@@ -78,7 +78,8 @@ def _statement(sql: str | None, file: Path | None) -> str:
     return sql
 
 
-def _rows(body: dict[str, Any], output: str, out: Path | None, no_icons: bool) -> None:
+def show_rows(body: dict[str, Any], output: str, out: Path | None, no_icons: bool) -> None:
+    """An answer of the query route as a table, JSON or CSV, on stdout or into a file."""
     names = [c["name"] for c in body["columns"]]
     stdout = sys.stdout
     if out is not None:

@@ -37,6 +37,11 @@ def up(
 ) -> int:
     """Start the server on this machine, log in to it and make it the active context. Safe to repeat."""
     out = options.output("table", no_icons)
+    for folder in allow or []:
+        if not folder.is_dir():
+            what = "is no folder" if folder.exists() else "does not exist"
+            hint = "name a folder that is there"
+            raise fail("usage.allow", f"--allow {folder}: {folder.absolute()} {what}", hint=hint)
     home = places.home_folder()
     running = alive(home)
     if running is None:
@@ -253,12 +258,20 @@ def health(output: Format = "table", url: Url = None, context: Context = None, n
 
 
 @app.command("version")
-def version(url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
+def version(output: Format = "table", url: Url = None, context: Context = None, no_icons: NoIcons = False) -> int:
     """Version of this client, and of the server if one answers."""
-    print(f"dataos {dataos.__version__}")
+    out = options.output(output, no_icons)
+    found: dict[str, Any] = {"client": dataos.__version__, "server": None, "url": None}
     try:
-        body = options.client(url, context).json("GET", "/api/v1/version", timeout_s=3.0)
+        client = options.client(url, context)
+        found |= {"server": client.json("GET", "/api/v1/version", timeout_s=3.0)["version"]}
+        found |= {"url": client.connection.url}
     except DataOSError:
+        pass
+    if out.machine:
+        out.data(found)
         return ExitCode.OK
-    print(f"server {body['version']} at {options.client(url, context).connection.url}")
+    print(f"dataos {dataos.__version__}")
+    if found["server"]:
+        print(f"server {found['server']} at {found['url']}")
     return ExitCode.OK

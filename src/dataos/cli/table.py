@@ -15,6 +15,7 @@ _FILES = {"-f": True, "--manifestFile": True, "-R": False, "--recursive": False,
 _SERVER = {"--url": True, "--context": True}
 _REFRESH = {"-r": False, "--refresh": False, "--refreshRate": True}
 _OUTPUT = {"-O": True, "--output": True}
+_OF_TYPE = {"-t": True, "--type": True, "-v": True, "--version": True}
 _NAMED = {"-n": True, "--name": True}
 _ID = {"-i": True, "--id": True}
 _LAYER = {"-l": True, "--layer": True}
@@ -51,7 +52,13 @@ COMMANDS: tuple[Command, ...] = (
         {**_SERVER, **_OUTPUT},
         "Is the server well? Names each part; not 0 if one is down.",
     ),
-    Command(("version",), "dataos.cli.server", {**_SERVER}, "Version of client and server.", aliases=(("versions",),)),
+    Command(
+        ("version",),
+        "dataos.cli.server",
+        {**_SERVER, **_OUTPUT},
+        "Version of client and server.",
+        aliases=(("versions",),),
+    ),
     Command(
         ("validate",),
         "dataos.cli.validating",
@@ -62,7 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         ("plan",),
         "dataos.cli.planning",
-        {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True},
+        {**_FILES, **_OUTPUT, **_SERVER, "-w": True, "--workspace": True, "-o": True, "--out": True},
         "Show what apply would do.",
         positionals=-1,
     ),
@@ -88,6 +95,7 @@ COMMANDS: tuple[Command, ...] = (
             "--wait": False,
             "--timeout": True,
             "--strict": False,
+            "--plan": True,
         },
         "Apply manifests: create or update Resources.",
         positionals=-1,
@@ -313,6 +321,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(("context", "select"), "dataos.cli.contexts", {**_NAMED}, "Make a context the active one."),
     Command(("context", "delete"), "dataos.cli.contexts", {**_NAMED}, "Forget a context."),
     Command(
+        ("init",),
+        "dataos.cli.contexts",
+        {**_OUTPUT, "-n": False, "--oldInitFlow": False},
+        "Name an installation; `login` comes next.",
+    ),
+    Command(
         ("login",),
         "dataos.cli.contexts",
         {**_NAMED, "--url": True, "--token-stdin": False},
@@ -336,13 +350,79 @@ COMMANDS: tuple[Command, ...] = (
         "Run a SQL statement (Trino dialect).",
         positionals=1,
     ),
+    Command(
+        ("query-gateway", "connect"),
+        "dataos.cli.query_shell",
+        {
+            **_SERVER,
+            "-c": True,
+            "--catalog": True,
+            "--cluster": True,
+            "-d": True,
+            "--dataplane": True,
+            "-p": True,
+            "--port": True,
+        },
+        "Ask SQL statements one after the other.",
+    ),
+    Command(
+        ("jq",),
+        "dataos.cli.develop",
+        {**_FILES, **_OUTPUT, "-w": True, "--workspace": True, "--filter": True, "-r": False, "--raw": False},
+        "Run a jq program over manifests.",
+        positionals=-1,
+    ),
+    Command(
+        ("develop", "generate"),
+        "dataos.cli.develop",
+        {**_NAMED, **_OF_TYPE},
+        "Print a sample manifest of a type.",
+    ),
+    Command(
+        ("develop", "types"),
+        "dataos.cli.develop",
+        {**_OUTPUT, "-t": True, "--type": True},
+        "List the types of Resources.",
+    ),
+    Command(
+        ("develop", "stack", "versions"),
+        "dataos.cli.develop",
+        {**_OUTPUT},
+        "List the stacks.",
+        aliases=(("develop", "get-stack-version"),),
+    ),
+    Command(
+        ("develop", "schema", "generate"),
+        "dataos.cli.develop",
+        {
+            **_OF_TYPE,
+            "--depot-type": True,
+            "--stack": True,
+            "--strict": False,
+            "-o": True,
+            "--out": True,
+            "--all": False,
+        },
+        "Print a JSON Schema for editors.",
+        aliases=(("develop", "schema", "get", "resource"), ("develop", "get", "resource")),
+    ),
+    Command(
+        ("develop", "schema", "get", "api"),
+        "dataos.cli.develop",
+        {**_OUTPUT, **_SERVER, **_OF_TYPE},
+        "Print the API of Resources as OpenAPI.",
+    ),
+    Command(("view",), "dataos.cli.pages", {**_SERVER, "-a": True, "--app": True}, "Open an app in the browser."),
+    Command(("doc",), "dataos.cli.pages", {"-o": True, "--out": True}, "Write a page for each command."),
+    Command(("datanet",), "dataos.cli.pages", {}, "Has been removed.", -1),
+    Command(("completion",), "dataos.cli.completion", {}, "Print the completion script of a shell.", 1),
     Command(("demo",), "dataos.cli.demo", {"--stop": False}, "Build a first data product on real data.", 1),
 )
 
 
 def find(argv: Sequence[str]) -> tuple[Command, list[str]] | None:
     """The command that argv names, wherever its words stand, and argv with those words first. None if none fits."""
-    candidates = [(words, command) for command in COMMANDS for words in _spellings(command)]
+    candidates = [(words, command) for command in COMMANDS for words in spellings(command)]
     candidates.sort(key=lambda c: -len(c[0]))
     for words, command in candidates:
         rest = _strip(argv, words, command)
@@ -355,7 +435,8 @@ _OF_RESOURCES = ("validate", "plan", "apply", "update", "get", "log", "delete")
 """Commands that may also stand below `resource`."""
 
 
-def _spellings(command: Command) -> list[tuple[str, ...]]:
+def spellings(command: Command) -> list[tuple[str, ...]]:
+    """All words by which a command is called."""
     own = [command.words, *command.aliases]
     if command.words[0] in _OF_RESOURCES:
         own += [("resource", *words) for words in own if words[0] != "resource"]

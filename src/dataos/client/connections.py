@@ -91,10 +91,25 @@ def save_context(folder: Path, name: str, url: str, token: str, user: str) -> Pa
         ) from error
 
 
+def begin_context(folder: Path, name: str, address: str) -> None:
+    """Write a context that has no token yet, and make it active: `login` comes next. Raises as `save_context`."""
+    save_context(folder, name, address, "", "")
+
+
+def context_address(folder: Path, name: str) -> str:
+    """The address of a context, logged in or not. Raises DataOSError `auth.missing` listing the known ones."""
+    return _read(folder, name)[0]
+
+
 def contexts(folder: Path) -> list[Connection]:
-    """All readable contexts of a client folder, by name."""
+    """All readable contexts of a client folder, by name; those without a login too."""
     found = sorted(p.parent.name for p in folder.glob(f"*/{CREDENTIALS}")) if folder.is_dir() else []
-    return [_from_context(folder, name) for name in found]
+    return [Connection(*_parts(folder, name), f"context {name}", name) for name in found]
+
+
+def _parts(folder: Path, name: str) -> tuple[str, Secret]:
+    address, token = _read(folder, name)
+    return address, Secret(token)
 
 
 def active_context(folder: Path) -> str | None:
@@ -104,13 +119,13 @@ def active_context(folder: Path) -> str | None:
 
 def select_context(folder: Path, name: str) -> None:
     """Make a context the active one. Raises DataOSError `auth.missing` listing the known ones."""
-    _from_context(folder, name)
+    _read(folder, name)
     (folder / "active").write_text(name + "\n")
 
 
 def delete_context(folder: Path, name: str) -> None:
     """Remove a context; none is active then, if it was. Raises DataOSError `auth.missing`."""
-    _from_context(folder, name)
+    _read(folder, name)
     (folder / name / CREDENTIALS).unlink()
     with contextlib.suppress(OSError):
         (folder / name).rmdir()  # other files of the user's stay
@@ -121,6 +136,11 @@ def delete_context(folder: Path, name: str) -> None:
 def server_address(text: str) -> str:
     """`host`, `https://host/` or a pasted page address as the address of a server. Raises `usage.url`."""
     return _url(text)
+
+
+def host_of(address: str) -> str:
+    """Host, and port where there is one, of a server's address."""
+    return urlsplit(address).netloc
 
 
 def context_name(address: str) -> str:
@@ -151,10 +171,19 @@ def _active(folder: Path) -> str | None:
 
 
 def _from_context(folder: Path, name: str) -> Connection:
+    address, token = _read(folder, name)
+    if not token:
+        hint = "dataos login" if name == _active(folder) else f"dataos login --url {address} -n {name}"
+        raise fail("auth.missing", f"no cred file for context `{name}`, need to login", hint=hint)
+    return Connection(address, Secret(token), f"context {name}", name)
+
+
+def _read(folder: Path, name: str) -> tuple[str, str]:
+    """Address and token of a context; the token is empty before the first login."""
     file = folder / name / CREDENTIALS
     try:
         body = json.loads(file.read_text())
-        return Connection(str(body["url"]), Secret(str(body["token"])), f"context {name}", name)
+        return str(body["url"]), str(body["token"])
     except OSError as error:
         known = sorted(p.parent.name for p in folder.glob(f"*/{CREDENTIALS}")) if folder.is_dir() else []
         raise fail(

@@ -170,7 +170,7 @@ class Resources:
             except DataOSError as error:
                 problems += error.problems
                 continue
-            if manifest.unsupported:
+            if manifest.unsupported and not request.dry_run:  # a dry run says so with a warning, as `validate` does
                 problems += _of(manifest, manifest.unsupported)
             pending |= {manifest.key}
             prepared.append((request, manifest, warnings))

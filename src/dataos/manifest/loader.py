@@ -135,6 +135,13 @@ def load_file(file: FilePath, shown: str | None = None) -> list[Document]:
         raw = file.read_bytes()
     except OSError as error:
         raise fail("manifest.unreadable", f"cannot read {shown}: {error.strerror}", file=shown) from error
+    return load_bytes(raw, shown)
+
+
+def load_bytes(raw: bytes, shown: str) -> list[Document]:
+    """As `load_file`, of what was read already. `shown`: how messages name it."""
+    if len(raw) > MAX_BYTES:
+        raise _too_large(shown, len(raw))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

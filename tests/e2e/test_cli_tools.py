@@ -1,0 +1,370 @@
+"""Commands around the manifests: plan files, standard input, samples and schemas, jq, init, completion, pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from support.server import Installation, installation
+
+SECRET = "name: {name}\nversion: v1\ntype: secret\nsecret: {{type: key-value, acl: r, data: {{token: '{value}'}}}}\n"
+VOLUME = (
+    "name: {name}\nversion: v1beta\ntype: volume\nvolume: {{size: {size}, accessMode: ReadWriteMany, type: temp}}\n"
+)
+CANARY = "plan-canary-71"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with installation(tmp_path_factory.mktemp("tools")) as made:
+        yield made
+
+
+def secret(name: str, value: str = "t0", more: str = "") -> str:
+    return more + SECRET.format(name=name, value=value)
+
+
+# --- plan files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_applied_as_it_was_looked_at_or_not_at_all(server):
+    file = server.write("planned/a.yaml", secret("plana") + "---\n" + secret("planb"))
+    server.write("planned/b.yaml", secret("planc", CANARY))
+    plan = server.work / "plan.json"
+    done = server.ok("plan", "-f", str(server.work / "planned"), "-o", str(plan))
+    assert done.out.splitlines()[-1] == "3 create"
+    assert CANARY not in plan.read_text()
+    applied = server.ok("apply", "--plan", str(plan))
+    assert applied.err.count("...created") == 3
+    stale = server.cli("apply", "--plan", str(plan))  # they exist now: not what was planned
+    assert stale.code == 1
+    assert "generation" in stale.err
+
+    again = server.ok("plan", "-f", str(server.work / "planned"), "-o", str(plan), "-O", "json")
+    assert [i["action"] for i in again.json] == ["unchanged"] * 3
+    Path(file).write_text(secret("plana", more="description: changed\n") + "---\n" + secret("planb"))
+    edited = server.cli("apply", "--plan", str(plan))
+    assert edited.code == 1
+    assert "secret:v1:plana:public is not what was planned: its document differs" in edited.err
+    assert server.client().resource("secret", "plana", "public")["generation"] == 1
+
+    server.ok("plan", "-f", str(server.work / "planned"), "-o", str(plan))
+    server.ok("apply", "-f", server.write("other.yaml", secret("planb", more="description: of another\n")))
+    moved = server.cli("apply", "--plan", str(plan))
+    assert moved.code == 1
+    assert "planb" in moved.err
+    assert server.client().resource("secret", "plana", "public")["generation"] == 1  # all of it or nothing
+    server.ok("plan", "-f", str(server.work / "planned"), "-o", str(plan))
+    assert "...updated" in server.ok("apply", "--plan", str(plan)).err
+
+
+def test_a_faulty_plan_is_not_kept_and_what_is_no_plan_is_refused(server):
+    server.write("faulty.yaml", secret("Wrong"))
+    done = server.cli("plan", "faulty.yaml", "-o", "faulty.json")
+    assert (done.code, (server.work / "faulty.json").exists()) == (1, False)
+    assert "was not written" in done.err
+    for text, code in (("{}", 2), ("[", 2), ('{"form": "dataos-plan/9"}', 2)):
+        server.write("no.json", text)
+        refused = server.cli("apply", "--plan", "no.json")
+        assert (refused.code, "Traceback" in refused.err) == (code, False)
+    assert server.cli("apply", "--plan", "nosuch.json").code == 2
+    assert server.cli("apply", "--plan", "no.json", "-f", "faulty.yaml").code == 2
+
+
+# --- standard input, orders, numbers ------------------------------------------------------------------------------------
+
+
+def test_manifests_come_from_standard_input_too(server):
+    done = server.ok("apply", "-f", "-", input=secret("piped"))
+    assert "applying(public) piped:v1:secret...created" in done.err
+    broken = server.cli("validate", "-", input="name: x\n  bad: y\n")
+    assert broken.code == 1
+    assert "standard input:2" in broken.err
+    assert server.cli("apply", "-f", "-", input="").code == 1
+    server.ok("delete", "-f", "-", input=secret("piped"))
+
+
+@pytest.mark.acceptance("ch01-AS16")
+def test_a_folder_with_a_broken_file_is_applied_in_the_order_of_its_dependencies(server):
+    job = "{stack: script, compute: runnable-default, stackSpec: {script: 'print(1)'}"
+    flow = "name: {n}\nversion: v1\ntype: workflow\nworkflow:\n  dag:\n    - name: only\n      {what}\n"
+    server.write("mixed/1-outer.yaml", flow.format(n="outer", what="workflow: inner"))
+    uses = job + ", dataosSecrets: [{name: mixed-key, allKeys: true}]}"
+    server.write("mixed/2-inner.yaml", flow.format(n="inner", what=f"spec: {uses}"))
+    server.write("mixed/3-depot.yaml", "name: mixeddb\nversion: v2alpha\ntype: depot\ndepot:\n  type: POSTGRESQL\n"
+                 "  secrets: [{name: mixeddb-r, allKeys: true}]\n  postgresql: {host: 127.0.0.1, port: 1, database: d}\n")  # fmt: skip
+    server.write("mixed/4-broken.yaml", "name: broken\ntype: secret\n  version: v1\n")
+    server.write("mixed/sub/5-secrets.yaml", secret("mixed-key") + "---\nname: mixeddb-r\nversion: v1\ntype: instance-secret\n"
+                 "instance-secret: {type: key-value-properties, acl: r, data: {username: u, password: p}}\n")  # fmt: skip
+    done = server.cli("apply", "-R", "-f", str(server.work / "mixed"), "-O", "json")
+    assert done.code == 1
+    assert "4-broken.yaml:3" in done.err
+    assert done.err.splitlines()[-1].endswith('msg="failure applying resources"')
+    made = [r["resource"]["id"] for r in done.json if r["action"] == "created"]
+    assert sorted(made) == sorted([
+        "secret:v1:mixed-key:public", "instance-secret:v1:mixeddb-r", "depot:v2alpha:mixeddb",
+        "workflow:v1:inner:public", "workflow:v1:outer:public",
+    ])  # fmt: skip
+    place = made.index
+    assert place("instance-secret:v1:mixeddb-r") < place("depot:v2alpha:mixeddb")
+    assert place("secret:v1:mixed-key:public") < place("workflow:v1:inner:public") < place("workflow:v1:outer:public")
+    (server.work / "mixed" / "4-broken.yaml").unlink()
+    server.ok("delete", "-R", "-f", str(server.work / "mixed"))
+    assert all(r["id"] not in made for r in server.client().resources())
+
+
+@pytest.mark.parametrize("argv", [("log", "-t", "workflow", "-n", "x", "-l", "-5"), ("up", "--allow", "/nonexistent")])
+def test_what_cannot_be_meant_is_refused_before_anything_is_asked(server, argv):
+    done = server.cli(*argv)
+    assert done.code == 2
+    assert "no such number of lines" in done.err or "/nonexistent does not exist" in done.err
+
+
+def test_every_reading_command_speaks_json_and_yaml(server):
+    server.ok("apply", "-f", server.write("spoken.yaml", secret("spoken")))
+    for argv in (
+        ("get", "-a"), ("history", "-t", "secret", "-n", "spoken"), ("workspace", "get"), ("user", "get", "-a"),
+        ("user", "apikey", "get"), ("user", "changes", "get"), ("role", "get"), ("role", "changes", "get", "-i", "operator"),
+        ("context", "list"), ("health",), ("version",), ("develop", "types"), ("develop", "types", "-t", "depot"),
+        ("develop", "stack", "versions"), ("develop", "schema", "get", "api", "-t", "instance-scoped"),
+        ("validate", "spoken.yaml"), ("plan", "spoken.yaml"), ("jq", "--filter", ".name", "spoken.yaml"),
+        ("apply", "-d", "-f", "spoken.yaml"),
+    ):  # fmt: skip
+        as_json = server.ok(*argv, "-O", "json")
+        assert yaml.safe_load(server.ok(*argv, "-O", "yaml").out) == as_json.json, argv
+        assert server.ok(*argv).out.strip() or argv[0] in ("health",), argv
+        assert server.cli(*argv, "-O", "xml").code == 2, argv
+
+
+# --- samples and schemas ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.acceptance("ch01-AS08")
+def test_a_sample_passes_lint_and_nothing_is_stored(server):
+    text = server.ok("develop", "generate", "-t", "service", "-n", "sampled").out
+    done = server.ok("apply", "-l", "-f", server.write("sample.yaml", text))
+    assert "sampled:v1:service...valid" in done.err
+    assert "apply(public)...lint" in done.err
+    assert done.err.splitlines()[-1].endswith('apply...nothing"')
+    assert "cannot be applied yet" in done.err
+    assert list(server.client().resources(name="sampled")) == []
+    assert server.cli("apply", "-f", "sample.yaml").code == 1
+    cron = server.ok("develop", "generate", "-t", "workflow").out.replace("30 4 * * *", "30 4 * *")
+    broken = server.cli("apply", "-l", "-f", server.write("cron.yaml", cron))
+    assert (broken.code, "cron" in broken.err) == (1, True)
+
+
+@pytest.mark.acceptance("ch01-AS08")
+def test_a_schema_is_printed_and_written(server):
+    printed = server.ok("develop", "schema", "generate", "-t", "workflow", "-v", "v1").out
+    schema = Draft202012Validator(json.loads(printed))
+    sample = yaml.safe_load(server.ok("develop", "generate", "-t", "workflow").out)
+    assert list(schema.iter_errors(sample)) == []
+    del sample["workflow"]["dag"][0]["spec"]["stack"]
+    assert list(schema.iter_errors(sample))
+    assert server.ok("develop", "schema", "get", "resource", "-t", "workflow", "-v", "v1").out == printed
+    server.ok("develop", "schema", "generate", "--all", "--strict", "-o", "schemas")
+    folder = server.work / "schemas"
+    assert {"manifest.json", "workflow.json", "workflow-v1.json", "depot-v2alpha.json"} <= {
+        f.name for f in folder.iterdir()
+    }
+    assert (folder / "depots" / "s3.json").exists()
+    assert json.loads((folder / "stacks" / "flare.json").read_text())["title"] == "stackSpec of flare"
+    for argv in (
+        ("-t", "nosuch"),
+        ("-t", "workflow", "-v", "v9"),
+        ("-v", "v1"),
+        ("--all",),
+        ("-t", "depot", "--stack", "flare"),
+    ):
+        done = server.cli("develop", "schema", "generate", *argv)
+        assert done.code in (1, 2)
+        assert done.out == ""
+
+
+def test_the_api_is_printed_by_scope_with_all_that_it_refers_to(server):
+    for scope, prefix in (("instance-scoped", "/api/v1/resources"), ("workspace-scoped", "/api/v1/workspaces/")):
+        body = json.loads(server.ok("develop", "schema", "get", "api", "-t", scope).out)
+        assert body["paths"]
+        assert all(path.startswith(prefix) for path in body["paths"])
+        for name in set(json.dumps(body).split('"#/components/schemas/')[1:]):
+            assert name.split('"')[0] in body["components"]["schemas"]
+    assert server.cli("develop", "schema", "get", "api", "-t", "all").code == 2
+
+
+def test_jq_runs_over_documents_as_they_would_be_sent(server):
+    file = server.write(
+        "many.yaml", "name: a-${SUFFIX}\nversion: v1\ntype: secret\n---\nname: b\nversion: v1\ntype: secret\n"
+    )
+    done = server.ok("jq", "--filter", ".name", "-f", file, env={"SUFFIX": "x"})
+    assert done.out == '"a-x"\n"b"\n'
+    assert server.ok("jq", "-r", "--filter", ".name", file, "--disable-interpolation").out == "a-${SUFFIX}\nb\n"
+    assert server.ok("jq", "--filter", "{name, type}", file, "-O", "json").json[1] == {"name": "b", "type": "secret"}
+    wrong = server.cli("jq", "--filter", ".name | ", file)
+    assert (wrong.code, "no jq program" in wrong.err, wrong.out) == (2, True, "")
+    failed = server.cli("jq", "--filter", ".name.first", file)
+    assert (failed.code, "many.yaml[0]" in failed.err) == (1, True)
+    assert server.cli("jq", file).code == 2
+
+
+# --- connections --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.acceptance("ch01-AS01")
+def test_init_login_and_health_on_a_fresh_client(server, tmp_path):
+    fresh = {"DATAOS_CONFIG_DIRECTORY": str(tmp_path / "client"), "DATAOS_HOME": str(tmp_path / "none")}
+    before = server.cli("get", env=fresh)
+    assert (before.code, "need to login" in before.err) == (3, True)
+    host = server.url.removeprefix("http://")
+    done = server.ok("init", env=fresh, input=f"y\nwork\n{server.url}/some/page\n")
+    assert "initialization...complete" in done.err
+    assert f"entered DataOS: work : {host}" in done.err
+    (context,) = server.ok("context", "list", "-O", "json", env=fresh).json
+    assert context == {"name": "work", "url": server.url, "active": True}
+    early = server.cli("get", env=fresh)
+    assert (early.code, "need to login" in early.err, "dataos login" in early.err) == (3, True, True)
+    token = (server.home / "keys" / "admin.token").read_text()
+    server.ok("login", env=fresh, input=token)
+    health = server.ok("health", env=fresh)
+    assert health.err.count("...OK") >= 3
+    kept = tmp_path / "client" / "work" / ".dataos.cred.config"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    second = server.ok("init", env=fresh, input="n\n")
+    assert "already" in second.err
+    server.ok("init", env=fresh, input="y\nother\nhttps://data.example/\n")
+    other = json.loads((tmp_path / "client" / "other" / ".dataos.cred.config").read_text())
+    assert other["url"] == "https://data.example"
+    assert server.cli("init", env=fresh, input="y\n").code == 2
+    assert server.cli("init", env=fresh, input="perhaps\n").code == 2
+    server.ok("context", "select", "-n", "work", env=fresh)
+    server.ok("get", env=fresh)
+
+
+# --- completion in a real shell -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def programs(server):
+    """A folder with `dataos` as a user has it in the path."""
+    folder = server.folder / "bin"
+    folder.mkdir()
+    program = folder / "dataos"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dataos.cli.main "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+def bash_completes(server: Installation, programs: Path, line: str) -> list[str]:
+    """What bash puts into COMPREPLY for a line with the cursor at its end."""
+    script = (
+        'source <(dataos completion bash)\nread -ra COMP_WORDS <<< "$LINE"\n'
+        '[[ "$LINE" == *" " ]] && COMP_WORDS+=("")\nCOMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))\n_dataos\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    env = {**server.env, "PATH": f"{programs}:{server.env['PATH']}", "LINE": line}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, cwd=server.work, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_commands_flags_types_and_names(server, programs):
+    server.ok("apply", "-f", server.write("comp.yaml", secret("completed") + "---\n" + secret("complete-too")))
+    assert bash_completes(server, programs, "dataos app") == ["apply"]
+    assert bash_completes(server, programs, "dataos develop schema ") == ["generate", "get"]
+    assert bash_completes(server, programs, "dataos apply --ato") == ["--atomic"]
+    assert bash_completes(server, programs, "dataos get -t instance-") == ["instance-secret"]
+    assert bash_completes(server, programs, "dataos get -t secret -n compl") == ["complete-too", "completed"]
+    assert bash_completes(server, programs, "dataos get -w sand") == ["sandbox"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_at_a_terminal(server, programs):
+    """The tabulator key in an interactive bash."""
+    main, other = pty.openpty()
+    env = {
+        **server.env,
+        "PATH": f"{programs}:{server.env['PATH']}",
+        "PS1": "> ",
+        "TERM": "dumb",
+        "INPUTRC": "/dev/null",
+    }
+    process = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"], stdin=other, stdout=other, stderr=other, env=env, cwd=server.work,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(other)
+    seen = b""
+
+    def until(text: bytes, limit: float = 60.0) -> None:
+        nonlocal seen
+        deadline = time.monotonic() + limit
+        while text not in seen:
+            assert time.monotonic() < deadline, seen
+            if select.select([main], [], [], 0.1)[0]:
+                seen += os.read(main, 4096)
+        seen = seen.split(text)[-1]
+
+    try:
+        os.write(main, b"source <(dataos completion bash); echo re''ady\n")
+        until(b"ready")
+        os.write(main, b"dataos workspace cre\t")
+        until(b"workspace create ")
+        os.write(main, b"\x15echo completing fi''les; touch known-file.yaml\n")
+        until(b"completing files")
+        os.write(main, b"dataos apply -f known-\t")
+        until(b"apply -f known-file.yaml")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+
+
+def test_the_other_shells_get_a_script_too(server):
+    for shell, word in (("zsh", "compdef"), ("fish", "complete -c dataos")):
+        assert word in server.ok("completion", shell).out
+        if shutil.which(shell):
+            script = server.write(f"c.{shell}", server.ok("completion", shell).out)
+            check = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False)
+            assert check.returncode == 0, check.stderr
+    assert server.cli("completion", "tcsh").code == 2
+
+
+# --- pages and statements -----------------------------------------------------------------------------------------------
+
+
+def test_doc_writes_a_page_for_each_command(server):
+    server.ok("doc")
+    folder = server.work / "dataos-ctl-docs"
+    assert "--manifestFile" in (folder / "apply.md").read_text()
+    assert "[develop schema generate](develop-schema-generate.md)" in (folder / "README.md").read_text()
+
+
+def test_view_says_that_an_app_is_not_served(server):
+    done = server.cli("view", "-a", "metis")
+    assert (done.code, "serves no app `metis` yet" in done.err) == (1, True)
+    assert server.cli("view", "-a", "nosuch").code == 2
+    removed = server.cli("datanet", "get")
+    assert (removed.code, "see the catalog" in removed.err) == (2, True)
+
+
+def test_statements_one_after_the_other(server):
+    text = "SELECT 1 AS a;\nSELECT nosuch;\nSELECT 2\n  AS b;\nquit\nSELECT 3 AS c;\n"
+    done = server.cli("query-gateway", "connect", input=text)
+    assert done.code == 1
+    assert "nosuch" in done.err
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert lines == ["a", "-", "1", "b", "-", "2"]
+    assert server.ok("query-gateway", "connect", input="SELECT 5 AS five").out.split() == ["five", "----", "5"]
