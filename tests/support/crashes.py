@@ -54,3 +54,27 @@ def start_until(made: Installation, point: str, nth: int = 1) -> subprocess.Pope
 def wait_dead(process: subprocess.Popen[bytes], timeout: float = 30.0) -> None:
     """Wait until the server has killed itself."""
     assert process.wait(timeout) == -signal.SIGKILL
+
+
+_CARE = """
+import os, signal, sys
+from dataos.server.care import main
+point, nth = sys.argv[1], int(sys.argv[2])
+seen = 0
+def checkpoint(name):
+    global seen
+    if name == point:
+        seen += 1
+        if seen == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(main(sys.argv[3:], checkpoint))
+"""
+
+
+def care_until(made: Installation, point: str, *words: str, nth: int = 1, input: str = "\n") -> None:
+    """Run `python -m dataos.server.care ...` on the home until it kills itself at `point`."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CARE, point, str(nth), "--home", str(made.home), *words],
+        env=made.env, cwd=made.work, input=input, text=True, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, f"{point} was not reached: {done.stdout}{done.stderr}"

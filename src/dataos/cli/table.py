@@ -46,6 +46,35 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         ("admin", "reset-token"), "dataos.cli.server", {}, "Issue a new administrator token (on the machine itself)."
     ),
+    Command(("admin", "rotate-key"), "dataos.cli.care", {**_OUTPUT}, "Replace the master key (on the machine itself)."),
+    Command(
+        ("backup",),
+        "dataos.cli.care",
+        {
+            **_OUTPUT,
+            "-f": True,
+            "--file": True,
+            "--passphrase-file": True,
+            "--without-keys": False,
+            "--without-data": False,
+            "--with-logs": False,
+        },
+        "Back up this machine's home into one file.",
+    ),
+    Command(
+        ("restore",),
+        "dataos.cli.care",
+        {**_OUTPUT, "--passphrase-file": True, "--without-keys": False},
+        "Make a new home from a backup.",
+        positionals=1,
+    ),
+    Command(
+        ("home", "relocate"),
+        "dataos.cli.care",
+        {**_OUTPUT},
+        "Move this machine's home, with all paths in its tables.",
+        positionals=1,
+    ),
     Command(
         ("health",),
         "dataos.cli.server",

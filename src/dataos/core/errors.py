@@ -178,6 +178,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "server.unreachable": (503, ExitCode.FAILED),
     "server.internal": (500, ExitCode.FAILED),
     "wait.timeout": (504, ExitCode.TIMEOUT),
+    "keys.pending": (409, ExitCode.FAILED),
     "usage": (400, ExitCode.USAGE),
 }
 

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
 from dataos.core.ids import AttemptId, Ids, RunId, UserId
+from dataos.governance import keyring
+from dataos.governance.keyring import Keyring
 from dataos.governance.principals import OPERATOR_TAG, AttemptScope, Principal
 from dataos.store import tables
 
@@ -34,9 +36,8 @@ _USER = sa.select(tables.users.c.id).where(tables.users.c.id == sa.bindparam("us
 class Identities:
     """Who exists and which tokens open what. Functions take the caller's open connection."""
 
-    def __init__(self, master_key: bytes, clock: Clock, ids: Ids) -> None:
-        self._digest_key = hmac.new(master_key, b"dataos token digest", hashlib.sha256).digest()
-        self._attempt_key = hmac.new(master_key, b"dataos attempt token", hashlib.sha256).digest()
+    def __init__(self, keys: Keyring | bytes, clock: Clock, ids: Ids) -> None:
+        self._keys = Keyring(keys) if isinstance(keys, bytes) else keys
         self._clock = clock
         self._ids = ids
 
@@ -67,28 +68,34 @@ class Identities:
         return words[int.from_bytes(self._ids.token().encode(), "big") % len(words)]
 
     def attempt_token(self, connection: sa.Connection, user: UserId, scope: AttemptScope) -> str:
-        """The token of a job attempt. Derived from the attempt's id, so that a restarted server finds the same one."""
-        token = "da_" + hmac.new(self._attempt_key, scope.attempt_id.encode(), hashlib.sha256).hexdigest()
-        known = connection.execute(
-            sa.select(tables.tokens.c.id).where(tables.tokens.c.digest == self._digest(token))
-        ).first()
-        if known is None:
-            self._insert(
-                connection,
-                token,
-                user,
-                f"attempt {scope.attempt_id}",
-                "attempt",
-                {"workspace": scope.workspace, "run_id": scope.run_id, "attempt_id": scope.attempt_id},
-            )
-        return token
+        """The token of a job attempt. Derived from the attempt's id, so that a restarted server finds the same one,
+        also one that was derived before a key was rotated."""
+        made = self._attempt_tokens(connection, scope.attempt_id)
+        digests = {self._digest(token): token for token in made}
+        t = tables.tokens
+        known = connection.execute(sa.select(t.c.digest).where(t.c.digest.in_(list(digests)))).scalar()
+        if known is not None:
+            return digests[known]
+        self._insert(
+            connection,
+            made[0],
+            user,
+            f"attempt {scope.attempt_id}",
+            "attempt",
+            {"workspace": scope.workspace, "run_id": scope.run_id, "attempt_id": scope.attempt_id},
+        )
+        return made[0]
+
+    def _attempt_tokens(self, connection: sa.Connection, attempt_id: AttemptId) -> list[str]:
+        """What an attempt's token is, or was before keys were rotated; the newest first."""
+        return [keyring.attempt_token(key, attempt_id) for key in self._keys.now(connection).attempts]
 
     def revoke_attempt(self, connection: sa.Connection, attempt_id: AttemptId) -> None:
         """End the token of an attempt. It stays revoked: a late job cannot speak any more."""
-        token = "da_" + hmac.new(self._attempt_key, attempt_id.encode(), hashlib.sha256).hexdigest()
+        digests = [self._digest(token) for token in self._attempt_tokens(connection, attempt_id)]
         connection.execute(
             tables.tokens.update()
-            .where(tables.tokens.c.digest == self._digest(token), tables.tokens.c.revoked_at.is_(None))
+            .where(tables.tokens.c.digest.in_(digests), tables.tokens.c.revoked_at.is_(None))
             .values(revoked_at=self._clock.now_us())
         )
 
@@ -127,7 +134,7 @@ class Identities:
         return self.issue(connection, ADMINISTRATOR, "reset")
 
     def _digest(self, token: str) -> str:
-        return hmac.new(self._digest_key, token.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._keys.newest.tokens, token.encode(), hashlib.sha256).hexdigest()
 
     def _insert(
         self,

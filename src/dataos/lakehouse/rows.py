@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.core.names import did_you_mean
+from dataos.lakehouse import holds
 from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
 from dataos.store import tables
 
@@ -479,7 +480,10 @@ def _uses(connection: sa.Connection, t: sa.Table, location: str) -> bool:
 
 
 def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> list[tuple[str, str | None]]:
-    """Take `(path, base)` of what is due and used by nobody; forgets what a table lives in, puts off what is held."""
+    """Take `(path, base)` of what is due and used by nobody; forgets what a table lives in, puts off what is held.
+    Nothing while files are held (`holds`)."""
+    if holds.until(connection, now_us):
+        return []
     rows = connection.execute(
         sa.select(_g.c.path, _g.c.base).where(_g.c.due_at <= now_us).order_by(_g.c.due_at).limit(limit)
     ).all()

@@ -78,18 +78,32 @@ class Home:
         return self.root / "backups"
 
     @property
+    def marker(self) -> Path:
+        """What the home says of itself: {path, named, format}."""
+        return self.root / "home.json"
+
+    @property
+    def moving_file(self) -> Path:
+        """Written before a relocation, removed after it: {pairs: [[old, new]]}. A home that has it does not start."""
+        return self.root / "moving.json"
+
+    @property
+    def named(self) -> str:
+        """The home's path as its server named it when it was made: paths of tables begin with that."""
+        try:
+            body: dict[str, Any] = json.loads(self.marker.read_text())
+        except (OSError, ValueError):
+            return str(self.root)
+        return str(body.get("named") or body.get("path") or self.root)
+
+    @property
     def alive_file(self) -> Path:
         """This server's sign of life, for the supervisors of its jobs."""
         return self.run / "alive"
 
     def prepare(self) -> None:
         """Make the folders (0700). Raises DataOSError `home.path`, `home.unwritable`, `home.moved`."""
-        if not _PLAIN.fullmatch(str(self.root)):
-            raise fail(
-                "home.path",
-                f"a home cannot lie at {self.root}: engines do not agree on how to spell the paths of tables there",
-                hint="name a path of unaccented letters, digits and `/ _ - . = + @ ,`: DATAOS_HOME=<folder>",
-            )
+        check_plain(self.root)
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(self.root, 0o700)
@@ -115,27 +129,40 @@ class Home:
 
     def _check_place(self) -> None:
         """The home records its own path and refuses to start elsewhere."""
-        marker = self.root / "home.json"
-        try:
-            known: dict[str, Any] = json.loads(marker.read_text())
-        except FileNotFoundError:
-            known = {}
-        except (OSError, ValueError) as error:
-            raise fail("home.damaged", f"{marker} cannot be read: {error}", hint="restore it from a backup") from error
+        if self.moving_file.exists():
+            raise fail(
+                "home.moving",
+                f"moving this home was begun and not finished: half of its paths are those of before ({self.root})",
+                hint=f"finish it: DATAOS_HOME={self.root} dataos home relocate",
+            )
+        known = self.recorded()
         here = str(self.root.resolve())
         if known and known.get("path") != here:
             raise fail(
                 "home.moved",
-                f"this home was made at {known.get('path')} and now stands at {here}",
-                hint="move it back: table metadata holds absolute paths (`dataos home relocate` comes with part 2)",
+                f"this home was made at {known.get('path')} and now stands at {here}: table metadata holds absolute "
+                "paths",
+                hint=f"rewrite them: DATAOS_HOME={self.root} dataos home relocate; or move it back",
             )
         if not known:
-            try:
-                fresh = marker.with_suffix(".new")
-                fresh.write_text(json.dumps({"path": here, "format": 1}) + "\n")
-                fresh.replace(marker)
-            except OSError as error:
-                raise unwritable(self.root, error) from error
+            self.record()
+
+    def recorded(self) -> dict[str, Any]:
+        """What home.json says; empty if there is none. Raises DataOSError `home.damaged`."""
+        try:
+            known: dict[str, Any] = json.loads(self.marker.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            text = f"{self.marker} cannot be read: {error}"
+            raise fail("home.damaged", text, hint="restore it from a backup") from error
+        return known
+
+    def record(self, at: Path | None = None) -> None:
+        """Write home.json, durably: this home stands here, or will stand at `at`. Raises DataOSError
+        `home.unwritable`."""
+        place = at or self.root
+        write_json(self.marker, {"path": str(place.resolve()), "named": str(place), "format": 1})
 
     def lock(self) -> IO[str]:
         """Hold this home until the returned file is closed. Raises DataOSError `home.locked`."""
@@ -173,6 +200,39 @@ class Home:
         """Remove run/server.json."""
         with contextlib.suppress(FileNotFoundError):
             self.server_file.unlink()
+
+
+def write_json(file: Path, body: dict[str, Any]) -> None:
+    """A small file that is there as a whole, and on disk. Raises DataOSError `home.unwritable`."""
+    fresh = file.with_suffix(".new")
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write(json.dumps(body) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(file)
+        sync_folder(file.parent)
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to disk which entries a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_plain(root: Path) -> None:
+    """Raises DataOSError `home.path` for a place where no home can lie."""
+    if not _PLAIN.fullmatch(str(root)):
+        raise fail(
+            "home.path",
+            f"a home cannot lie at {root}: engines do not agree on how to spell the paths of tables there",
+            hint="name a path of unaccented letters, digits and `/ _ - . = + @ ,`: DATAOS_HOME=<folder>",
+        )
 
 
 def unwritable(path: Path, error: OSError) -> DataOSError:

@@ -24,8 +24,8 @@ from dataos.core.clock import SystemClock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
 from dataos.governance.identities import ADMINISTRATOR, Identities
-from dataos.governance.vault import load_master_key
-from dataos.server import defaults, sharing, wiring
+from dataos.governance.keyring import Keyring, load_master_key
+from dataos.server import defaults, rotation, sharing, wiring
 from dataos.server.home import UNWRITABLE, Home, unwritable
 from dataos.store import dumps, upgrades
 
@@ -125,6 +125,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     member = asyncio.create_task(_stay(parts))
     listening = asyncio.create_task(parts.listener.run())
     engines = asyncio.create_task(parts.clusters.keep())
+    keys = asyncio.create_task(rotation.keep(parts.store, parts.keys, parts.membership.me.id))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     warning = await parts.runner.sandbox_warning()
@@ -148,9 +149,9 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     _log.info("server stopping")
     server.should_exit = True
     parts.reconciler.stop()
-    for task in (upkeep, member, listening, engines):
+    for task in (upkeep, member, listening, engines, keys):
         task.cancel()
-    await asyncio.gather(serving, loop, upkeep, member, listening, engines, return_exceptions=True)
+    await asyncio.gather(serving, loop, upkeep, member, listening, engines, keys, return_exceptions=True)
     with contextlib.suppress(DataOSError):  # the store is away: the others will miss this server's beats
         await parts.membership.leave()
     life.stop()
@@ -262,7 +263,9 @@ def _reset_token(home: Home) -> int:
             raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
         store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
         upgrades.upgrade(store, backups=home.backups)
-        identities = Identities(load_master_key(home.keys), SystemClock(), RandomIds())
+        keys = Keyring(load_master_key(home.keys), home.keys)
+        rotation.open_keys(store, keys, sharing.server_id(home, RandomIds()))
+        identities = Identities(keys, SystemClock(), RandomIds())
         store.write_sync(identities.ensure_administrator)
         write_token(home, store.write_sync(identities.reset_token))
         store.close()

@@ -6,8 +6,6 @@ The store's address and password, the master key, the folders of the warehouses,
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import os
 import socket
 import threading
@@ -25,7 +23,6 @@ from dataos.server.home import Home, unwritable
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 
-_KEY_FACT = "master-key"
 _SHOW_S = 0.25
 ORPHAN_SHARE = 0.6
 """The part of `store.server_ttl_s` after which a job ends whose server shows no life: well before another begins it."""
@@ -42,24 +39,6 @@ def open_store(home: Home, settings: Settings) -> Store:
             raise fail("settings.invalid", text, hint="name a file that this user can read") from error
     secret = Secret(password) if password is not None else None
     return Store(settings.store.url or sqlite_url(home.store), readers=settings.store.readers, password=secret)
-
-
-def check_master_key(connection: sa.Connection, master_key: bytes, keys: Path) -> None:
-    """All servers of a store seal with one key. The first one leaves a mark of it; others must have the same.
-
-    Raises DataOSError `server.master_key`.
-    """
-    mark = hmac.new(master_key, b"dataos master key", hashlib.sha256).hexdigest()
-    known = connection.execute(sa.select(tables.facts.c.value).where(tables.facts.c.key == _KEY_FACT)).scalar()
-    if known is None:
-        connection.execute(tables.facts.insert().values(key=_KEY_FACT, value=mark))
-    elif not hmac.compare_digest(known, mark):
-        raise fail(
-            "server.master_key",
-            f"the master key in {keys} is not the one that this store's secrets are sealed with",
-            hint=f"copy keys/master.key from the home of a server that works with this store to {keys}/master.key "
-            "(mode 0600), and start again",
-        )
 
 
 def server_id(home: Home, ids: Ids) -> str:

@@ -34,8 +34,9 @@ from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Limits
 from dataos.governance.identities import Identities
+from dataos.governance.keyring import Keyring, load_master_key
 from dataos.governance.users import Users
-from dataos.governance.vault import Vault, load_master_key
+from dataos.governance.vault import Vault
 from dataos.kinds.cluster.controller import ClusterController
 from dataos.kinds.depot.controller import DepotController
 from dataos.kinds.lakehouse.controller import LakehouseController
@@ -49,7 +50,7 @@ from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
-from dataos.server import sharing
+from dataos.server import rotation, sharing
 from dataos.server.home import Home
 from dataos.store import upgrades
 from dataos.store.clocks import DatabaseClock
@@ -83,6 +84,7 @@ class Parts:
     membership: Membership
     listener: Listener
     clock: DatabaseClock
+    keys: Keyring
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -99,13 +101,13 @@ def build(
     clock = DatabaseClock(clock or SystemClock())
     ids = ids or RandomIds()
     me = Server(sharing.server_id(home, ids), str(ids.uid()), sharing.host_name(), dataos.__version__)
-    master_key = load_master_key(home.keys)
+    keys = Keyring(load_master_key(home.keys), home.keys)
     store = sharing.open_store(home, settings)
     upgrades.upgrade(store, backups=home.backups, watch_s=settings.store.server_ttl_s, checkpoint=checkpoint)
-    store.write_sync(sharing.check_master_key, master_key, home.keys)
+    rotation.open_keys(store, keys, me.id)
     clock.measure(store)
-    vault = Vault(master_key, clock)
-    known = Identities(master_key, clock, ids)
+    vault = Vault(keys, clock)
+    known = Identities(keys, clock, ids)
     bell = Bell()
     allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
 
@@ -230,6 +232,7 @@ def build(
         membership=membership,
         listener=Listener(store, bell.ring),
         clock=clock,
+        keys=keys,
         app=http.build(routers, iceberg_router(catalog, authenticate), health),
         controllers=controllers,
     )

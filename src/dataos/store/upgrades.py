@@ -70,8 +70,9 @@ def upgrade(
         return made
 
 
-def load(store: Store, file: Path) -> dict[str, int]:
-    """Fill an empty store from a dump and bring it to this version's schema. Returns rows by table, as in the dump.
+def load(store: Store, file: Path, *, to_head: bool = True) -> dict[str, int]:
+    """Fill an empty store from a dump and bring it to this version's schema (`to_head` false: leave it at the dump's
+    revision). Returns rows by table, as in the dump.
 
     Raises DataOSError `store.dump` for a damaged file or a store that is not empty, `store.newer`.
     """
@@ -87,6 +88,8 @@ def load(store: Store, file: Path) -> dict[str, int]:
 
     with store.exclusively():
         counts = store.migrate(fill)
+        if not to_head:
+            return counts
         store.migrate(lambda connection: _run(connection, "head", lambda _: None))
     return counts
 
@@ -107,9 +110,21 @@ def _newer(found: str, newest: str) -> Exception:
 
 
 def _refuse_while_in_use(store: Store, watch_s: float) -> None:
-    """An upgrade changes tables under whoever uses them. SQLite has one server, which holds the home's lock."""
+    living = find_living(store, watch_s)
+    if living:
+        raise fail(
+            "store.in_use",
+            f"the store needs an upgrade, and servers of the earlier version work with it: {', '.join(living)}",
+            hint="stop them (`dataos down`), then start this one: it upgrades the store",
+            retry=watch_s,
+        )
+
+
+def find_living(store: Store, watch_s: float) -> list[str]:
+    """Addresses of the servers that work with the store, found by watching it for `watch_s` seconds. SQLite has one
+    server, which holds the home's lock: none is told."""
     if store.is_sqlite:
-        return
+        return []
 
     def beats(connection: sa.Connection) -> dict[str, tuple[int, str]]:
         if not sa.inspect(connection).has_table("servers"):
@@ -120,17 +135,10 @@ def _refuse_while_in_use(store: Store, watch_s: float) -> None:
 
     before = store.read_sync(beats)
     if not before:
-        return
+        return []
     time.sleep(watch_s)
     after = store.read_sync(beats)
-    living = sorted(url for server, (beat, url) in after.items() if before.get(server, (beat, ""))[0] != beat)
-    if living:
-        raise fail(
-            "store.in_use",
-            f"the store needs an upgrade, and servers of the earlier version work with it: {', '.join(living)}",
-            hint="stop them (`dataos down`), then start this one: it upgrades the store",
-            retry=watch_s,
-        )
+    return sorted(url for server, (beat, url) in after.items() if before.get(server, (beat, ""))[0] != beat)
 
 
 def _backup(store: Store, found: str, to: str, folder: Path | None, clock: Clock) -> Path:

@@ -1,0 +1,38 @@
+"""Tables in a running installation's lakehouse, through the catalog's own protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from support.server import Installation
+
+
+def catalog(made: Installation, warehouse: str = "lakehouse") -> Any:
+    """PyIceberg's REST client as the administrator."""
+    from pyiceberg.catalog import load_catalog
+
+    token = (made.home / "keys" / "admin.token").read_text().strip()
+    return load_catalog("test", type="rest", uri=f"{made.url}/iceberg", warehouse=warehouse, token=token)
+
+
+def rows(*ids: int) -> pa.Table:
+    """An Arrow table (id bigint, text string)."""
+    return pa.table({"id": pa.array(ids, pa.int64()), "text": pa.array([f"row {i}" for i in ids], pa.string())})
+
+
+def make_table(made: Installation, name: str = "sales.orders", *ids: int, warehouse: str = "lakehouse") -> Any:
+    """A new table with these ids."""
+    known = catalog(made, warehouse)
+    namespace = name.split(".")[0]
+    if (namespace,) not in known.list_namespaces():
+        known.create_namespace(namespace)
+    table = known.create_table(name, rows().schema)
+    table.append(rows(*ids))
+    return table
+
+
+def ids_of(made: Installation, name: str = "sales.orders", warehouse: str = "lakehouse") -> list[int]:
+    """All ids of a table, sorted."""
+    return sorted(catalog(made, warehouse).load_table(name).scan().to_arrow()["id"].to_pylist())
