@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control import idempotency, records
+from dataos.control import bounds, idempotency, records
 from dataos.control.resources import Resources
 from dataos.core import logs
 from dataos.core.addresses import ResourceKey
@@ -45,6 +45,8 @@ class Upkeep:
         keep_deleted_s: float,
         keep_events_s: float,
         chores: Sequence[Callable[[], Awaitable[object]]] = (),
+        often: Sequence[Callable[[], Awaitable[object]]] = (),
+        row_bounds: bounds.Bounds | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -53,6 +55,8 @@ class Upkeep:
         self._keep_deleted_us = int(keep_deleted_s * 1e6)
         self._keep_events_us = int(keep_events_s * 1e6)
         self._chores = chores  # what other rooms remove now and then
+        self._often = often  # what may fill a disk between two rounds
+        self._row_bounds = row_bounds
 
     async def forever(self, every_s: float = 3600.0) -> None:
         """A round now and then, until cancelled. A failed round is said in the log; the next one finds the same."""
@@ -61,6 +65,16 @@ class Upkeep:
                 await self.run()
             except DataOSError as error:
                 _log.warning("upkeep failed", error=str(error))
+            await asyncio.sleep(every_s)
+
+    async def look_often(self, every_s: float = 30.0) -> None:
+        """What cannot wait for the next round, until cancelled."""
+        while True:
+            for chore in self._often:
+                try:
+                    await chore()
+                except (DataOSError, OSError) as error:
+                    _log.warning("upkeep failed", error=str(error))
             await asyncio.sleep(every_s)
 
     async def run(self) -> dict[str, int]:
@@ -78,7 +92,8 @@ class Upkeep:
         while found := await self._store.write(self._purge, now - self._keep_deleted_us):
             purged += found
         events = await self._store.write(self._forget_events, now - self._keep_events_us)
-        return {"finished": finished, "purged": purged, "events": events}
+        trimmed = await bounds.trim(self._store, self._row_bounds, now) if self._row_bounds is not None else {}
+        return {"finished": finished, "purged": purged, "events": events + trimmed.get("events", 0)}
 
     @staticmethod
     def _purge(connection: sa.Connection, before: int) -> int:

@@ -131,6 +131,31 @@ class KeepSettings(_Area):
     failed_runs: int = Field(default=200, ge=1, description="Runs of one Workflow that are kept if they did not.")
 
 
+class QuotaSettings(_Area):
+    """How much the server may keep by itself. What is oldest goes first, never what belongs to a run that goes on."""
+
+    free_mib: int = Field(
+        default=512,
+        ge=0,
+        description="Disk space (MiB) that stays free below the home: with less, no job begins, and files of ended "
+        "attempts go. 0: do not look.",
+    )
+    run_logs_mib: int = Field(default=4096, ge=1, description="Logs of ended attempts together (MiB).")
+    scratch_mib: int = Field(
+        default=4096,
+        ge=0,
+        description="Scratch and results of ended attempts together (MiB); running ones have "
+        "workloads.scratch_mib each.",
+    )
+    server_log_mib: int = Field(
+        default=64, ge=1, description="The server's own log (MiB), the older files of it (server.log.1 ...) included."
+    )
+    runs: int = Field(default=100_000, ge=100, description="Ended runs of all Workflows together that are kept.")
+    events: int = Field(default=1_000_000, ge=1000, description="Events that are kept.")
+    idempotency_keys: int = Field(default=100_000, ge=100, description="Answers of repeatable calls that are kept.")
+    generations: int = Field(default=500, ge=2, description="Old generations of one Resource that are kept.")
+
+
 class Settings(_Area):
     """The whole tree."""
 
@@ -141,6 +166,7 @@ class Settings(_Area):
     engine: EngineSettings = EngineSettings()
     query: QuerySettings = QuerySettings()
     keep: KeepSettings = KeepSettings()
+    quotas: QuotaSettings = QuotaSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )

@@ -515,6 +515,10 @@ class Catalog:
         await self.store.write(runs.abandon, attempt_id, self.clock.now_us())
         await runs.collect_garbage(self)
 
+    async def collect_garbage(self) -> int:
+        """Delete due files that no living table uses; how many notes were settled."""
+        return await runs.collect_garbage(self)
+
     async def sweep(self, live: Callable[[sa.Connection], Sequence[AttemptId]]) -> list[AttemptId]:
         """Abandon every attempt that holds something and is not alive; delete due garbage. Returns the abandoned.
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from dataos.core.errors import fail
 from dataos.processes import limits, records, trees
-from dataos.processes.ports import Phase
+from dataos.processes.ports import Phase, Usage
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _GIVEN = ("config", "secret", "work")
@@ -244,6 +244,30 @@ def _open_walk(folder: Path, parts: tuple[str, ...]) -> int:
 def keys(root: Path) -> list[str]:
     """All keys that have a folder."""
     return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def usage(root: Path, key: str) -> Usage:
+    """Bytes on disk of a key's folder; none if it has none."""
+    return Usage(_bytes(root / key / "log"), sum(_bytes(root / key / name) for name in (*_GIVEN, *_MADE)))
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for current, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(current, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total
+
+
+def shed(root: Path, key: str, *, log: bool) -> None:
+    """Remove the log of an ended key, or everything but its log and records. Does nothing for one that runs."""
+    if look(root, key).phase in (Phase.STARTING, Phase.RUNNING):
+        return
+    for name in ("log",) if log else (*_GIVEN, *_MADE):
+        delete(root / key / name)
 
 
 def forget(root: Path, key: str) -> None:

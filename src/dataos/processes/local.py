@@ -24,7 +24,7 @@ from dataos.core.clock import Clock
 from dataos.core.errors import fail
 from dataos.processes import folders, limits, logfiles, records, sandbox, trees, watches
 from dataos.processes import shim as shim_program
-from dataos.processes.ports import Isolation, Launch, Observation, Phase, ProcessRunner
+from dataos.processes.ports import Isolation, Launch, Observation, Phase, ProcessRunner, Usage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,6 +150,14 @@ class LocalRunner(ProcessRunner):
     async def keys(self) -> list[str]:
         """All keys that have files on this machine."""
         return await self._run(folders.keys, self._root)
+
+    async def usage(self, key: str) -> Usage:
+        """How much disk a key uses; walks its folder."""
+        return await self._run(folders.usage, self._root, folders.check_key(key))
+
+    async def shed(self, key: str, *, log: bool) -> None:
+        """Remove the log of an ended key, or (false) everything but its log and records."""
+        await self._run(folders.shed, self._root, folders.check_key(key), log=log)
 
     async def sandbox_warning(self) -> str:
         """Why the platform's own jobs run as plain processes here, for a warning at start; empty if they don't."""

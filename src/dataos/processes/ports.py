@@ -78,6 +78,14 @@ class Observation:
     )
 
 
+@dataclass(frozen=True)
+class Usage:
+    """Bytes on disk of a key: its log, and the rest (scratch, results, given files)."""
+
+    log: int
+    rest: int
+
+
 class ProcessRunner(Protocol):
     """A place to run programs."""
 

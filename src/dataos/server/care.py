@@ -16,6 +16,7 @@ from typing import Any
 
 from dataos.core import logs, settings
 from dataos.core.errors import DataOSError, fail
+from dataos.server import archives, backups, relocations, restores, rotation
 from dataos.server.home import UNWRITABLE, Home, unwritable
 
 Checkpoint = Callable[[str], None]
@@ -66,8 +67,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _backup(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
-    from dataos.server import backups
-
     passphrase = None if options.without_keys else _passphrase()
     wanted = backups.Wanted(passphrase, data=not options.without_data, logs=options.with_logs)
     return backups.write(home, _settings(home), options.file.absolute(), wanted, checkpoint=checkpoint)
@@ -75,15 +74,11 @@ def _backup(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> 
 
 def _look(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
     """What a backup says of itself, before its passphrase is asked for. Not verified yet."""
-    from dataos.server import archives
-
     header = archives.peek(options.file.absolute())
     return {"keys": header.keys, "created": header.created, "home": header.home, "data": header.data}
 
 
 def _restore(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
-    from dataos.server import restores
-
     passphrase = None if options.without_keys else _passphrase()
     return restores.restore(
         home, options.file.absolute(), passphrase=passphrase, keys=not options.without_keys, checkpoint=checkpoint
@@ -91,14 +86,10 @@ def _restore(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) ->
 
 
 def _relocate(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
-    from dataos.server import relocations
-
     return relocations.relocate(home, options.to, checkpoint=checkpoint)
 
 
 def _rotate(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
-    from dataos.server import rotation
-
     return rotation.rotate(home, _settings(home), checkpoint)
 
 

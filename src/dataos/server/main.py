@@ -122,6 +122,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     serving = asyncio.create_task(_serve_http(server, [tcp, inner]))
     loop = asyncio.create_task(parts.reconciler.run())
     upkeep = asyncio.create_task(parts.upkeep.forever())
+    bounds = asyncio.create_task(parts.upkeep.look_often())
     member = asyncio.create_task(_stay(parts))
     listening = asyncio.create_task(parts.listener.run())
     engines = asyncio.create_task(parts.clusters.keep())
@@ -149,9 +150,9 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     _log.info("server stopping")
     server.should_exit = True
     parts.reconciler.stop()
-    for task in (upkeep, member, listening, engines, keys):
+    for task in (upkeep, bounds, member, listening, engines, keys):
         task.cancel()
-    await asyncio.gather(serving, loop, upkeep, member, listening, engines, keys, return_exceptions=True)
+    await asyncio.gather(serving, loop, upkeep, bounds, member, listening, engines, keys, return_exceptions=True)
     with contextlib.suppress(DataOSError):  # the store is away: the others will miss this server's beats
         await parts.membership.leave()
     life.stop()

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import dataos
+from dataos.control.bounds import Bounds
 from dataos.control.events import Events
 from dataos.control.history import History
 from dataos.control.membership import Membership
@@ -25,7 +26,7 @@ from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
 from dataos.core.errors import DataOSError
 from dataos.core.ids import Ids, RandomIds
-from dataos.core.settings import Settings
+from dataos.core.settings import QuotaSettings, Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
 from dataos.doors import identities, queries, resources, workspaces
@@ -42,6 +43,7 @@ from dataos.kinds.depot.controller import DepotController
 from dataos.kinds.lakehouse.controller import LakehouseController
 from dataos.kinds.secret.controller import SecretController
 from dataos.kinds.workflow.controller import WorkflowController
+from dataos.kinds.workflow.keeping import prune_runs
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
@@ -58,7 +60,9 @@ from dataos.store.database import Store
 from dataos.store.listening import Listener
 from dataos.store.servers import Server
 from dataos.workloads.admissions import Admissions
-from dataos.workloads.attempts import Attempts, Bounds
+from dataos.workloads.attempts import Attempts
+from dataos.workloads.attempts import Bounds as AttemptBounds
+from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
 
 
@@ -146,7 +150,9 @@ def build(
         vault,
         rooms,
         checkpoint,
-        Bounds(settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20),
+        AttemptBounds(
+            settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20
+        ),
         me.id,
     )
 
@@ -167,7 +173,8 @@ def build(
         "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs)),
     }
     reconciler = Reconciler(store, bell, clock, me.id, handlers)
-    admissions = Admissions(_admission(settings), reconciler.kick)
+    files = AttemptFiles(store, runner, home.work, _file_quotas(settings.quotas))
+    admissions = Admissions(_admission(settings), reconciler.kick, closed=files.closed)
     nested = NestedRuns(store, clock, ids, manifests)
     handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost", nested)
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
@@ -193,7 +200,17 @@ def build(
         keep_finished_s=settings.keep.finished_days * 86_400,
         keep_deleted_s=settings.keep.deleted_days * 86_400,
         keep_events_s=settings.keep.events_days * 86_400,
-        chores=[lambda: attempts.forget(settings.workloads.keep_attempts_h * 3600)],
+        chores=[
+            lambda: attempts.forget(settings.workloads.keep_attempts_h * 3600),
+            lambda: prune_runs(store, settings.quotas.runs),
+            catalog.collect_garbage,
+        ],
+        often=[files.trim],
+        row_bounds=Bounds(
+            events=settings.quotas.events,
+            idempotency_keys=settings.quotas.idempotency_keys,
+            generations=settings.quotas.generations,
+        ),
     )
     spaces = Workspaces(store, clock)
     history = History(store, clock, bell, res.generations, controllers, settings.keep.deleted_days * 86_400)
@@ -242,6 +259,10 @@ def job_unit(attempt_id: str) -> str:
     """`<run>-<job>-<number>` -> `job:<run>/<job>`."""
     run_id, _, rest = attempt_id.partition("-")
     return f"job:{run_id}/{rest.rpartition('-')[0]}"
+
+
+def _file_quotas(quotas: QuotaSettings) -> FileQuotas:
+    return FileQuotas(logs=quotas.run_logs_mib << 20, scratch=quotas.scratch_mib << 20, free=quotas.free_mib << 20)
 
 
 def _admission(settings: Settings) -> Admission:

@@ -25,8 +25,14 @@ class Admissions:
     """The queue of one server."""
 
     def __init__(
-        self, admission: Admission, kick: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
+        self,
+        admission: Admission,
+        kick: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+        closed: Callable[[], str] = lambda: "",
     ) -> None:
+        """`closed` says why nothing may begin at all now; empty if something may."""
+        self._closed = closed
         self._admission = admission
         self._kick = kick
         self._monotonic = monotonic
@@ -65,6 +71,11 @@ class Admissions:
         if self._waiting:
             self._grant()
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """(running, waiting) on this server."""
+        return len(self._running), len(self._waiting)
+
     def forget(self, attempt_id: str) -> None:
         """A waiting demand went away; a slot that it was granted is somebody else's."""
         self._waiting.pop(attempt_id, None)
@@ -78,6 +89,8 @@ class Admissions:
         self._waiting = {key: entry for key, entry in self._waiting.items() if entry[2] >= gone}
         for key in [k for k, since in self._granted.items() if since < gone]:
             del self._granted[key], self._running[key]
+        if reason := self._closed():
+            return Decision(asking, False, reason)
         answer = Decision(asking, False)
         waiting = [demand for demand, _, _ in self._waiting.values()]
         for decision in self._admission.decide(waiting, list(self._running.values()), asking):

@@ -195,6 +195,19 @@ def prune(connection: sa.Connection, uid: str, keep_succeeded: int, keep_failed:
 _PRUNED = 20
 
 
+def prune_all(connection: sa.Connection, keep: int) -> int:
+    """Forget the oldest ended runs of all Workflows beyond the limit; how many went (a page at most)."""
+    own = _runs.c.parent.is_(None)
+    count = connection.execute(sa.select(sa.func.count()).select_from(_runs).where(own)).scalar_one()
+    if count <= keep:
+        return 0
+    old = sa.select(_runs.c.id).where(own, _runs.c.state.in_(list(RUN_ENDED)))
+    gone = connection.execute(old.order_by(_runs.c.created_at).limit(min(_PRUNED, count - keep))).scalars().all()
+    for run_id in gone:
+        _forget(connection, run_id)
+    return len(gone)
+
+
 def _forget(connection: sa.Connection, run_id: str) -> None:
     for job_row in jobs(connection, run_id):
         nested = sa.select(_runs.c.id).where(_runs.c.parent == f"{run_id}/{job_row.name}")
