@@ -159,13 +159,13 @@ def _send(out: Output, client: Client, loaded: Loaded, how: How, wait_s: float |
     ordered = documents.ordered(loaded.documents)
     if how.atomic:
         if not failures:
-            applied, failures = _send_set(out, client, ordered, how)
+            applied, failures = _send_set(out, client, ordered, how, loaded)
             results += [result for result, _ in applied]
         results += [{"action": "error", "errors": [p.to_json() for p in failures]}] if failures else []
     else:
         for position, document in enumerate(ordered):
             try:
-                results.append(_apply_one(out, client, document, how, position))
+                results.append(_apply_one(out, client, document, how, position, loaded.reading()))
                 applied.append((results[-1], document))
             except DataOSError as error:
                 failures += error.problems
@@ -195,13 +195,13 @@ _DOING = {"apply": "applying", "create": "creating", "update": "updating"}
 
 
 def _send_set(
-    out: Output, client: Client, ordered: list[Document], how: How
+    out: Output, client: Client, ordered: list[Document], how: How, loaded: Loaded
 ) -> tuple[list[tuple[dict[str, Any], Document]], list[Problem]]:
     """All documents in one call: all are stored, or none is."""
     failures: list[Problem] = []
     warnings: list[Problem] = []
     for document in ordered:
-        reading = Reading()
+        reading = loaded.reading()
         manifest = read_manifest(document.data, reading, how.workspace)
         errors, noticed = report(document, reading)
         failures += errors if manifest is None else (noticed if how.strict else [])
@@ -245,8 +245,9 @@ _NOT_IN_THE_FILE = ("auth.missing", "auth.invalid", "auth.expired", "server.", "
 """What no change of a manifest mends: it has no place in the file, and the next document would meet it again."""
 
 
-def _apply_one(out: Output, client: Client, document: Document, how: How, position: int) -> dict[str, Any]:
-    reading = Reading()
+def _apply_one(
+    out: Output, client: Client, document: Document, how: How, position: int, reading: Reading
+) -> dict[str, Any]:
     manifest = read_manifest(document.data, reading, how.workspace)
     errors, warnings = report(document, reading)
     label = _progress_label(document, manifest, _DOING[how.mode])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from dataos.cli.options import Target
 from dataos.core.addresses import ResourceKey, display_id
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest import registry
+from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.files import dereference
 from dataos.manifest.interpolation import interpolate
 from dataos.manifest.loader import Document, load_bytes, load_file
 from dataos.manifest.nesting import nest
 from dataos.manifest.packing import inline, pack
+from dataos.manifest.sets import stacks_in
 from dataos.manifest.specs import Reading
 
 STDIN = "standard input"
@@ -30,6 +33,14 @@ class Loaded:
     documents: list[Document]
     problems: list[Problem]
     warnings: list[Problem]
+
+    def reading(self) -> Reading:
+        """For one of the documents: it knows what the others define."""
+        return Reading(stacks=self._stacks)
+
+    @cached_property
+    def _stacks(self) -> tuple[CustomStack, ...]:
+        return stacks_in(document.data for document in self.documents)
 
 
 def load(files: list[Path], recursive: bool, workspace: str | None, no_interpolation: bool) -> Loaded:
@@ -98,7 +109,7 @@ def targets(files: list[Path], recursive: bool, workspace: str | None, raw: bool
         raise DataOSError(loaded.problems)
     found: list[Target] = []
     for document in ordered(loaded.documents):
-        reading = Reading()
+        reading = loaded.reading()
         manifest = read_manifest(document.data, reading, workspace)
         if manifest is None:
             found.append(_named(document, workspace, [document.located(p) for p in reading.problems]))

@@ -12,7 +12,6 @@ from dataos.cli.output import Output
 from dataos.core.errors import ExitCode, Problem
 from dataos.manifest.documents import Manifest, read_manifest
 from dataos.manifest.loader import Document, report
-from dataos.manifest.specs import Reading
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -27,7 +26,7 @@ def validate(manifests: Manifests, printed: Printed, strict: Strict = False) -> 
     loaded = manifests.load("validate")
     results = [_verdict_of_file(p) for p in loaded.problems]
     for document in loaded.documents:
-        reading = Reading()
+        reading = loaded.reading()
         manifest = read_manifest(document.data, reading, manifests.workspace)
         errors, warnings = report(document, reading)
         warnings += [w for w in loaded.warnings if w.file == document.file and document.index == 0]

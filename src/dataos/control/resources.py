@@ -37,7 +37,9 @@ from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
+from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import Manifest, read_manifest
+from dataos.manifest.sets import stacks_in
 from dataos.manifest.specs import Path, Reading
 from dataos.store import tables, work
 from dataos.store.database import Store
@@ -71,13 +73,17 @@ class Resources:
     # --- reading and checking ---------------------------------------------------------------------------------------
 
     async def read(
-        self, request: ApplyRequest, pending: frozenset[ResourceKey] = frozenset()
+        self,
+        request: ApplyRequest,
+        pending: frozenset[ResourceKey] = frozenset(),
+        stacks: tuple[CustomStack, ...] = (),
     ) -> tuple[Manifest, list[Problem]]:
         """Validate as far as it goes without storing. Raises DataOSError with every problem found.
 
         `pending`: Resources that earlier documents of the same set make; what they would satisfy is no problem.
+        `stacks`: those that documents of the set define.
         """
-        reading = Reading()
+        reading = Reading(stacks=stacks)
         manifest = read_manifest(request.document, reading, request.workspace)
         if manifest is None:
             raise DataOSError(reading.problems)
@@ -100,9 +106,14 @@ class Resources:
 
     # --- apply ------------------------------------------------------------------------------------------------------
 
-    async def plan(self, request: ApplyRequest, pending: frozenset[ResourceKey] = frozenset()) -> ApplyResult:
+    async def plan(
+        self,
+        request: ApplyRequest,
+        pending: frozenset[ResourceKey] = frozenset(),
+        stacks: tuple[CustomStack, ...] = (),
+    ) -> ApplyResult:
         """What `apply` would do, by the same code, with nothing stored."""
-        manifest, warnings = await self.read(request, pending)
+        manifest, warnings = await self.read(request, pending, stacks)
         return await self._store.read(self._plan, request, manifest, warnings)
 
     def _plan(
@@ -164,9 +175,10 @@ class Resources:
         prepared: list[_Prepared] = []
         problems: list[Problem] = []
         pending: frozenset[ResourceKey] = frozenset()
+        stacks = stacks_in(r.document for r in requests)
         for request in requests:
             try:
-                manifest, warnings = await self.read(request, pending)
+                manifest, warnings = await self.read(request, pending, stacks)
             except DataOSError as error:
                 problems += error.problems
                 continue

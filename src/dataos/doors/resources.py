@@ -22,6 +22,8 @@ from dataos.core.errors import DataOSError, fail
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
+from dataos.manifest.custom_stacks import CustomStack
+from dataos.manifest.sets import stacks_in
 from dataos.store.database import Store
 
 Generation = Annotated[int, FromPath(ge=1, le=2**31)]
@@ -123,8 +125,9 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         """What applying these documents in order would do; nothing is stored."""
         items: list[dict[str, Any]] = []
         pending: frozenset[ResourceKey] = frozenset()
+        stacks = stacks_in(body.documents)
         for document in body.documents:
-            items.append(await _plan_one(rooms, document, body.workspace, principal, pending))
+            items.append(await _plan_one(rooms, document, body.workspace, principal, pending, stacks))
             pending |= _planned(items[-1])
         return {"items": items, "next": None}
 
@@ -256,10 +259,11 @@ async def _plan_one(
     workspace: str | None,
     principal: Principal,
     pending: frozenset[ResourceKey],
+    stacks: tuple[CustomStack, ...],
 ) -> dict[str, Any]:
     request = ApplyRequest(document=document, actor=principal.user_id, workspace=workspace, principal=principal)
     try:
-        return {**(await rooms.resources.plan(request, pending)).to_json(), "errors": []}
+        return {**(await rooms.resources.plan(request, pending, stacks)).to_json(), "errors": []}
     except DataOSError as error:
         errors = [p.to_json() for p in error.problems]
         return {"action": "invalid", "resource": None, "changes": [], "errors": errors, "warnings": []}

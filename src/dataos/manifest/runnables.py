@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
-from dataos.manifest import blocks, quantities, registry
+from dataos.manifest import blocks, quantities, stack_references
 from dataos.manifest.annotations import Shape, Words
 from dataos.manifest.blocks import (
     COMPUTES as COMPUTES,
@@ -31,11 +31,9 @@ from dataos.manifest.blocks import (
     Resources as Resources,
 )
 from dataos.manifest.documents import Reference
-from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled, suggest
+from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
+from dataos.manifest.stack_references import Host
 from dataos.manifest.stacks import Exposure, Use
-
-Host = Literal["workflow", "service", "worker"]
-"""What a stack runs under."""
 
 LOG_LEVELS = ("INFO", "WARN", "DEBUG", "ERROR")
 PERSISTENT = "/var/dataos/persistent_data"
@@ -170,7 +168,7 @@ def read_host(
 ) -> tuple[B, Runnable] | None:
     """Read a block with what its host adds to it (`model`): as written, and the Runnable. None after errors."""
     before = len(reading.problems)
-    lifted = _lift_topology(_lift_stack_section(blocks.lift_sizes(data, path, reading), reading, path), reading, path)
+    lifted = stack_references.lift(blocks.lift_sizes(data, path, reading), path, reading)
     block = read_model(model, lifted, reading, path)
     if block is None:
         return None
@@ -181,7 +179,7 @@ def read_host(
 def _canonical(
     block: RunnableBlock, written: Any, reading: Reading, path: Path, workspace: str | None, host: Host
 ) -> Runnable | None:
-    stack = _stack(block.stack, reading, (*path, "stack"), host)
+    stack = stack_references.choose_stack(block.stack, host, (*path, "stack"), reading)
     compute = block.compute
     if compute is None:
         reading.warn(path, "no compute named: `runnable-default` is used")
@@ -202,29 +200,23 @@ def _canonical(
         reading.later(where, "`runAsApiKey` cannot be used yet: every job gets a token of its own", hint=_RUN_AS)
     if stack is None or level is None:
         return None
-    descriptor, flavour, version = stack
-    if descriptor.planner is None:
-        reading.later((*path, "stack"), f"stack `{descriptor.name}` cannot run yet", code="stack.unsupported")
-    spec_model = registry.resolve(descriptor.spec)(block.stack_spec, reading, (*path, "stackSpec"))
-    bound: tuple[Reference, ...] = ()
-    if descriptor.bind is not None and spec_model is not None:
-        use = Use(
-            host=host,
-            path=path,
-            workspace=workspace,
-            flavour=flavour,
-            version=version,
-            envs=envs,
-            secrets=tuple(use for use, _ in secrets),
-            configs=configs,
-            replicas=block.copies(),
-            exposure=block.exposure(),
-            metric_port=block.metric_port,
-        )
-        bound = registry.resolve(descriptor.bind)(spec_model, use, reading)
+    use = Use(
+        host=host,
+        path=path,
+        workspace=workspace,
+        flavour=stack.flavour,
+        version=stack.version,
+        envs=envs,
+        secrets=tuple(use for use, _ in secrets),
+        configs=configs,
+        replicas=block.copies(),
+        exposure=block.exposure(),
+        metric_port=block.metric_port,
+    )
+    spec_model, bound = stack_references.read_spec(stack, block.stack_spec, use, reading)
     return Runnable(
-        stack=descriptor.name,
-        stack_version=version,
+        stack=stack.name,
+        stack_version=stack.version,
         stack_spec=block.stack_spec,
         stack_model=spec_model,
         stack_path=(*path, "stackSpec"),
@@ -249,7 +241,7 @@ def _canonical(
             *(Reference(ResourceKey("volume", v.name, workspace), w) for v, w in volumes),
             *([Reference(ResourceKey("volume", temp_volume, workspace), (*path, "tempVolume"))] if temp_volume else []),
         ),
-        stack_flavour=flavour,
+        stack_flavour=stack.flavour,
         configs=configs,
         scratch_bytes=scratch,
         temp_volume=temp_volume,
@@ -258,107 +250,21 @@ def _canonical(
         metric_port=block.metric_port,
         tags=block.tags,
         description=block.description,
-        secret_paths=tuple((*path, *p) for p in _sealed(written, descriptor, spec_model)),
+        secret_paths=tuple((*path, *p) for p in _sealed(written, stack, spec_model)),
     )
 
 
-def _sealed(data: Any, descriptor: registry.StackDescriptor, spec_model: Any) -> list[Path]:
+def _sealed(data: Any, stack: stack_references.Chosen, spec_model: Any) -> list[Path]:
     """Values to seal below the block, as written: the API key, and what the stack found in its stackSpec."""
     key = blocks.written_path(data, "runAsApiKey")
     found = [key] if key else []
     secrets: tuple[Path, ...] = getattr(spec_model, "secret_paths", ())
-    roots = [blocks.written_path(data, name) for name in ("stackSpec", descriptor.name, *descriptor.aliases)]
+    roots = [blocks.written_path(data, name) for name in stack.sections]
     root = next((r for r in roots if r), None)
     return [*found, *((*root, *path) for path in secrets)] if root else found
 
 
 _RUN_AS = "leave it out: a job runs as whoever applied it; runAsUser names somebody else"
-
-
-def _lift_stack_section(data: Any, reading: Reading, path: Path) -> Any:
-    """`flare:` in place of `stackSpec:` (old manifests); a list in the place of the key that holds lists."""
-    if not isinstance(data, dict):
-        return data
-    block = cast("dict[str, Any]", data)
-    named = next((v for k, v in block.items() if k.lower() == "stack"), None)
-    descriptor = registry.find_stack(re.split(r"[:+]", named)[0]) if isinstance(named, str) else None
-    if descriptor is None:
-        return block
-    own = next((k for k in block if k.lower() == "stackspec"), None)
-    for key in (descriptor.name, *descriptor.aliases) if own is None else ():
-        if key in block:
-            reading.warn((*path, key), f"`{key}` is read as `stackSpec`", code="manifest.variant")
-            block = {("stackSpec" if k == key else k): v for k, v in block.items()}
-            own = "stackSpec"
-            break
-    if own is not None and descriptor.list_key and isinstance(block[own], list):
-        reading.warn((*path, own), f"a list is read as `{descriptor.list_key}` of it", code="manifest.variant")
-        block = {**block, own: {descriptor.list_key: block[own]}}
-    return block
-
-
-def _lift_topology(data: Any, reading: Reading, path: Path) -> Any:
-    """`topology` inside `stackSpec` belongs beside it (ch03 0.2)."""
-    if not isinstance(data, dict):
-        return data
-    block = cast("dict[str, Any]", data)
-    spec = block.get("stackSpec")
-    if not isinstance(spec, dict) or "topology" not in spec or "topology" in block:
-        return block
-    reading.warn((*path, "stackSpec", "topology"), "`topology` belongs beside `stackSpec`", code="manifest.variant")
-    inner = dict(cast("dict[str, Any]", spec))
-    topology = inner.pop("topology")
-    return {**block, "stackSpec": inner, "topology": topology}
-
-
-Chosen = tuple[registry.StackDescriptor, str | None, str | None]
-
-
-def _stack(text: str, reading: Reading, path: Path, host: Host) -> Chosen | None:
-    """The stack with its flavour and version, as the reference `name[+flavour][:version]` says (ch03 5.1)."""
-    match = re.fullmatch(r"([A-Za-z0-9_-]+)(?:\+([A-Za-z0-9_-]+))?(?::([0-9]+(?:\.[0-9]+)*))?", text.strip())
-    if match is None:
-        reading.error(path, f"`{text}` is no stack", hint="write name[+flavour][:version], for instance flare:7.0")
-        return None
-    descriptor = registry.find_stack(match[1])
-    if descriptor is None:
-        reading.error(
-            path,
-            f"stack `{match[1]}` is not installed",
-            code="stack.unknown",
-            hint=suggest(match[1], registry.known_stacks()),
-        )
-        return None
-    name, flavour, version = descriptor.name, match[2], match[3]
-    if flavour is None and len(descriptor.flavours) > 1:
-        hint = "write " + " or ".join(f"{name}+{f}" for f in descriptor.flavours)
-        reading.error(path, f"stack {name} has several flavours", hint=hint)
-        return None
-    if flavour is not None and flavour.lower() not in descriptor.flavours:
-        allowed = suggest(flavour, descriptor.flavours) if descriptor.flavours else f"write {name}"
-        reading.error(path, f"stack {name} has no flavour `{flavour}`", hint=allowed)
-        return None
-    if version and version not in descriptor.versions:
-        newest = descriptor.versions[0]
-        if not descriptor.any_version or _parts(version) > _parts(newest):
-            hint = "versions: " + ", ".join(descriptor.versions)
-            reading.error(path, f"stack {name} has no version {version}", code="stack.version", hint=hint)
-            return None
-        reading.warn(path, f"stack {name} has no version {version}: it is read as {newest}", code="manifest.variant")
-    if host not in descriptor.hosts:
-        needed = {"workflow": "workflowJobConfig", "service": "serviceConfig", "worker": "workerConfig"}[host]
-        reading.error(
-            path,
-            f"stack {name} has no {needed}: it cannot run under a {host}",
-            code="stack.host",
-            hint=f"{name} runs under: {', '.join(descriptor.hosts)}",
-        )
-        return None
-    return descriptor, flavour.lower() if flavour else next(iter(descriptor.flavours), None), version
-
-
-def _parts(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
 
 
 def _secrets(block: RunnableBlock, reading: Reading, path: Path) -> tuple[tuple[SecretUse, Path], ...]:

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
+from dataos.manifest.custom_stacks import CustomStack
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class Reading:
     problems: list[Problem] = field(default_factory=list[Problem])
     warnings: list[Problem] = field(default_factory=list[Problem])
     unsupported: list[Problem] = field(default_factory=list[Problem])  # right, but this version cannot do it
+    stacks: tuple[CustomStack, ...] = ()  # Stacks that documents of the same set define
+
+    def inner(self) -> Reading:
+        """A reading for a document inside this one: what is found is kept apart."""
+        return Reading(stacks=self.stacks)
 
     def error(self, path: Path, message: str, *, code: str = "manifest.invalid", hint: str = "", **more: Any) -> None:
         """Record a fault that makes the document unusable."""
@@ -291,9 +297,17 @@ _UNSHOWN = frozenset(
         "msteams",
         "headers",
         "envs",
+        "credentials",
+        "gcsconfig",
+        "outputs",
+        "address",
     }
 )
 """Below these keys stand values of secrets: a message names their kind, never the value itself."""
+
+
+def _is_unshown(part: str | int) -> bool:
+    return isinstance(part, str) and (part.casefold() in _UNSHOWN or is_credential(part))
 
 
 def _kind_of(value: Any, path: Path) -> str:
@@ -301,7 +315,7 @@ def _kind_of(value: Any, path: Path) -> str:
         return "a list"
     if isinstance(value, dict):
         return "a mapping"
-    if value is not None and any(isinstance(part, str) and part.casefold() in _UNSHOWN for part in path):
+    if value is not None and any(_is_unshown(part) for part in path):
         return "a number" if isinstance(value, (int, float)) else "a text"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"

@@ -15,7 +15,9 @@ from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.manifest import blocks, schedules
 from dataos.manifest.annotations import AnyManifest, Shape, Words, filled, one_needed, rules
+from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import Context, KindReading, Manifest, Reference, read_manifest
+from dataos.manifest.sets import stacks_in
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, render, spelled, suggest
 
 STATUSES = ("active", "pending", "failed", "error")
@@ -187,7 +189,8 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
         reading.error(where, "`resources` needs at least one entry", code="manifest.missing")
     _check_ids(spec.resources, where, reading)
     known = [entry.id for entry in spec.resources]
-    manifests = [_manifest(entry, (*where, i), reading) for i, entry in enumerate(spec.resources)]
+    stacks = (*reading.stacks, *stacks_in(entry.spec for entry in spec.resources))
+    manifests = [_manifest(entry, (*where, i), reading, stacks) for i, entry in enumerate(spec.resources)]
     conditions = [_conditions(entry, known, manifests, (*where, i), reading) for i, entry in enumerate(spec.resources)]
     _check_keys(manifests, where, reading)
     order = _order(known, conditions, where, reading)
@@ -244,7 +247,7 @@ def _check_ids(entries: tuple[ItemEntry, ...], path: Path, reading: Reading) -> 
             reading.error((*path, position, "id"), f"id `{id_}` is used twice")
 
 
-def _manifest(entry: ItemEntry, path: Path, reading: Reading) -> Manifest | None:
+def _manifest(entry: ItemEntry, path: Path, reading: Reading, stacks: tuple[CustomStack, ...]) -> Manifest | None:
     if entry.file is not None:
         if entry.spec is not None:
             reading.error(path, "give either `spec` or `file`, not both")
@@ -256,7 +259,7 @@ def _manifest(entry: ItemEntry, path: Path, reading: Reading) -> Manifest | None
     if entry.spec is None:
         reading.error(path, "`spec` or `file` is required", code="manifest.missing")
         return None
-    inner = Reading()
+    inner = Reading(stacks=stacks)
     manifest = read_manifest(entry.spec, inner, entry.workspace)
     prefix = render((*path, "spec"))
     for found, kept in (

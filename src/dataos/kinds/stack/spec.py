@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from dataos.manifest import blocks, registry
 from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import Envs, Port
+from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import Context, KindReading
 from dataos.manifest.schemas import json_schema
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
@@ -136,6 +137,12 @@ class StackSpec:
     job: JobConfig | None
     service: HostConfig | None
     worker: WorkerConfig | None
+
+    def offers(self, resource: str) -> CustomStack:
+        """What workloads may know of it. `resource`: the name of the Stack Resource."""
+        configs = (("workflow", self.job), ("service", self.service), ("worker", self.worker))
+        hosts = tuple(host for host, config in configs if config is not None)
+        return CustomStack(self.name, self.flavour, self.version, hosts, self.schema, resource)
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:

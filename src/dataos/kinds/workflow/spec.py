@@ -202,6 +202,7 @@ _SPEC_KEYS = (
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
     """Canonical WorkflowSpec with references to Depots, Secrets and Workflows."""
     path: Path = (context.section,)
+    before = len(reading.problems)
     own = ResourceKey("workflow", context.meta.name, context.workspace)
     spec = _Reader(reading, context.workspace, own).read(section, path, context.meta.title)
     if spec is None:
@@ -210,9 +211,37 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     secrets: list[Path] = []
     for _, runnable in spec.runnables():
         references += runnable.references
-        secrets += [p[1:] for p in runnable.secret_paths]
+        for found in runnable.secret_paths:
+            at = _as_written(section, found[1:])
+            if at is None:  # kept unsealed otherwise
+                hint = "write it below `dag[].spec`"
+                reading.error(found, f"`{found[-1]}` stands where it cannot be sealed", hint=hint)
+            else:
+                secrets.append(at)
+    if len(reading.problems) > before:
+        return None
     references += [Reference(target, (*path, "dag")) for target in dict.fromkeys(spec.targets())]
     return KindReading(spec, tuple(references), tuple(secrets))
+
+
+def _as_written(section: Any, path: Path) -> Path | None:
+    """A path below the section in the spelling of the document: jobs may be lifted out of `spec`, a DAG be one job."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(part, int):
+            if isinstance(section, list):
+                found.append(part)
+                section = cast("list[Any]", section)[part]
+            continue
+        block = cast("dict[str, Any]", section) if isinstance(section, dict) else {}
+        key = part if part in block else next((k for k in block if k.casefold() == part.casefold()), None)
+        if part == "spec" and not (key and block[key]):
+            continue
+        if key is None:
+            return None
+        found.append(key)
+        section = block[key]
+    return tuple(found)
 
 
 class _Reader:

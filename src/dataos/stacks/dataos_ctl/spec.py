@@ -75,7 +75,7 @@ def bind(spec: CommandSpec, use: Use, reading: Reading) -> tuple[Reference, ...]
 
 
 def _manifest(data: dict[str, Any], path: Path, reading: Reading) -> Manifest | None:
-    inner = replace(reading, problems=[], warnings=[], unsupported=[])
+    inner = reading.inner()
     manifest = read_manifest(data, inner)
     prefix = render(path)
     for found, kept in (
