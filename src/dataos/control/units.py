@@ -13,7 +13,7 @@ from dataos.control.generations import read_stored
 from dataos.control.ports import Controller, Observed, Outcome, ResourceView
 from dataos.core import logs
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError, fail
+from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Uid, UserId
 from dataos.governance.vault import Vault
 from dataos.manifest.documents import Manifest
@@ -57,6 +57,28 @@ class Manifests:
         return manifest
 
 
+class _Missing:
+    """Stands in for the controller of a kind whose package is gone, or cannot be loaded."""
+
+    async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
+        return [_missing(manifest)]
+
+    async def reconcile(self, view: ResourceView) -> Observed:
+        raise DataOSError(_missing(view.manifest))
+
+    async def delete(self, view: ResourceView) -> bool:
+        raise DataOSError(_missing(view.manifest))
+
+
+def _missing(manifest: Manifest) -> Problem:
+    return Problem(
+        "kind.missing",
+        f"the server has no controller for type {manifest.kind.type}",
+        hint="install the package of that type beside the server again; if it is there, the server's log says why its "
+        "controller could not be made",
+    )
+
+
 class ResourceUnits:
     """The handler of `resource:` units."""
 
@@ -82,7 +104,7 @@ class ResourceUnits:
         row, manifest = await self._store.read(self._load, unit_id)
         if row is None or manifest is None:
             return Outcome()
-        controller = self._controllers[row.type]
+        controller = self._controllers.get(row.type) or _Missing()
         view = ResourceView(
             uid=Uid(row.uid),
             manifest=manifest,

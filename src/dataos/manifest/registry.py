@@ -433,7 +433,10 @@ def canonical_type(text: str) -> str:
         return folded
     if folded.endswith("s") and folded[:-1] in KINDS:
         return folded[:-1]
-    return _TYPE_NAMES.get(folded, folded)
+    if folded in _TYPE_NAMES:
+        return _TYPE_NAMES[folded]
+    others = _third_party("dataos.kinds", KindDescriptor)
+    return folded[:-1] if folded.endswith("s") and folded not in others and folded[:-1] in others else folded
 
 
 _TYPE_NAMES = {"policies": "policy", "product": "data", "products": "data"}
@@ -472,6 +475,11 @@ def find_depot_type(name: str) -> DepotTypeDescriptor | None:
             if folded == descriptor.name or folded in descriptor.aliases:
                 return descriptor
     return None
+
+
+def third_party_kinds() -> list[KindDescriptor]:
+    """Installed kinds that are not built in. A built-in type is never replaced."""
+    return [kind for type_, kind in _third_party("dataos.kinds", KindDescriptor).items() if type_ not in KINDS]
 
 
 def known_kinds() -> list[str]:

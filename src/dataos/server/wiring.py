@@ -22,6 +22,7 @@ from dataos.control.resources import Resources
 from dataos.control.units import Manifests, ResourceUnits
 from dataos.control.upkeep import Upkeep
 from dataos.control.workspaces import Workspaces
+from dataos.core import logs
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
 from dataos.core.errors import DataOSError
@@ -41,6 +42,7 @@ from dataos.governance.vault import Vault
 from dataos.kinds.cluster.controller import ClusterController
 from dataos.kinds.depot.controller import DepotController
 from dataos.kinds.lakehouse.controller import LakehouseController
+from dataos.kinds.rooms import KindRooms
 from dataos.kinds.secret.controller import SecretController
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.keeping import prune_runs
@@ -50,6 +52,7 @@ from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.rest import router as iceberg_router
+from dataos.manifest import registry
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
 from dataos.server import rotation, sharing
@@ -64,6 +67,8 @@ from dataos.workloads.attempts import Attempts
 from dataos.workloads.attempts import Bounds as AttemptBounds
 from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
+
+_log = logs.get(__name__)
 
 
 def no_checkpoint(_: str) -> None:
@@ -168,6 +173,7 @@ def build(
         "cluster": clusters,
         "workflow": workflows,
     }
+    controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
     handlers: dict[str, UnitHandler] = {
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
         "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs)),
@@ -253,6 +259,19 @@ def build(
         app=http.build(routers, iceberg_router(catalog, authenticate), health),
         controllers=controllers,
     )
+
+
+def _third_party(rooms: KindRooms) -> dict[str, Controller]:
+    """Controllers of installed kinds. One that cannot be made is left out: the others still work."""
+    made: dict[str, Controller] = {}
+    for kind in registry.third_party_kinds():
+        if kind.controller is None:
+            continue
+        try:
+            made[kind.type] = registry.resolve(kind.controller)(rooms)
+        except Exception as error:  # noqa: BLE001 - named boundary: somebody else's code
+            _log.error("a kind is left out: its controller cannot be made", kind=kind.type, exc_info=error)
+    return made
 
 
 def job_unit(attempt_id: str) -> str:
