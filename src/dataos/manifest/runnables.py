@@ -167,17 +167,18 @@ def read_host(
     model: type[B], data: Any, reading: Reading, path: Path, workspace: str | None, host: Host
 ) -> tuple[B, Runnable] | None:
     """Read a block with what its host adds to it (`model`): as written, and the Runnable. None after errors."""
-    before = len(reading.problems)
+    before = len(reading.problems), len(reading.warnings)
     lifted = stack_references.lift(blocks.lift_sizes(data, path, reading), path, reading)
-    block = read_model(model, lifted, reading, path)
+    block = read_model(model, lifted.block, reading, path)
     if block is None:
         return None
-    runnable = _canonical(block, data, reading, path, workspace, host)
-    return (block, runnable) if runnable is not None and len(reading.problems) == before else None
+    runnable = _canonical(block, data, lifted.section, reading, path, workspace, host)
+    lifted.as_written(path, reading, before)
+    return (block, runnable) if runnable is not None and len(reading.problems) == before[0] else None
 
 
 def _canonical(
-    block: RunnableBlock, written: Any, reading: Reading, path: Path, workspace: str | None, host: Host
+    block: RunnableBlock, written: Any, section: str, reading: Reading, path: Path, workspace: str | None, host: Host
 ) -> Runnable | None:
     stack = stack_references.choose_stack(block.stack, host, (*path, "stack"), reading)
     compute = block.compute
@@ -212,6 +213,7 @@ def _canonical(
         replicas=block.copies(),
         exposure=block.exposure(),
         metric_port=block.metric_port,
+        section=section,
     )
     spec_model, bound = stack_references.read_spec(stack, block.stack_spec, use, reading)
     return Runnable(
@@ -219,7 +221,7 @@ def _canonical(
         stack_version=stack.version,
         stack_spec=block.stack_spec,
         stack_model=spec_model,
-        stack_path=(*path, "stackSpec"),
+        stack_path=use.stack_path,
         compute=compute,
         log_level=level,
         envs=envs,
@@ -250,18 +252,15 @@ def _canonical(
         metric_port=block.metric_port,
         tags=block.tags,
         description=block.description,
-        secret_paths=tuple((*path, *p) for p in _sealed(written, stack, spec_model)),
+        secret_paths=tuple((*path, *p) for p in _sealed(written, section, spec_model)),
     )
 
 
-def _sealed(data: Any, stack: stack_references.Chosen, spec_model: Any) -> list[Path]:
+def _sealed(data: Any, section: str, spec_model: Any) -> list[Path]:
     """Values to seal below the block, as written: the API key, and what the stack found in its stackSpec."""
     key = blocks.written_path(data, "runAsApiKey")
-    found = [key] if key else []
     secrets: tuple[Path, ...] = getattr(spec_model, "secret_paths", ())
-    roots = [blocks.written_path(data, name) for name in stack.sections]
-    root = next((r for r in roots if r), None)
-    return [*found, *((*root, *path) for path in secrets)] if root else found
+    return [*([key] if key else []), *((section, *path) for path in secrets)]
 
 
 _RUN_AS = "leave it out: a job runs as whoever applied it; runAsUser names somebody else"

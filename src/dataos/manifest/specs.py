@@ -136,8 +136,13 @@ def spelled(*variants: str, default: Any = ..., lone: bool = False, alias: str |
 M = TypeVar("M", bound=Spec)
 
 
-def read_model(model: type[M], data: Any, reading: Reading, path: Path, *, strict: bool = False) -> M | None:
+def read_model(
+    model: type[M], data: Any, reading: Reading, path: Path, *, strict: bool = False, go_on: bool = False
+) -> M | None:
     """Normalise `data` for `model` and validate it. None if anything was wrong (all faults are in `reading`).
+
+    `go_on`: unknown keys are problems, and what is known is read nevertheless, so that all its faults come at once;
+    the caller looks whether there were problems.
 
     `strict`: every unknown key is an error. For what may not be half understood (policies), and where a stray value
     would be kept without being sealed (secrets).
@@ -160,7 +165,7 @@ def read_model(model: type[M], data: Any, reading: Reading, path: Path, *, stric
                 hint=hint,
             )
         return None
-    return parsed if len(reading.problems) == before else None
+    return parsed if go_on or len(reading.problems) == before else None
 
 
 def normalise(

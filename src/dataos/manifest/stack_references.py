@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from dataos.manifest import custom_stacks, registry
 from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import Reference
 from dataos.manifest.registry import StackDescriptor
-from dataos.manifest.specs import Path, Reading, suggest
+from dataos.manifest.specs import Path, Reading, render, suggest
 from dataos.manifest.stacks import Undescribed, Use, literal_credentials, warn_literals
 
 Host = Literal["workflow", "service", "worker"]
@@ -30,12 +30,7 @@ class Chosen:
     version: str | None  # as said
     descriptor: StackDescriptor | None
     custom: CustomStack | None = None
-
-    @property
-    def sections(self) -> tuple[str, ...]:
-        """Keys below which its stackSpec may stand."""
-        own = self.descriptor
-        return ("stackSpec", own.name, *own.aliases) if own else ("stackSpec",)
+    is_right: bool = True  # else a problem says what is wrong; its stackSpec can be read nevertheless
 
 
 def choose_stack(text: str, host: Host, path: Path, reading: Reading) -> Chosen | None:
@@ -86,32 +81,31 @@ def read_spec(stack: Chosen, data: dict[str, Any], use: Use, reading: Reading) -
     if own.planner is None:
         reading.later((*use.path, "stack"), f"stack `{own.name}` cannot run yet", code="stack.unsupported")
     spec = registry.resolve(own.spec)(data, reading, path)
-    if own.bind is None or spec is None:
+    if own.bind is None or spec is None or not stack.is_right:
         return spec, ()
     return spec, registry.resolve(own.bind)(spec, use, reading)
 
 
 def _installed(
     descriptor: StackDescriptor, flavour: str | None, version: str | None, path: Path, reading: Reading
-) -> Chosen | None:
-    name = descriptor.name
+) -> Chosen:
+    name, before = descriptor.name, len(reading.problems)
     if flavour is None and len(descriptor.flavours) > 1:
         hint = "write " + " or ".join(f"{name}+{f}" for f in descriptor.flavours)
         reading.error(path, f"stack {name} has several flavours", hint=hint)
-        return None
     if flavour is not None and flavour.lower() not in descriptor.flavours:
         allowed = suggest(flavour, descriptor.flavours) if descriptor.flavours else f"write {name}"
         reading.error(path, f"stack {name} has no flavour `{flavour}`", hint=allowed)
-        return None
     if version and version not in descriptor.versions:
         newest = descriptor.versions[0]
         if not descriptor.any_version or _parts(version) > _parts(newest):
             hint = "versions: " + ", ".join(descriptor.versions)
             reading.error(path, f"stack {name} has no version {version}", code="stack.version", hint=hint)
-            return None
-        reading.warn(path, f"stack {name} has no version {version}: it is read as {newest}", code="manifest.variant")
+        else:
+            text = f"stack {name} has no version {version}: it is read as {newest}"
+            reading.warn(path, text, code="manifest.variant")
     chosen = flavour.lower() if flavour else next(iter(descriptor.flavours), None)
-    return Chosen(name, chosen, version, descriptor)
+    return Chosen(name, chosen, version, descriptor, is_right=len(reading.problems) == before)
 
 
 def _parts(version: str) -> list[int]:
@@ -121,42 +115,57 @@ def _parts(version: str) -> list[int]:
 # --- misplaced keys ---------------------------------------------------------------------------------------------------
 
 
-def lift(data: Any, path: Path, reading: Reading) -> Any:
-    """A block with its stackSpec below `stackSpec`, and its topology beside it."""
-    return _lift_topology(_lift_section(data, path, reading), path, reading)
+@dataclass(frozen=True)
+class Lifted:
+    """A block with its stackSpec below `stackSpec` and its topology beside it. `section`: that key as written; `list`:
+    the key that stands in the block for a list that the document holds in its place."""
+
+    block: Any
+    section: str = "stackSpec"
+    list_key: str = ""
+
+    def as_written(self, path: Path, reading: Reading, before: tuple[int, int]) -> None:
+        """Paths of what was found since `before` (problems, warnings), in terms of the document."""
+        if not self.list_key:
+            return
+        root = render((*path, self.section))
+        for found, start in zip((reading.problems, reading.warnings), before, strict=True):
+            for number in range(start, len(found)):
+                inside = (found[number].path or "").removeprefix(f"{root}.{self.list_key}")
+                if inside != found[number].path:
+                    found[number] = replace(found[number], path=root + inside)
 
 
-def _lift_section(data: Any, path: Path, reading: Reading) -> Any:
-    """`flare:` in place of `stackSpec:` (old manifests); a list in the place of the key that holds lists."""
+def lift(data: Any, path: Path, reading: Reading) -> Lifted:
+    """Bring the keys of a block to their places."""
     if not isinstance(data, dict):
-        return data
+        return Lifted(data)
     block = cast("dict[str, Any]", data)
     named = next((v for k, v in block.items() if k.lower() == "stack"), None)
     descriptor = registry.find_stack(re.split(r"[:+]", named)[0]) if isinstance(named, str) else None
-    if descriptor is None:
-        return block
     own = next((k for k in block if k.lower() == "stackspec"), None)
-    for key in (descriptor.name, *descriptor.aliases) if own is None else ():
-        if key in block:
-            reading.warn((*path, key), f"`{key}` is read as `stackSpec`", code="manifest.variant")
-            block = {("stackSpec" if k == key else k): v for k, v in block.items()}
-            own = "stackSpec"
-            break
-    if own is not None and descriptor.list_key and isinstance(block[own], list):
-        reading.warn((*path, own), f"a list is read as `{descriptor.list_key}` of it", code="manifest.variant")
-        block = {**block, own: {descriptor.list_key: block[own]}}
-    return block
+    list_key = ""
+    if descriptor is not None:
+        if own is None:
+            own = next((k for k in (descriptor.name, *descriptor.aliases) if k in block), None)
+            if own is not None:  # `flare:` in old manifests
+                reading.warn((*path, own), f"`{own}` is read as `stackSpec`", code="manifest.variant")
+                block = {("stackSpec" if k == own else k): v for k, v in block.items()}
+        key = "stackSpec" if "stackSpec" in block else own
+        if key is not None and descriptor.list_key and isinstance(block.get(key), list):
+            list_key = descriptor.list_key
+            reading.warn((*path, own or key), f"a list is read as `{list_key}` of it", code="manifest.variant")
+            block = {**block, key: {list_key: block[key]}}
+    section = own or "stackSpec"
+    return Lifted(_lift_topology(block, (*path, section), reading), section, list_key)
 
 
-def _lift_topology(data: Any, path: Path, reading: Reading) -> Any:
+def _lift_topology(block: dict[str, Any], path: Path, reading: Reading) -> dict[str, Any]:
     """`topology` inside `stackSpec` belongs beside it (ch03 0.2)."""
-    if not isinstance(data, dict):
-        return data
-    block = cast("dict[str, Any]", data)
     spec = block.get("stackSpec")
     if not isinstance(spec, dict) or "topology" not in spec or "topology" in block:
         return block
-    reading.warn((*path, "stackSpec", "topology"), "`topology` belongs beside `stackSpec`", code="manifest.variant")
+    reading.warn((*path, "topology"), "`topology` belongs beside `stackSpec`", code="manifest.variant")
     inner = dict(cast("dict[str, Any]", spec))
     topology = inner.pop("topology")
     return {**block, "stackSpec": inner, "topology": topology}

@@ -43,11 +43,12 @@ class Use:
     replicas: int = 1
     exposure: Exposure = Exposure()
     metric_port: int | None = None
+    section: str = "stackSpec"  # the key of the stackSpec, as written
 
     @property
     def stack_path(self) -> Path:
         """Of the stackSpec."""
-        return (*self.path, "stackSpec")
+        return (*self.path, self.section)
 
     def may_get(self, variable: str) -> bool:
         """Whether the variable is set, or may come out of a secret whose keys are not known here."""

@@ -37,7 +37,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> CommandSpec | None:
     """Canonical CommandSpec of the stackSpec at `path`. The manifest inside is read as if it stood alone."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     arguments = block.arguments

@@ -69,7 +69,7 @@ class Project:
 def read_project(data: Any, path: Path, reading: Reading) -> Project | None:
     """The project at `path`, or None after problems."""
     before = len(reading.problems)
-    block = read_model(ProjectBlock, data, reading, path)
+    block = read_model(ProjectBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     if not _NAME.fullmatch(block.name):

@@ -101,7 +101,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> DbtSpec | None:
     """Canonical DbtSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     adapters = {name: _profile(body, (*path, "profiles", name), reading) for name, body in block.profiles.items()}

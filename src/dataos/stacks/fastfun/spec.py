@@ -95,7 +95,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> CopySpec | None:
     """Canonical CopySpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     reads = _addresses(block.input.datasets, (*path, "input", "datasets"), reading, writes=False)

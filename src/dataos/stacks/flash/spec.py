@@ -105,7 +105,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> FlashSpec | None:
     """Canonical FlashSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     addresses: list[tuple[Path, Udl]] = []

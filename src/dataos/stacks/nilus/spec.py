@@ -147,15 +147,15 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> NilusSpec | None:
     """Canonical NilusSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     source, sink = (*path, "source"), (*path, "sink")
     source_udl, source_uri = _address(block.source.address, (*source, "address"), reading)
     sink_udl, sink_uri = _address(block.sink.address, (*sink, "address"), reading, writes=True)
     known = _source_options(block.source.options, (*source, "options"), reading)
-    target = read_model(SinkOptions, block.sink.options, reading, (*sink, "options"), strict=True)
-    is_cdc = known is not None and (known.engine or "").strip().lower() == DEBEZIUM
+    target = read_model(SinkOptions, block.sink.options, reading, (*sink, "options"), strict=True, go_on=True)
+    is_cdc = known is not None and known.engine is not None
     if known is not None and target is not None:
         _check_target(target, known, is_cdc, (*sink, "options"), reading)
     if block.repo is not None:
@@ -229,10 +229,9 @@ def _holds_credential(uri: str) -> bool:
 
 
 def _source_options(options: dict[str, Any], path: Path, reading: Reading) -> SourceOptions | None:
-    before = len(reading.problems)
     spellings = {str(info.alias): info for info in SourceOptions.model_fields.values()}
     known = {k: v for k, v in options.items() if k in spellings or k.lower() == "columns" or k.lower() in spellings}
-    found = read_model(SourceOptions, known, reading, path)
+    found = read_model(SourceOptions, known, reading, path, go_on=True)
     for key in options.keys() - known.keys():
         folded = key.lower().replace("_", "-")
         if folded in spellings:
@@ -253,7 +252,7 @@ def _source_options(options: dict[str, Any], path: Path, reading: Reading) -> So
     elif found.source_table is None and found.engine is None:
         hint = "for instance source-table: public.orders"
         reading.warn(path, "no `source-table`: the source must know by itself what to read", hint=hint)
-    return found if len(reading.problems) == before else None
+    return found
 
 
 def _check_target(target: SinkOptions, known: SourceOptions, is_cdc: bool, path: Path, reading: Reading) -> None:

@@ -35,7 +35,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> PythonSpec | None:
     """Canonical PythonSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     repo = block.repo

@@ -76,7 +76,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_ -]+")
 def read_config(data: Any, path: Path, reading: Reading) -> Config | None:
     """The block at `path`, or None after problems."""
     before = len(reading.problems)
-    block = read_model(ConfigBlock, _hoist(data, path, reading), reading, path)
+    block = read_model(ConfigBlock, _hoist(data, path, reading), reading, path, go_on=True)
     if block is None:
         return None
     type_ = one_of(block.type, CONFIG_TYPES, (*path, "type"), reading, "type") if block.type else None

@@ -97,7 +97,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> ScannerSpec | None:
     """Canonical ScannerSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     written = block.source_config.config if block.source_config else {}
@@ -149,7 +149,7 @@ def bind(spec: ScannerSpec, use: Use, reading: Reading) -> tuple[Reference, ...]
 def _form(block: StackBlock, path: Path, reading: Reading) -> str | None:
     """Which of the recipes this is. What belongs to another one is a problem."""
     type_ = (block.type or "").strip().lower().replace("_", "-")
-    if type_ == "worker" or (block.worker is not None and not type_):
+    if type_ == "worker" or (block.worker is not None and not type_ and block.depot is None):
         form, allowed = "worker", ("type", "worker")
         if not type_:
             reading.warn((*path, "worker"), "`type: worker` is not said: it is taken", code="manifest.variant")
@@ -203,7 +203,9 @@ def _connection(block: StackBlock, path: Path, reading: Reading) -> dict[str, An
     if said is None:
         hint = "for instance type: BigQuery"
         reading.error(where, "`type` is required", code="manifest.missing", hint=hint)
-    elif str(said).strip().lower().replace("-", "").replace("_", "") != connector.replace("-", "").replace("_", ""):
+    elif connector in CONNECTORS and str(said).strip().lower().replace("-", "").replace("_", "") != connector.replace(
+        "-", ""
+    ).replace("_", ""):
         reading.error((*where, "type"), f"`{said}` does not fit type `{block.type}`", hint="name the same connector")
     if connector == "bigquery":
         _check_service_account(config, where, reading)

@@ -152,7 +152,7 @@ def _own_metric(
     given = [key for key in sources if key in keys]
     if len(given) != 1:
         found = f"`{metric}` is no metric" if not given else f"`{metric}` has both an expression and a query"
-        hint = suggest_metric(metric) + f"; one of your own needs `{metric} expression` or `{metric} query`"
+        hint = suggest_metric(metric) + f". One of your own needs `{metric} expression` or `{metric} query`"
         reading.error(path, found, code="soda.check", hint=hint)
         return None, False
     sql = keys[given[0]]

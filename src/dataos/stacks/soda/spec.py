@@ -107,7 +107,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> SodaSpec | None:
     """Canonical SodaSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     if not block.inputs:

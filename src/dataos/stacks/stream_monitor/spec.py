@@ -37,7 +37,7 @@ MODEL = StackBlock
 def read(data: Any, reading: Reading, path: Path = ()) -> StreamMonitorSpec | None:
     """Canonical StreamMonitorSpec of the stackSpec at `path`, or None with every fault in `reading`."""
     before = len(reading.problems)
-    block = read_model(StackBlock, data, reading, path)
+    block = read_model(StackBlock, data, reading, path, go_on=True)
     if block is None:
         return None
     if choose(block.type, (TYPE,)) is None:
