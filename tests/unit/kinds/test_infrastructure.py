@@ -101,7 +101,6 @@ BAD = [
     ("service", "highAvailabilityConfig.level", "rack", "hostname, zone, region"),
     ("service", "logLevel", "LOUD", "INFO, WARN"),
     ("service", "stack", "steampipestack:1.0", "write 9193"),
-    ("service", "stack", "beacon+soap", "allowed: rest, graphql"),
     ("service", "stack", "flare:7.0", "no serviceConfig"),
     ("service", "stack", "contaner", "did you mean `container`"),
     ("service", "configs", {"../x": "a"}, "no name of a config file"),

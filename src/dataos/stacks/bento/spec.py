@@ -106,7 +106,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> BentoSpec | None:
     config = _sections(block, walk, path, reading)
     walk.check_references()
     for text, where in variables.escaped(data, path):
-        reading.warn(where, f"`{text}` is no variable: it stays as the text `{text[1:-1].replace('{', '${', 1)}`")
+        reading.warn(where, f"`{text}` is no variable: it stays as the text `${text[2:-1]}`")
     secrets = tuple(_secrets(data))
     warn_literals(secrets, path, reading, 'write "${NAME}", and list a secret below `dataosSecrets`')
     if len(reading.problems) > before:

@@ -31,7 +31,7 @@ _COMPARISON = re.compile(r"(!=|<>|<=|>=|=|<|>)\s*(.*)", re.DOTALL)
 _BETWEEN = re.compile(r"(not\s+)?between\s+(.+?)\s+and\s+(.+)", re.IGNORECASE | re.DOTALL)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DURATION = re.compile(r"([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ -][A-Za-z0-9_]+)*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ -][A-Za-z_][A-Za-z0-9_]*)*")
 _REFERENCE = re.compile(
     r"values\s+in\s*\((?P<own>[^()]*)\)\s*must\s+exist\s+in\s+(?P<dataset>[^\s()]+)\s*\((?P<other>[^()]*)\)",
     re.IGNORECASE,
