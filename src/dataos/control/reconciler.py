@@ -86,6 +86,8 @@ class Reconciler:
         except DataOSError as error:
             _log.error("claiming work failed", error=str(error))
             return None
+        if len(leases) == room:  # there may be more: what was kicked and not claimed comes first in the next round
+            self._kicked |= kicked - {lease.unit for lease in leases}
         for lease in leases:
             task = asyncio.create_task(self._look(lease), name=lease.unit)
             self._tasks[lease.unit] = task

@@ -71,15 +71,16 @@ def claim(
     connection: sa.Connection, owner: str, now_us: int, lease_us: int, limit: int, kicked: Iterable[str] = ()
 ) -> list[Lease]:
     """Take up to `limit` due units (or kicked ones) that nobody holds, and that are not bound to another server.
-    Oldest due first."""
+    Kicked ones first (what ended makes room for others), then the oldest due."""
     due = sa.and_(_w.c.due_at <= now_us)
     kicks = list(kicked)
     wanted = sa.or_(due, _w.c.unit.in_(kicks)) if kicks else due
+    order = [sa.case((_w.c.unit.in_(kicks), 0), else_=1)] if kicks else []
     free = sa.or_(_w.c.lease_until.is_(None), _w.c.lease_until < now_us)
     rows = connection.execute(
         sa.select(_w.c.unit, _w.c.fence, _w.c.wakes, _w.c.failures)
         .where(wanted, free, sa.or_(_w.c.server.is_(None), _w.c.server == owner))
-        .order_by(_w.c.due_at)
+        .order_by(*order, _w.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()

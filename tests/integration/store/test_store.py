@@ -135,6 +135,13 @@ def test_a_kick_claims_a_unit_that_is_not_due(store):
     assert [k.unit for k in claim(store, kicked=["u:1", "u:unknown"])] == ["u:1"]
 
 
+def test_kicked_units_come_before_older_ones(store):
+    for number in range(3):
+        wake(store, f"u:{number}", NOW - 1000 + number)
+    wake(store, "u:ended", NOW + 10**9)
+    assert [k.unit for k in claim(store, limit=2, kicked=["u:ended"])] == ["u:ended", "u:0"]
+
+
 def test_a_restarted_owner_gets_its_units_back_at_once(store):
     wake(store, "u:1")
     claim(store)
