@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -368,3 +369,51 @@ def test_statements_one_after_the_other(server):
     lines = [line.strip() for line in done.out.splitlines()]
     assert lines == ["a", "-", "1", "b", "-", "2"]
     assert server.ok("query-gateway", "connect", input="SELECT 5 AS five").out.split() == ["five", "----", "5"]
+
+
+# --- binary secrets -----------------------------------------------------------------------------------------------------
+
+READS = """
+import hashlib, os, pathlib
+folder = pathlib.Path(os.environ["DATAOS_SECRET_DIR"])
+for file in sorted(folder.iterdir()):
+    print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+print([l for l in (folder / "stores").read_text().splitlines()] if (folder / "stores").exists() else "")
+"""
+USES_STORES = """
+name: {name}
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: only
+      spec:
+        stack: script
+        compute: runnable-default
+        dataosSecrets: [{{name: stores, allKeys: true, consumptionType: {how}}}]
+        stackSpec: {{script: {script}}}
+"""
+
+
+def test_a_key_store_arrives_byte_for_byte_and_is_never_a_variable(server):
+    content = bytes(range(256)) + b"\xfe\xed\xfe\xed"
+    (server.work / "tls").mkdir()
+    (server.work / "tls" / "trust.jks").write_bytes(content)
+    text = "name: stores\nversion: v1\ntype: secret\nsecret:\n  type: certificate\n  acl: r\n"
+    text += "  files: {truststoreLocation: ./tls/trust.jks}\n"
+    server.ok("apply", "-f", server.write("stores.yaml", text))
+    digest = hashlib.sha256(content).hexdigest()
+    for how in ("file", "propFile"):
+        manifest = USES_STORES.format(name=f"uses-{how.lower()}", how=how, script=json.dumps(READS))
+        server.ok("apply", "-f", server.write("uses.yaml", manifest), "--wait")
+        log = server.client().log("workflow", f"uses-{how.lower()}", "public")["nodes"][0]["text"]
+        assert f"stores_truststoreLocation {digest}" in log
+        if how == "propFile":
+            assert "['truststoreLocation=stores_truststoreLocation']" in log
+    manifest = USES_STORES.format(name="uses-env", how="envVars", script="'1'")
+    refused = server.cli("apply", "-f", server.write("uses.yaml", manifest))
+    assert refused.code == 1
+    assert "key `truststoreLocation` of secret `stores` is binary" in refused.err
+    assert "consumptionType: file" in refused.err
+    shown = server.ok("get", "-t", "secret", "-n", "stores", "-d", "--unSanitize").out
+    assert "data:application/octet-stream;base64," in shown

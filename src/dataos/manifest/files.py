@@ -1,7 +1,8 @@
 """References to local files in manifests, read by the client before anything is sent (ch01 3.5).
 
-Secrets' `files` are merged into `data`; a Flare step's `sqlFile` becomes `sql`. Paths are looked for beside the
-manifest first, then in the working folder; a file that is not found is an error naming both places.
+Secrets' `files` are merged into `data` (what is no text as core/binaries.py says); a Flare step's `sqlFile` becomes
+`sql`. Paths are looked for beside the manifest first, then in the working folder; a file that is not found is an error
+naming both places.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 from typing import Any, cast
 
+from dataos.core import binaries
 from dataos.core.errors import Problem
 from dataos.manifest import registry
 from dataos.manifest.loader import Document
@@ -69,9 +71,9 @@ def _merge_files(
             continue  # the kind's reader says what is wrong with it
         values = dict(cast("dict[str, Any]", written or {}))
         for name, (place, where) in wanted.items():
-            content = _read(document, place, where, beside, problems)
-            if content is not None:
-                values[name] = content
+            raw = _read(document, place, where, beside, problems)
+            if raw is not None:
+                values[name] = binaries.to_text(raw)
         section[holder] = values
         del section[spelling]
 
@@ -80,10 +82,11 @@ def _inline_sql(document: Document, node: Any, path: Path, beside: FilePath, pro
     if isinstance(node, dict):
         values = cast("dict[str, Any]", node)
         if isinstance(values.get("sqlFile"), str):
-            content = _read(document, values["sqlFile"], (*path, "sqlFile"), beside, problems)
-            if content is not None:
+            where = (*path, "sqlFile")
+            raw = _read(document, values["sqlFile"], where, beside, problems)
+            if raw is not None and (sql := _text(document, raw, values["sqlFile"], where, problems)) is not None:
                 del values["sqlFile"]
-                values["sql"] = content
+                values["sql"] = sql
         for key, value in values.items():
             _inline_sql(document, value, (*path, key), beside, problems)
     elif isinstance(node, list):
@@ -91,7 +94,17 @@ def _inline_sql(document: Document, node: Any, path: Path, beside: FilePath, pro
             _inline_sql(document, value, (*path, position), beside, problems)
 
 
-def _read(document: Document, place: str, path: Path, beside: FilePath, problems: list[Problem]) -> str | None:
+def _text(document: Document, raw: bytes, place: str, path: Path, problems: list[Problem]) -> str | None:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = document.place(path)
+        text = f"{place} is not UTF-8: {error.reason} at byte {error.start}"
+        problems.append(Problem("manifest.file", text, path=render(path), file=document.file, line=line, column=column))
+        return None
+
+
+def _read(document: Document, place: str, path: Path, beside: FilePath, problems: list[Problem]) -> bytes | None:
     tried = [beside / place, FilePath.cwd() / place] if not FilePath(place).is_absolute() else [FilePath(place)]
     line, column = document.place(path)
     for candidate in tried:
@@ -100,8 +113,8 @@ def _read(document: Document, place: str, path: Path, beside: FilePath, problems
                 if candidate.stat().st_size > MAX_BYTES:
                     text = f"{candidate} is larger than {MAX_BYTES >> 20} MiB"
                     break
-                return candidate.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                return candidate.read_bytes()
+            except OSError as error:
                 text = f"cannot read {candidate}: {error}"
                 break
     else:

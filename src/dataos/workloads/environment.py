@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from dataos.control import records
+from dataos.core import binaries
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RunId, UserId
@@ -91,6 +92,7 @@ def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, w
         except DataOSError as error:
             problems.append(Problem(error.problem.code, error.problem.message, hint=error.problem.hint, path=path))
             continue
+        problems += _check_binary(use, key, values, path)
         for wanted in _keys(use, key.name):
             if wanted not in values and wanted not in _blob_names(key):
                 problems.append(
@@ -105,6 +107,23 @@ def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, w
     return problems
 
 
+def _check_binary(use: SecretUse, key: ResourceKey, values: Mapping[str, str], path: str) -> list[Problem]:
+    """A variable holds text only."""
+    if use.consumption_type in ("propFile", "file"):
+        return []
+    chosen = [k for k in _keys(use, key.name) if k in values] or list(values)
+    return [
+        Problem(
+            "secret.binary",
+            f"key `{k}` of secret `{use.name}` is binary: it cannot be an environment variable",
+            hint="write `consumptionType: file` (a file for each key), or name other keys",
+            path=path,
+        )
+        for k in chosen
+        if binaries.is_binary(values[k])
+    ]
+
+
 def inject(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> Injected:
     """Reveal the secrets of a workload, in the forms it asked for. Raises DataOSError `secret.*`."""
     env: dict[str, str] = {}
@@ -116,14 +135,17 @@ def inject(connection: sa.Connection, vault: Vault, runnable: Runnable, workspac
         values = vault.reveal(connection, str(key))
         wanted = [k for k in _keys(use, key.name) if k in values] or list(values)
         chosen = {k: values[k] for k in wanted}
-        blob = "".join(f"{k}={v}\n" for k, v in values.items()).encode()
         match use.consumption_type:
             case "propFile":
-                files[f"secret/{use.name}"] = blob
+                # what is binary is a file of its own, named by its line (ch02 2.4)
+                binary = {k: f"{use.name}_{k}" for k, v in values.items() if binaries.is_binary(v)}
+                blob = "".join(f"{k}={binary.get(k, v)}\n" for k, v in values.items())
+                files[f"secret/{use.name}"] = blob.encode()
+                files |= {f"secret/{file}": binaries.to_bytes(values[k]) for k, file in binary.items()}
             case "file":
                 for name, value in chosen.items():
-                    files[f"secret/{name}"] = value.encode()
-                    files[f"secret/{use.name}_{name}"] = value.encode()
+                    files[f"secret/{name}"] = binaries.to_bytes(value)
+                    files[f"secret/{use.name}_{name}"] = binaries.to_bytes(value)
             case _:
                 env.update(chosen)
     return Injected(env, files)
