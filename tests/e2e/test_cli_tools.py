@@ -417,3 +417,14 @@ def test_a_key_store_arrives_byte_for_byte_and_is_never_a_variable(server):
     assert "consumptionType: file" in refused.err
     shown = server.ok("get", "-t", "secret", "-n", "stores", "-d", "--unSanitize").out
     assert "data:application/octet-stream;base64," in shown
+
+
+def test_a_compute_that_is_missing_is_named_with_those_that_ship_and_a_manifest(server):
+    text = USES_STORES.format(name="lost", how="file", script="'1'").replace("runnable-default", "runable-default")
+    done = server.cli("apply", "-f", server.write("lost.yaml", text))
+    assert done.code == 1
+    assert "not found: runable-default:compute" in done.err
+    hint = next(line for line in done.err.splitlines() if "these ship" in line)
+    assert "runnable-default, query-default" in hint
+    manifest = yaml.safe_load(hint[hint.index("{name:") : hint.index(", or `dataos develop")])
+    server.ok("validate", server.write("compute.yaml", yaml.safe_dump(manifest)))

@@ -26,6 +26,8 @@ from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.governance.rules import UseCase
 from dataos.governance.vault import Vault
+from dataos.manifest import registry
+from dataos.manifest.blocks import COMPUTES
 from dataos.manifest.documents import SERVER_FIELDS, Manifest, read_manifest
 from dataos.manifest.specs import Path, Reading, render
 from dataos.store import tables, work
@@ -358,6 +360,8 @@ def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Probl
         known += records.names_of(connection, "instance-secret")
     where = f" in workspace {target.workspace}" if target.workspace else ""
     hint = names.did_you_mean(target.name, known)
+    if target.type == "compute":
+        return _missing_compute(target.name, path, hint)
     return Problem(
         "resource.dependency",
         f"invalid resource dependency, not found: {target.name}:{type_}{where}",
@@ -365,6 +369,18 @@ def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Probl
         + "apply it first, or name it in the same folder with `apply -R`",
         path=path,
     )
+
+
+def _missing_compute(name: str, path: str, near: str) -> Problem:
+    """Most people mean a Compute that ships. The manifest of one of their own stands in the hint."""
+    kind = registry.find_kind("compute")
+    later = " (it can be applied with a later version)" if kind is None or kind.controller is None else ""
+    own = f"name: {name}, version: v1, type: compute, compute: {{dataplane: hub, purpose: runnable, nodePool: "
+    own += "{nodeSelector: {dataos.io/purpose: runnable}, tolerations: []}}"
+    hint = f"these ship: {', '.join(COMPUTES)}; one of your own{later}: {{{own}}}, "
+    hint += f"or `dataos develop generate -t compute -n {name}`"
+    text = f"invalid resource dependency, not found: {name}:compute"
+    return Problem("resource.dependency", text, hint=f"{near} {hint}" if near.endswith("?") else hint, path=path)
 
 
 def missing_workspace(connection: sa.Connection, name: str) -> Problem | None:

@@ -452,3 +452,17 @@ def test_any_value_anywhere_is_read_or_refused(path: str, value: Any) -> None:
     """Never an exception, and never None without a reason."""
     spec, reading = read(put(base(), path, value))
     assert (spec is None) == bool(reading.problems)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "only"),
+    [
+        ("job.inputs.0.dataset", "orders.csv", "job.inputs[0].dataset"),
+        ("job.inputs.1.format", "nosuch", "job.inputs[1].format"),
+        ("job.steps.0.sequence.0.commands", ["dance"], "job.steps[0].sequence[0].commands"),
+    ],
+)
+def test_a_faulty_input_or_step_is_reported_and_not_those_who_read_it(path, value, only):
+    found, reading = read(put(base(), path, value))
+    assert found is None
+    assert [p.path for p in reading.problems] == [f"workflow.dag[0].spec.stackSpec.{only}"]

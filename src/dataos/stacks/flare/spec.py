@@ -51,8 +51,11 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         refuse(job, key, what, reading, where)
     cpu, memory = read_sizing(block, reading, path)
     level = one_of(job.log_level, _LEVELS, (*where, "logLevel"), reading, "logLevel") if job.log_level else None
-    inputs = tuple(i for i in (_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(job.inputs)) if i)
-    steps = tuple(_steps(job.steps, reading, (*where, "steps")))
+    read_inputs = [_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(job.inputs)]
+    inputs = tuple(i for i in read_inputs if i)
+    # what is faulty has a name all the same: who reads it is not at fault too
+    faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
+    steps = tuple(_steps(job.steps, reading, (*where, "steps"), faulty))
     written = tuple(
         o for o in (outputs.read(e, reading, (*where, "outputs", n)) for n, e in enumerate(job.outputs)) if o
     )
@@ -61,7 +64,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
     elif not job.outputs and not job.assertions and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
-    views = _check_views(inputs, steps, reading)
+    views = _check_views(inputs, steps, faulty, reading)
     _check_outputs(inputs, written, views, reading)
     _check_assertions(inputs, written, checks, views, reading)
     if len(reading.problems) > before:
@@ -155,7 +158,8 @@ def _address(text: str | None, reading: Reading, path: Path) -> Udl | None:
     return Udl(udl.depot, udl.collection, (udl.dataset or "").strip("/"), udl.acl, udl.options)
 
 
-def _steps(blocks: Iterable[Any], reading: Reading, path: Path) -> Iterable[Step]:
+def _steps(blocks: Iterable[Any], reading: Reading, path: Path, faulty: list[str]) -> Iterable[Step]:
+    """Steps that can be read; the names of others are put into `faulty`."""
     for number, block in enumerate(blocks):
         where = (*path, number)
         if block is None:
@@ -185,6 +189,8 @@ def _steps(blocks: Iterable[Any], reading: Reading, path: Path) -> Iterable[Step
             step = _step(entry, reading, (*where, "sequence", position))
             if step:
                 yield step
+            elif isinstance(entry, dict) and isinstance(name := cast("dict[str, Any]", entry).get("name"), str):
+                faulty.append(name)
 
 
 def _step(data: Any, reading: Reading, path: Path) -> Step | None:
@@ -225,8 +231,13 @@ def _check_name(name: str, what: str, reading: Reading, path: Path) -> None:
         )
 
 
-def _check_views(inputs: tuple[Input, ...], steps: tuple[Step, ...], reading: Reading) -> tuple[str, ...]:
-    """Names that views have after all steps; SQL of each step is checked against those that exist by then."""
+def _check_views(
+    inputs: tuple[Input, ...], steps: tuple[Step, ...], faulty: list[str], reading: Reading
+) -> tuple[str, ...]:
+    """Names that views have after all steps; SQL of each step is checked against those that exist by then.
+
+    `faulty`: names of inputs and steps that could not be read; they count as views.
+    """
     views: list[str] = []
     known: dict[str, Path] = {}
 
@@ -244,6 +255,7 @@ def _check_views(inputs: tuple[Input, ...], steps: tuple[Step, ...], reading: Re
 
     for entry in inputs:
         add(entry.name, entry.path)
+    views += [name for name in faulty if name.lower() not in known]
     for step in steps:
         makes_view = True
         try:
