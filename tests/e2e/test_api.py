@@ -113,6 +113,11 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
+def takes_manifest(path: str, method: str) -> bool:
+    """Routes of the reference whose body is the manifest itself (test_reference_api.py)."""
+    return path.startswith("/poros/") and method in ("POST", "PUT")
+
+
 def test_the_api_describes_what_it_has(server):
     paths = {path for _, path, _ in operations(server)}
     assert {"/api/v1/apply", "/api/v1/plan", "/api/v1/query", "/api/v1/inputs", "/api/v1/resources"} <= paths
@@ -157,12 +162,13 @@ def test_a_jobs_token_opens_inputs_and_nothing_else(server, job_token):
 
 def test_a_missing_object_is_404_on_every_route(server, token):
     for method, path, operation in operations(server):
-        if "nosuch" not in path:
+        if "nosuch" not in path or takes_manifest(path, method):
             continue
         body = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
         answer = call(server, method, path, token=token, body=body if "requestBody" in operation else None)
         if "/workflow/" not in path:
-            assert check_error(answer, 404)[0]["code"] in ("user.not_found", "user.key_not_found", "role.not_found")
+            known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found")
+            assert check_error(answer, 404)[0]["code"] in known
             continue
         if method == "DELETE":
             assert answer[:2] == (200, {"result": "nothing"})
@@ -186,6 +192,8 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
     for method, path, operation in operations(server):
         if "requestBody" in operation:
             for body, raw in bodies if operation["requestBody"].get("required") else bodies[1:]:
+                if takes_manifest(path, method) and isinstance(body, dict):
+                    continue  # any mapping is a document: whether it is a manifest is another question
                 for problem in check_error(call(server, method, path, token=token, body=body, raw=raw), 400):
                     assert problem["code"] == "request.invalid"
                     assert problem["path"].startswith("body")
@@ -195,7 +203,7 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
             if parameter["in"] == "query" and kinds & {"integer", "boolean", "number"}:
                 for value in ("nonsense", "", "9" * 40, "-9"):
                     answer = call(server, method, f"{path}?{parameter['name']}={value}", token=token)
-                    assert check_error(answer, 400)[0]["path"] == f"query.{parameter['name']}"
+                    assert f"query.{parameter['name']}" in {p["path"] for p in check_error(answer, 400)}
                     seen += 1
     assert seen > 30
 

@@ -15,6 +15,7 @@ from dataos.cli.options import Details, Target
 from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.core.addresses import display_id
+from dataos.core.details import detailed
 from dataos.core.errors import DataOSError, ExitCode, exit_code, fail
 from dataos.manifest import registry
 
@@ -96,20 +97,7 @@ def _show_details(item: dict[str, Any]) -> None:
     print("---")
     print(f"# {display_id(item['type'], item['version'], item['name'])}")
     print(f"# {item['id']}")
-    manifest = dict(item.get("manifest") or {})
-    shown = {
-        **manifest,
-        "generation": item["generation"],
-        "uid": item["uid"],
-        "created": item["created"],
-        "stamp": item["stamp"],
-        "status": {
-            "aggregateStatus": item["status"],
-            "builderState": item["builder"],
-            "runtimeState": {"status": item["runtime"]},
-        },
-    }
-    Output("yaml").data(shown)
+    Output("yaml").data(detailed(item))
 
 
 @command(app, "log")

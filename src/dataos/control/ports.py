@@ -76,6 +76,34 @@ class UnitHandler(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Made:
+    """What stands for a Resource elsewhere (ch01 3.2): what runs for it, and what services keep for it."""
+
+    running: tuple[dict[str, str], ...] = ()
+    kept: tuple[dict[str, str], ...] = ()
+
+
+def kernel_object(name: str, namespace: str, kind: str, resource: str, status: str = "created") -> dict[str, str]:
+    """One entry of `cloudKernelResources`."""
+    shown = {"name": name, "namespace": namespace, "version": "v1", "kind": kind, "resource": resource}
+    return {**shown, "dataplane": "hub", "status": status}
+
+
+def service_record(id_: str, service: str, type_: str, address: str) -> dict[str, str]:
+    """One entry of `webServiceResources`. `address`: where the service answers for it."""
+    return {"id": id_, "service": service, "type": type_, "self": address, "status": "created"}
+
+
+@runtime_checkable
+class Maker(Protocol):
+    """The ability of kinds of which something else is made: `get -d` shows it."""
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """Of the Resource in this row of the store."""
+        ...
+
+
 @runtime_checkable
 class Observable(Protocol):
     """The ability of kinds that run: what `get runtime` and `log` show."""

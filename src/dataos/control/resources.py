@@ -25,7 +25,7 @@ from dataos.control.generations import (
     missing_workspace,
     read_stored,
 )
-from dataos.control.ports import Controller
+from dataos.control.ports import Controller, Made, Maker
 from dataos.control.showing import diff, masked
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
@@ -299,6 +299,10 @@ class Resources:
         stored = records.manifest_of(connection, row.uid, row.generation)
         body = records.summary(row)
         body["manifest"] = masked(stored.manifest) if stored is not None else None
+        controller = self._controllers.get(row.type)
+        made = controller.made(connection, row) if isinstance(controller, Maker) else Made()
+        body["cloudKernelResources"] = list(made.running)
+        body["webServiceResources"] = list(made.kept)
         return body
 
     @staticmethod

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import dataos
 from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem
-from dataos.doors import problems
+from dataos.doors import answers, problems
 
 MAX_BODY = 32 << 20
 _TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY >> 20} MiB", hint="send less at once")
@@ -26,18 +26,21 @@ def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck)
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=answers.FAILURES,
+        generate_unique_id_function=answers.operation_id,
+        description="Resources, runs, identities and statements. Every failure has one form, `Faults`.",
     )
     problems.install(app)
     common = APIRouter(prefix="/api/v1", tags=["server"])
 
-    @common.get("/health")
-    async def healthy() -> dict[str, Any]:
+    @common.get("/health", responses=answers.ok(answers.Health))
+    async def healthy() -> Any:
         """Is each part well? Needs no token: it says nothing but that."""
         parts = await health()
         return {"ok": all(p["ok"] for p in parts), "parts": parts}
 
-    @common.get("/version")
-    async def version() -> dict[str, Any]:
+    @common.get("/version", responses=answers.ok(answers.Version))
+    async def version() -> Any:
         """Version of this server."""
         return {"version": dataos.__version__, "api": "v1"}
 
@@ -47,7 +50,29 @@ def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck)
     app.include_router(iceberg, prefix="/iceberg")
     app.add_middleware(_BodyLimit)
     app.add_middleware(_Versions)
+    app.add_middleware(_Spelling)
     return app
+
+
+class _Spelling:
+    """Paths of the reference's services as clients spell them: `//` after the host, `Resources` for `resources`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = "/" + scope["path"].lstrip("/") if scope["path"].startswith("//") else scope["path"]
+            if path.lower().startswith(_FOLDED):
+                path = "/".join(w.lower() if w.lower() in _WORDS else w for w in path.split("/"))
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
+        await self._app(scope, receive, send)
+
+
+_FOLDED = ("/poros/", "/collated/", "/heimdall/")
+_WORDS = frozenset({"poros", "collated", "heimdall", "api", "v1", "workspaces", "resources", "reports", "status",
+                    "runtime", "log", "validate", "users", "tokens", "secrets", "authorize", "batch"})  # fmt: skip
 
 
 class _Versions:

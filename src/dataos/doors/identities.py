@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.errors import fail
+from dataos.doors import answers
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.governance.users import DEFAULT_KEY_S, ROLES, Users
@@ -53,18 +54,18 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
         rules.require_user(principal, "work with identities")
         return principal
 
-    @api.get("/me")
-    async def me(principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/me", responses=answers.ok(answers.User))
+    async def me(principal: Principal = Depends(user)) -> Any:
         """Who the caller is."""
         return await store.read(users.get, principal.user_id)
 
-    @api.get("/users")
-    async def listing(principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/users", responses=answers.ok(answers.Page[answers.User]))
+    async def listing(principal: Principal = Depends(user)) -> Any:
         """All users: who somebody is, is no secret."""
         return {"items": await store.read(users.list), "next": None}
 
-    @api.post("/users")
-    async def create(body: UserBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/users", responses=answers.ok(answers.User))
+    async def create(body: UserBody, principal: Principal = Depends(user)) -> Any:
         """Make a person or an application."""
         rules.require_operator(principal, "create users", rules.USERS)
         return await store.write(
@@ -77,66 +78,66 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
             tags=body.tags,
         )
 
-    @api.get("/users/{id}")
-    async def get(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/users/{id}", responses=answers.ok(answers.User))
+    async def get(id: str, principal: Principal = Depends(user)) -> Any:
         """One user."""
         return await store.read(users.get, id)
 
-    @api.delete("/users/{id}")
-    async def delete(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.delete("/users/{id}", responses=answers.ok(answers.Deleted))
+    async def delete(id: str, principal: Principal = Depends(user)) -> Any:
         """Remove a user who owns nothing, with its keys."""
         rules.require_operator(principal, "delete users", rules.USERS)
         await store.write(users.delete, principal.user_id, id)
         return {"result": "deleted"}
 
-    @api.put("/users/{id}/tags")
-    async def add_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.put("/users/{id}/tags", responses=answers.ok(answers.Tags))
+    async def add_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> Any:
         """Give tags; roles are tags `roles:id:<role>`."""
         rules.require_operator(principal, "tag users", rules.USERS)
         return {"id": id, "tags": await store.write(users.add_tags, principal.user_id, id, body.tags)}
 
-    @api.post("/users/{id}/tags/remove")
-    async def remove_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/users/{id}/tags/remove", responses=answers.ok(answers.Tags))
+    async def remove_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> Any:
         """Take tags away."""
         rules.require_operator(principal, "tag users", rules.USERS)
         return {"id": id, "tags": await store.write(users.remove_tags, principal.user_id, id, body.tags)}
 
-    @api.get("/users/{id}/changes")
-    async def user_changes(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/users/{id}/changes", responses=answers.ok(answers.Items[answers.IdentityChange]))
+    async def user_changes(id: str, principal: Principal = Depends(user)) -> Any:
         """What happened to a user."""
         rules.require_owner(principal, id, f"read the changes of user {id}", rules.USERS)
         return {"items": await store.read(users.changes, f"user:{id}")}
 
-    @api.get("/users/{id}/tokens")
-    async def keys(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/users/{id}/tokens", responses=answers.ok(answers.Items[answers.Key]))
+    async def keys(id: str, principal: Principal = Depends(user)) -> Any:
         """API keys of a user, without the keys themselves."""
         rules.require_owner(principal, id, f"see the API keys of user {id}", rules.TOKENS)
         return {"items": await store.read(users.keys, id)}
 
-    @api.post("/users/{id}/tokens")
-    async def create_key(id: str, body: KeyBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/users/{id}/tokens", responses=answers.ok(answers.NewKey))
+    async def create_key(id: str, body: KeyBody, principal: Principal = Depends(user)) -> Any:
         """A new API key; this answer is the only place where it is ever shown."""
         rules.require_owner(principal, id, f"make API keys of user {id}", rules.TOKENS)
         return await store.write(users.create_key, principal.user_id, id, body.name, body.duration_s)
 
-    @api.delete("/tokens/{name}")
-    async def delete_key(name: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.delete("/tokens/{name}", responses=answers.ok(answers.Deleted))
+    async def delete_key(name: str, principal: Principal = Depends(user)) -> Any:
         """End an API key."""
         owner = await store.read(users.key_owner, name)
         rules.require_owner(principal, owner, f"delete API key {name}", rules.TOKENS)
         await store.write(users.delete_key, principal.user_id, name)
         return {"result": "deleted"}
 
-    @api.get("/roles")
-    async def roles(principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/roles", responses=answers.ok(answers.Page[answers.Role]))
+    async def roles(principal: Principal = Depends(user)) -> Any:
         """Shipped roles."""
         items = [
             {"id": role, "name": role, "description": text, "tag": f"roles:id:{role}"} for role, text in ROLES.items()
         ]
         return {"items": items, "next": None}
 
-    @api.get("/roles/{id}/changes")
-    async def role_changes(id: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/roles/{id}/changes", responses=answers.ok(answers.Items[answers.IdentityChange]))
+    async def role_changes(id: str, principal: Principal = Depends(user)) -> Any:
         """Who was given a role, or lost it."""
         rules.require_operator(principal, "read the changes of roles", rules.USERS)
         if id not in ROLES:

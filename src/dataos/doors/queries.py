@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,12 +12,16 @@ from starlette.responses import Response, StreamingResponse
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
+from dataos.doors import answers
 from dataos.gateway import results
 from dataos.gateway.gateway import Gateway, QueryResult, Statement
 from dataos.governance.principals import Principal
 from dataos.governance.rules import require_operator
 
 ARROW = "application/vnd.apache.arrow.stream"
+_ARROW: dict[str, Any] = {ARROW: {"schema": {"type": "string", "format": "binary"}}}
+_ROWS = answers.ok(answers.Rows, content=_ARROW)
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"description": "An Arrow IPC stream", "content": _ARROW}}
 
 
 class QueryBody(BaseModel):
@@ -55,7 +60,7 @@ def router(
             require_operator(principal, "open inputs")
         return principal
 
-    @api.post("/query")
+    @api.post("/query", responses=_ROWS, response_class=Response)
     async def query(body: QueryBody, request: Request, principal: Principal = Depends(operator)) -> Response:
         """Run a statement. JSON ({columns, rows, truncated}) or, by `Accept`, an Arrow IPC stream."""
         statement = Statement(
@@ -70,7 +75,7 @@ def router(
             return _stream(result)
         return await _json(result)
 
-    @api.post("/inputs")
+    @api.post("/inputs", responses=_STREAM, response_class=Response)
     async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
         """A dataset as an Arrow IPC stream, for a job and as the user it runs as."""
         udl = Udl.parse(body.address)

@@ -19,6 +19,7 @@ from dataos.control.resources import ApplyRequest, Resources
 from dataos.control.units import Manifests
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, fail
+from dataos.doors import answers
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
@@ -99,29 +100,29 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         rules.require_user(principal, "work with Resources")
         return principal
 
-    @api.post("/apply")
+    @api.post("/apply", responses=answers.ok(answers.Applied))
     async def apply(
         body: ApplyBody,
         principal: Principal = Depends(user),
         idempotency_key: str | None = Header(default=None, max_length=MAX_KEY),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Create or update one Resource. It is durable when this answers; work starts by itself."""
         result = await rooms.resources.apply(_request(body, principal), key=idempotency_key)
         return result.to_json()
 
-    @api.post("/apply-set")
+    @api.post("/apply-set", responses=answers.ok(answers.Items[answers.Applied]))
     async def apply_set(
         body: ApplySetBody,
         principal: Principal = Depends(user),
         idempotency_key: str | None = Header(default=None, max_length=MAX_KEY),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Create or update a set of Resources: all of them, or none."""
         requests = [_request(one, principal) for one in body.documents]
         results = await rooms.resources.apply_all(requests, key=idempotency_key)
         return {"items": [r.to_json() for r in results]}
 
-    @api.post("/plan")
-    async def plan(body: PlanBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/plan", responses=answers.ok(answers.Page[answers.PlanItem]))
+    async def plan(body: PlanBody, principal: Principal = Depends(user)) -> Any:
         """What applying these documents in order would do; nothing is stored."""
         items: list[dict[str, Any]] = []
         pending: frozenset[ResourceKey] = frozenset()
@@ -131,7 +132,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
             pending |= _planned(items[-1])
         return {"items": items, "next": None}
 
-    @api.get("/resources")
+    @api.get("/resources", responses=answers.ok(answers.Page[answers.Summary]))
     async def listing(
         type: str | None = None,
         workspace: str | None = None,
@@ -143,7 +144,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         after: str | None = None,
         limit: int = Query(default=1000, ge=1, le=10_000),
         principal: Principal = Depends(user),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Living Resources, ordered by type, workspace and name; `next` goes into `after` for the next page."""
         wanted = records.Filter(
             registry.need_kind(type).type if type else None,
@@ -158,8 +159,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         items, following = await rooms.resources.list(wanted, after, limit)
         return {"items": items, "next": following}
 
-    @api.get("/resources/{type}/{name}")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}")
+    @answers.scoped(api, "get", "/resources/{type}/{name}", answers.Resource)
     async def get(
         type: str,
         name: str,
@@ -171,8 +171,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         key = key_of(type, name, workspace)
         return await (rooms.resources.reveal(key, principal) if unSanitize else rooms.resources.get(key))
 
-    @api.delete("/resources/{type}/{name}")
-    @api.delete("/workspaces/{workspace}/resources/{type}/{name}")
+    @answers.scoped(api, "delete", "/resources/{type}/{name}", answers.Deleted)
     async def delete(
         type: str,
         name: str,
@@ -180,7 +179,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         force: bool = False,
         expectedGeneration: int | None = Query(default=None, ge=1, le=2**31),
         principal: Principal = Depends(user),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Delete; refused while something depends on it, unless forced. {result: deleted | deleting | nothing}."""
         key = key_of(type, name, workspace)
         result = await rooms.resources.delete(
@@ -188,22 +187,19 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         )
         return {"result": result}
 
-    @api.get("/resources/{type}/{name}/history")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/history")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/history", answers.History)
     async def history(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """Generations, newest first; also of a Resource deleted within the time it is kept."""
         return await rooms.history.list(key_of(type, name, workspace))
 
-    @api.get("/resources/{type}/{name}/history/{generation}")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/history/{generation}")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/history/{generation}", answers.StoredGeneration)
     async def generation(
         type: str, name: str, generation: Generation, workspace: str | None = None, _: Principal = Depends(user)
     ) -> Any:
         """One generation's manifest; secret values are masked."""
         return await rooms.history.get(key_of(type, name, workspace), generation)
 
-    @api.post("/resources/{type}/{name}/rollback")
-    @api.post("/workspaces/{workspace}/resources/{type}/{name}/rollback")
+    @answers.scoped(api, "post", "/resources/{type}/{name}/rollback", answers.RolledBack)
     async def rollback(
         type: str, name: str, body: RollbackBody, workspace: str | None = None, principal: Principal = Depends(user)
     ) -> Any:
@@ -211,16 +207,14 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         key = key_of(type, name, workspace)
         return await rooms.history.rollback(key, body.toGeneration, principal, body.expectedGeneration)
 
-    @api.get("/resources/{type}/{name}/runtime")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/runtime")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/runtime", answers.Runtime)
     async def runtime(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """Jobs, newest run and nodes of a runnable."""
         body, observable, uid = await _runnable(rooms, key_of(type, name, workspace))
         manifest = await rooms.manifests.get(uid, body["generation"])
         return {**body, **(await observable.runtime(uid, manifest)), "manifest": None}
 
-    @api.get("/resources/{type}/{name}/log")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/log")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/log", answers.Log)
     async def log(
         type: str,
         name: str,
@@ -231,10 +225,7 @@ def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Pri
         principal: Principal = Depends(user),
     ) -> Any:
         """Logs of the newest run: the last `tail` lines (-1: all), or what came after the given offsets."""
-        body, observable, uid = await _runnable(rooms, key_of(type, name, workspace))
-        rules.require_owner(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG)
-        manifest = await rooms.manifests.get(uid, body["generation"])
-        return await observable.log(uid, manifest, node, tail, offsets_of(after))
+        return await read_log(rooms, key_of(type, name, workspace), principal, node, tail, after)
 
     return api
 
@@ -286,6 +277,16 @@ async def _runnable(rooms: ResourceRooms, key: ResourceKey) -> tuple[dict[str, A
     if not isinstance(controller, Observable):
         raise fail("kind.no_runtime", f"type `{key.type}` has no runtime", type=key.type, name=key.name)
     return body, controller, body["uid"]
+
+
+async def read_log(
+    rooms: ResourceRooms, key: ResourceKey, principal: Principal, node: str | None, tail: int, after: str | None = None
+) -> dict[str, Any]:
+    """Logs of the newest run of a runnable. Raises `kind.no_runtime`, `auth.forbidden`, `run.not_found`."""
+    body, observable, uid = await _runnable(rooms, key)
+    rules.require_owner(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG)
+    manifest = await rooms.manifests.get(uid, body["generation"])
+    return await observable.log(uid, manifest, node, tail, offsets_of(after))
 
 
 def offsets_of(text: str | None) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from dataos.doors import resources
+from dataos.doors import answers, resources
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.kinds.workflow.verbs import MAX_KEY, Asked, Verb, Verbs
@@ -32,8 +32,7 @@ def router(verbs: Verbs, authenticate: Callable[[Request], Awaitable[Principal]]
         rules.require_user(principal, "work with Workflows")
         return principal
 
-    @api.post("/resources/{type}/{name}/runtime/{verb}")
-    @api.post("/workspaces/{workspace}/resources/{type}/{name}/runtime/{verb}")
+    @answers.scoped(api, "post", "/resources/{type}/{name}/runtime/{verb}", answers.Asked)
     async def ask(
         type: str,
         name: str,
@@ -42,13 +41,12 @@ def router(verbs: Verbs, authenticate: Callable[[Request], Awaitable[Principal]]
         body: VerbBody | None = None,
         principal: Principal = Depends(user),
         idempotency_key: str | None = Header(default=None, max_length=MAX_KEY),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Pause, resume, stop, re-run or run a Workflow: {verb, result: done | unchanged, resource, runs}."""
         asked = Asked(verb, principal, body.fromFailed if body else False, idempotency_key)
         return await verbs.ask(resources.key_of(type, name, workspace), asked)
 
-    @api.get("/resources/{type}/{name}/runs")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/runs")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/runs", answers.Page[answers.Run])
     async def history(
         type: str,
         name: str,
@@ -56,20 +54,16 @@ def router(verbs: Verbs, authenticate: Callable[[Request], Awaitable[Principal]]
         before: str | None = None,
         limit: int = Query(default=50, ge=1, le=1000),
         _: Principal = Depends(user),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Runs, newest first; `next` goes into `before` for the next page."""
         return await verbs.history(resources.key_of(type, name, workspace), limit, before)
 
-    @api.get("/resources/{type}/{name}/runs/{run}")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/runs/{run}")
-    async def one(
-        type: str, name: str, run: str, workspace: str | None = None, _: Principal = Depends(user)
-    ) -> dict[str, Any]:
+    @answers.scoped(api, "get", "/resources/{type}/{name}/runs/{run}", answers.Observation)
+    async def one(type: str, name: str, run: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
         """One run with its nodes."""
         return await verbs.one(resources.key_of(type, name, workspace), run)
 
-    @api.get("/resources/{type}/{name}/runs/{run}/log")
-    @api.get("/workspaces/{workspace}/resources/{type}/{name}/runs/{run}/log")
+    @answers.scoped(api, "get", "/resources/{type}/{name}/runs/{run}/log", answers.Log)
     async def log(
         type: str,
         name: str,
@@ -79,7 +73,7 @@ def router(verbs: Verbs, authenticate: Callable[[Request], Awaitable[Principal]]
         tail: int = Query(default=300, ge=-1, le=1_000_000_000),
         after: str | None = Query(default=None, description="JSON: {attempt id: byte offset}"),
         principal: Principal = Depends(user),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Logs of one run: the last `tail` lines (-1: all), or what came after the given offsets."""
         key = resources.key_of(type, name, workspace)
         return await verbs.log(key, run, principal, node, tail, resources.offsets_of(after))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataos.control.events import EventFilter, Events
 from dataos.control.upkeep import Upkeep
 from dataos.control.workspaces import Workspaces
+from dataos.doors import answers
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
@@ -46,13 +47,13 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
         rules.require_user(principal, "read workspaces")
         return principal
 
-    @api.get("/workspaces")
-    async def listing(layer: str | None = None, _: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/workspaces", responses=answers.ok(answers.Page[answers.Workspace]))
+    async def listing(layer: str | None = None, _: Principal = Depends(user)) -> Any:
         """All workspaces."""
         return {"items": await workspaces.list(layer), "next": None}
 
-    @api.post("/workspaces")
-    async def create(body: WorkspaceBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/workspaces", responses=answers.ok(answers.Workspace))
+    async def create(body: WorkspaceBody, principal: Principal = Depends(user)) -> Any:
         """Make a workspace."""
         return await workspaces.create(
             principal,
@@ -63,17 +64,17 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
             tags=body.tags,
         )
 
-    @api.get("/workspaces/{workspace}")
-    async def get(workspace: str, _: Principal = Depends(user)) -> dict[str, Any]:
+    @api.get("/workspaces/{workspace}", responses=answers.ok(answers.Workspace))
+    async def get(workspace: str, _: Principal = Depends(user)) -> Any:
         """One workspace."""
         return await workspaces.get(workspace)
 
-    @api.delete("/workspaces/{workspace}")
-    async def delete(workspace: str, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.delete("/workspaces/{workspace}", responses=answers.ok(answers.Deleted))
+    async def delete(workspace: str, principal: Principal = Depends(user)) -> Any:
         """Remove an empty workspace. {result: deleted | nothing}."""
         return {"result": "deleted" if await workspaces.delete(principal, workspace) else "nothing"}
 
-    @api.get("/events")
+    @api.get("/events", responses=answers.ok(answers.Page[answers.Event]))
     async def happened(
         after: int | None = Query(default=None, ge=0, le=2**62, description="Sequence number; none: the newest."),
         limit: int = Query(default=100, ge=1, le=10_000),
@@ -83,15 +84,15 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
         name: str | None = None,
         kind: str | None = None,
         _: Principal = Depends(user),
-    ) -> dict[str, Any]:
+    ) -> Any:
         """What happened, oldest first: {items, next}; `next` goes into `after`."""
         wanted = EventFilter(registry.canonical_type(type) if type else None, workspace, name, kind)
         if after is None:
             return await events.newest(wanted, limit)
         return await events.page(wanted, after, limit, wait)
 
-    @api.post("/maintenance/collect-garbage")
-    async def collect(body: GarbageBody, principal: Principal = Depends(user)) -> dict[str, Any]:
+    @api.post("/maintenance/collect-garbage", responses=answers.ok(answers.Removed))
+    async def collect(body: GarbageBody, principal: Principal = Depends(user)) -> Any:
         """Delete one-shot Workflows that ended long ago."""
         return {"removed": await upkeep.collect_garbage(principal, body.older_s, body.layer)}
 

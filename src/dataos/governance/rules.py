@@ -6,6 +6,7 @@ installation knows what to grant later. A job's token never passes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataos.core.errors import DataOSError, fail
@@ -56,6 +57,24 @@ def require_owner(principal: Principal, owner: str, action: str, use_case: UseCa
 def owns(principal: Principal, owner: str) -> bool:
     """True if the principal may act on what `owner` owns."""
     return principal.attempt is None and (principal.is_operator or principal.user_id == owner)
+
+
+def allows(principal: Principal, predicate: str, paths: Sequence[str], tags: Sequence[str]) -> bool:
+    """The built-in rule as a decision: operators everything; users may read what is said of Resources and people.
+
+    In doubt no: a job's token, an unknown predicate, an object that names nothing.
+    """
+    if principal.attempt is not None:
+        return False
+    if principal.is_operator:
+        return True
+    known = [path for path in paths if path.lower().startswith(_OPEN_PATHS)]
+    about = [tag for tag in tags if tag.lower().startswith(("dataos:type:resource", "dataos:type:workspace"))]
+    whole = len(known) == len(paths) and (bool(known) or bool(about))
+    return predicate.strip().lower() in ("read", "get") and whole
+
+
+_OPEN_PATHS = ("/poros/api/v1/", "/collated/api/v1/reports/", "/heimdall/api/v1/users", "/api/v1/resources")
 
 
 def forbidden(principal: Principal, action: str, use_case: UseCase | None = None) -> DataOSError:

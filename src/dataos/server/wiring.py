@@ -30,7 +30,7 @@ from dataos.core.ids import Ids, RandomIds
 from dataos.core.settings import QuotaSettings, Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
-from dataos.doors import identities, queries, resources, workspaces
+from dataos.doors import heimdall, identities, queries, reference, resources, workspaces
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
@@ -227,6 +227,9 @@ def build(
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
+        reference.poros(rooms_of_resources, spaces, authenticate),
+        reference.collated(rooms_of_resources, authenticate),
+        heimdall.router(store, known, users, res, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), authenticate),
     ]
 

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.ports import Observed, ResourceView
+from dataos.control.ports import Made, Observed, ResourceView, kernel_object, service_record
 from dataos.control.units import Manifests
 from dataos.core import logs, names
 from dataos.core.clock import Clock
@@ -225,6 +225,15 @@ class ClusterController:
         if running is not None:
             await running.engine.close()
         return True
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """Its engine's process, and the endpoint that statements go to."""
+        engine = self._running.get(row.name)
+        state = "created" if engine is not None and engine.engine.pid is not None else "pending"
+        return Made(
+            running=(kernel_object(f"{row.name}-engine", row.workspace or "", "Process", "engines", state),),
+            kept=(service_record(f"{row.name}_{row.workspace}", "gateway", "cluster", "/api/v1/query"),),
+        )
 
     async def close(self) -> None:
         """Stop all engines (the server ends)."""

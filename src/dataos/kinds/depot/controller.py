@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.ports import Observed, ResourceView
+from dataos.control.ports import Made, Observed, ResourceView, service_record
 from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
@@ -108,6 +108,10 @@ class DepotController:
         """Forget the registration. Data stays where it is."""
         await self._store.write(resolver.forget, view.manifest.meta.name)
         return True
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """What statements call it: a catalog of the gateway."""
+        return Made(kept=(service_record(row.name, "gateway", "catalog", f"/api/v1/resources/depot/{row.name}"),))
 
 
 def _secrets(connection: sa.Connection, manifest: Manifest) -> _Secrets:

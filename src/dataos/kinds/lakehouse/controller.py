@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.ports import Observed, ResourceView
+from dataos.control.ports import Made, Observed, ResourceView, service_record
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import Problem
@@ -109,6 +109,18 @@ class LakehouseController:
         depot = view.state.get("depot") or view.manifest.spec.depot
         gone = await self._resources.delete(ResourceKey("depot", depot), view.owner, force=True, wait_s=0)
         return gone in ("nothing", "deleted")
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """A warehouse of the catalog, and the Depot of that name."""
+        depot = str((row.state or {}).get("depot") or "")
+        if not depot:  # it was not looked at yet
+            return Made()
+        return Made(
+            kept=(
+                service_record(depot, "iceberg", "warehouse", f"/iceberg/v1/config?warehouse={depot}"),
+                service_record(depot, "poros", "depot", f"/api/v1/resources/depot/{depot}"),
+            )
+        )
 
 
 def _depot(manifest: Manifest, spec: LakehouseSpec) -> dict[str, Any]:

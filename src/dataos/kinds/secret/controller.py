@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataos.control.ports import Observed, ResourceView
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataos.control.ports import Made, Observed, ResourceView, service_record
 from dataos.core.errors import Problem
 from dataos.core.ids import UserId
 from dataos.manifest.documents import Manifest
@@ -22,3 +26,8 @@ class SecretController:
     async def delete(self, view: ResourceView) -> bool:
         """Control destroys the sealed values with the Resource."""
         return True
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """Its values are in the vault."""
+        id_ = f"{row.name}_{row.workspace}" if row.workspace else row.name
+        return Made(kept=(service_record(id_, "heimdall", "secret", f"/heimdall/api/v1/secrets/{id_}"),))

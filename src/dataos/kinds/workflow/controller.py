@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.ports import Observed, ResourceView
+from dataos.control.ports import Made, Observed, ResourceView, kernel_object, service_record
 from dataos.control.records import find, manifest_of
 from dataos.control.timers import wall_clock
 from dataos.core.clock import Clock
@@ -212,6 +212,22 @@ class WorkflowController:
     async def delete(self, view: ResourceView) -> bool:
         """Stop what runs; gone when every run has ended. Run history and logs stay for their retention time."""
         return not await self._store.write(self._stop_runs, view)
+
+    def made(self, connection: sa.Connection, row: sa.Row[Any]) -> Made:
+        """The processes of its newest run, and its schedule."""
+        newest = records.newest_run(connection, row.uid)
+        attempts = records.attempts_of_run(connection, newest.id) if newest is not None else []
+        state = ticks.row(connection, row.uid)
+        schedule = service_record(
+            f"{row.name}_{row.workspace}",
+            "poros",
+            "schedule",
+            f"/api/v1/workspaces/{row.workspace}/resources/workflow/{row.name}/runtime",
+        )
+        return Made(
+            running=tuple(kernel_object(a.id, row.workspace or "", "Process", "jobs", a.state) for a in attempts),
+            kept=(schedule,) if state is not None and state.next_at is not None else (),
+        )
 
     def _stop_runs(self, connection: sa.Connection, view: ResourceView) -> Sequence[Any]:
         view.lease.check(connection)

@@ -1,0 +1,251 @@
+"""/heimdall of the reference: decisions, users and their tokens, secrets (ch01 12, ch02 2.4)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from dataos.control.resources import Resources
+from dataos.core import binaries
+from dataos.core.addresses import ResourceKey
+from dataos.core.errors import DataOSError, fail, http_status
+from dataos.doors import answers
+from dataos.governance import rules
+from dataos.governance.identities import Identities
+from dataos.governance.principals import Principal
+from dataos.governance.users import Users
+from dataos.kinds.secret.spec import SecretSpec
+from dataos.manifest.documents import read_manifest
+from dataos.manifest.specs import Reading
+from dataos.store.database import Store
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+MAX_CONTEXTS = 1000
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class DecisionObject(_Asked):
+    """What it is about: all of `tags` and `paths` are parts of one object."""
+
+    tags: list[str] = []
+    paths: list[str] = []
+
+
+class DecisionContext(_Asked):
+    """What is asked for."""
+
+    predicate: str = Field(description="read, create, get, select, ...")
+    object: DecisionObject = DecisionObject()
+    metadata: dict[str, Any] | None = None
+
+
+class PepContext(_Asked):
+    """Who enforces the decision; the older names come from its Kotlin client."""
+
+    user_agent: str | None = Field(default=None, validation_alias=AliasChoices("user_agent", "userAgent"))
+    authorization_atom_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("authorization_atom_id", "atomId")
+    )
+
+
+_Pep = Annotated[PepContext | None, Field(validation_alias=AliasChoices("pep_context", "pepContext"))]
+
+
+class AuthorizeBody(_Asked):
+    """POST /heimdall/api/v1/authorize."""
+
+    token: str = Field(description="Of the one who wants to do it.")
+    context: DecisionContext
+    pep_context: _Pep = None
+
+
+class BatchBody(_Asked):
+    """POST /heimdall/api/v1/authorize/batch."""
+
+    token: str
+    contexts: dict[str, DecisionContext] = Field(max_length=MAX_CONTEXTS)
+    pep_context: _Pep = None
+
+
+class DecisionUser(answers.Answer):
+    """Whose token it was."""
+
+    id: str
+    data: dict[str, Any]
+    tags: list[str]
+
+
+class DecisionError(answers.Answer):
+    """Why not."""
+
+    status: int
+    message: str
+
+
+class Decision(answers.Answer):
+    """`valid`: the token is one; `allow`: its user may do it."""
+
+    allow: bool
+    valid: bool
+    result: DecisionUser | None
+    error: DecisionError | None
+
+
+class Decisions(answers.Answer):
+    """By the keys of the question."""
+
+    id: str | None
+    tags: list[str]
+    results: dict[str, Decision]
+
+
+class HeimdallUser(answers.Answer):
+    """A user in the reference's shape."""
+
+    name: str
+    type: str
+    id: str
+    email: str
+    cid: str | None
+    properties: list[Any]
+    federated_user_id: str | None
+    federated_connector_id: str | None
+    tags: list[str]
+    links: dict[str, Any] = Field(alias="_links")
+
+
+class HeimdallToken(answers.Answer):
+    """An API key. `data` would be the key: it is shown only when it is made."""
+
+    name: str
+    expiration: str | None
+    type: str
+    data: str | None
+    user_id: str
+
+
+class SecretEntry(answers.Answer):
+    """One value."""
+
+    key: str
+    base64Value: str
+
+
+class SecretData(answers.Answer):
+    """A secret in clear."""
+
+    id: str
+    data: list[SecretEntry]
+    links: dict[str, Any] = Field(alias="_links")
+
+
+def router(
+    store: Store, identities: Identities, users: Users, secrets: Resources, authenticate: Authenticate
+) -> APIRouter:
+    """Routes under /heimdall/api/v1."""
+    api = APIRouter(prefix="/heimdall/api/v1", tags=["heimdall"])
+
+    async def user(request: Request) -> Principal:
+        principal = await authenticate(request)
+        rules.require_user(principal, "work with identities")
+        return principal
+
+    async def principal_of(token: str) -> Principal | DecisionError:
+        try:
+            return await store.read(identities.authenticate, token)
+        except DataOSError as error:
+            return DecisionError(status=http_status(error.problem.code), message=error.problem.message)
+
+    @api.post("/authorize", responses=answers.ok(Decision))
+    async def authorize(body: AuthorizeBody, _: Principal = Depends(user)) -> Any:
+        """May the owner of a token do something? By the built-in rule of this version."""
+        return _decide(await principal_of(body.token), body.context).model_dump(mode="json")
+
+    @api.post("/authorize/batch", responses=answers.ok(Decisions))
+    async def authorize_batch(body: BatchBody, _: Principal = Depends(user)) -> Any:
+        """As `authorize`, for several questions about one token."""
+        who = await principal_of(body.token)
+        results = {key: _decide(who, context).model_dump(mode="json") for key, context in body.contexts.items()}
+        known = who if isinstance(who, Principal) else None
+        return {
+            "id": known.user_id if known else None,
+            "tags": sorted(known.tags) if known else [],
+            "results": results,
+        }
+
+    @api.get("/users", responses=answers.ok(answers.Page[HeimdallUser]))
+    async def users_list(_: Principal = Depends(user)) -> Any:
+        """All users."""
+        return {"items": [_user(u) for u in await store.read(users.list)], "next": None}
+
+    @api.get("/users/{id}", responses=answers.ok(HeimdallUser))
+    async def users_get(id: str, _: Principal = Depends(user)) -> Any:
+        """One user."""
+        return _user(await store.read(users.get, id))
+
+    @api.get("/users/{id}/tokens", responses=answers.ok(answers.Items[HeimdallToken]))
+    async def tokens(id: str, principal: Principal = Depends(user)) -> Any:
+        """API keys of a user, without the keys themselves."""
+        rules.require_owner(principal, id, f"see the API keys of user {id}", rules.TOKENS)
+        found = await store.read(users.keys, id)
+        keys = ("name", "expiration", "type", "user_id")
+        return {"items": [{**{k: key[k] for k in keys}, "data": None} for key in found]}
+
+    @api.get("/secrets/{id}", responses=answers.ok(SecretData))
+    async def secret(id: str, principal: Principal = Depends(user)) -> JSONResponse:
+        """Values of an Instance-Secret (`<name>`) or Secret (`<name>_<workspace>`): operators only, written down."""
+        rules.require_operator(principal, f"read the secret values of `{id}`", rules.UNSANITIZE)
+        body = await secrets.reveal(_secret_key(id), principal)
+        manifest = read_manifest(body["manifest"], Reading(), body["workspace"])
+        if manifest is None:
+            raise fail("secret.unreadable", f"secret `{id}` is stored in a form that this version cannot read")
+        spec = cast("SecretSpec", manifest.spec)
+        shown = {"id": id, "data": _entries(body["name"], spec), "_links": {"self": f"/heimdall/api/v1/secrets/{id}"}}
+        return JSONResponse(shown, headers={"Cache-Control": "no-store"})
+
+    return api
+
+
+def _decide(who: Principal | DecisionError, asked: DecisionContext) -> Decision:
+    if isinstance(who, DecisionError):
+        return Decision(allow=False, valid=False, result=None, error=who)
+    result = DecisionUser(id=who.user_id, data={}, tags=sorted(who.tags))
+    if rules.allows(who, asked.predicate, asked.object.paths, asked.object.tags):
+        return Decision(allow=True, valid=True, result=result, error=None)
+    text = f"Forbidden: user {who.user_id} may not {asked.predicate} this: no policy allows it"
+    return Decision(allow=False, valid=True, result=result, error=DecisionError(status=403, message=text))
+
+
+def _user(found: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: found[key] for key in ("name", "type", "id", "email", "tags")}
+    more = {"cid": None, "properties": [], "federated_user_id": None, "federated_connector_id": None}
+    return {**shown, **more, "_links": {"self": f"/heimdall/api/v1/users/{found['id']}"}}
+
+
+def _secret_key(id_: str) -> ResourceKey:
+    """A name holds no `_`: what follows one is the workspace."""
+    name, sign, workspace = id_.partition("_")
+    return ResourceKey("secret", name, workspace) if sign else ResourceKey("instance-secret", name)
+
+
+def _entries(name: str, spec: SecretSpec) -> list[dict[str, str]]:
+    """`key-value-properties` are one entry named after the secret; what is binary is an entry of its own."""
+    values = {key: value or "" for key, value in spec.data.items()}
+    if spec.type != "key-value-properties":
+        return [_entry(key, binaries.to_bytes(value)) for key, value in values.items()]
+    binary = {key: f"{name}_{key}" for key, value in values.items() if binaries.is_binary(value)}
+    lines = "".join(f"{key}={binary.get(key, value)}\n" for key, value in values.items())
+    files = [_entry(entry, binaries.to_bytes(values[key])) for key, entry in binary.items()]
+    return [_entry(name, lines.encode()), *files]
+
+
+def _entry(key: str, content: bytes) -> dict[str, str]:
+    return {"key": key, "base64Value": base64.b64encode(content).decode("ascii")}
