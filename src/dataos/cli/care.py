@@ -1,4 +1,7 @@
-"""backup, restore, home relocate, admin rotate-key: each is done by a process on the home, with a server or without."""
+"""doctor, backup, restore, home relocate, admin rotate-key.
+
+All but doctor are done by a process on the home, with a server or without; doctor asks the server where there is one.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
+import dataos
 from dataos.cli import options
-from dataos.cli.options import Format, NoIcons
+from dataos.cli.options import Context, Format, NoIcons, Url
 from dataos.cli.output import Output
+from dataos.cli.server import alive
+from dataos.client.api import Client
+from dataos.client.connections import LOCAL, active_context
 from dataos.core import places
 from dataos.core.errors import DataOSError, ExitCode, Problem, fail
 
@@ -127,6 +134,63 @@ def rotate_key(output: Format = "table", no_icons: NoIcons = False) -> int:
         out.talk(f"other servers fetch it from the store within seconds, or at their start: {others}", "🔑")
     out.talk("backups made before hold the old key: make a new one", "🔑", "WARN")
     return ExitCode.OK
+
+
+@app.command("doctor")
+def doctor(url: Url = None, context: Context = None, output: Format = "table", no_icons: NoIcons = False) -> int:
+    """Examine the server and its home: what is well, what is not, and the command that mends it. Works with the server
+    down too, on its own machine. Exit code 1 if something fails."""
+    out = options.output(output, no_icons)
+    items = _examine(url, context)
+    if out.machine:
+        out.data({"items": items, "next": None})
+    else:
+        out.table(("STATE", "CHECK", "FINDING"), [(i["state"], i["name"], i["detail"]) for i in items])
+        for item in items:
+            if item["mend"]:
+                out.talk(f"{item['name']}: {item['mend']}", "🩺", "ERRO" if item["state"] == "fail" else "WARN")
+    return ExitCode.FAILED if any(i["state"] == "fail" for i in items) else ExitCode.OK
+
+
+def _examine(url: str | None, context: str | None) -> list[dict[str, str]]:
+    """Through the server where one should answer, else on the home itself."""
+    home = places.home_folder()
+    running = alive(home) is not None
+    remote = url is not None or context not in (None, LOCAL)
+    if not remote and not running:
+        active = active_context(places.client_folder())
+        remote = context is None and active not in (None, LOCAL) and not (home / "home.json").exists()
+    if not remote and not running:
+        return [_check("server", "warn", f"no server runs on {home}", "dataos up"), *_on_home(running=False)]
+    try:
+        client = options.client(url, context)
+        items: list[dict[str, str]] = client.json("GET", "/api/v1/doctor", timeout_s=120.0)["items"]
+        return [_check("server", "ok", f"answers at {client.connection.url}"), *_versions(client), *items]
+    except DataOSError as error:
+        if remote or error.problem.code.startswith("auth.forbidden"):
+            raise
+        found = _check("server", "fail", f"it runs and does not answer: {error.problem.message}", _AGAIN)
+        return [found, *_on_home(running=True)]
+
+
+_AGAIN = "dataos down && dataos up (jobs go on meanwhile); its log: logs/server.log"
+
+
+def _on_home(*, running: bool) -> list[dict[str, str]]:
+    items: list[dict[str, str]] = run(["doctor", *(["--running"] if running else [])])["items"]
+    return items
+
+
+def _versions(client: Client) -> list[dict[str, str]]:
+    server = client.json("GET", "/api/v1/version")["version"]
+    if server == dataos.__version__:
+        return [_check("version", "ok", f"client and server are {server}")]
+    text = f"this client is {dataos.__version__}, the server is {server}"
+    return [_check("version", "warn", text, f"install dataos {server} where you call from, or upgrade the server")]
+
+
+def _check(name: str, state: str, detail: str, mend: str = "") -> dict[str, str]:
+    return {"name": name, "state": state, "detail": detail, "mend": mend}
 
 
 def run(words: list[str], passphrase: str | None = None) -> dict[str, Any]:

@@ -48,6 +48,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(("admin", "rotate-key"), "dataos.cli.care", {**_OUTPUT}, "Replace the master key (on the machine itself)."),
     Command(
+        ("doctor",),
+        "dataos.cli.care",
+        {**_SERVER, **_OUTPUT},
+        "Examine the server and its home; says what mends.",
+    ),
+    Command(
         ("backup",),
         "dataos.cli.care",
         {

@@ -11,7 +11,8 @@ where an exception becomes a recorded outcome.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
@@ -36,7 +37,19 @@ _NEVER_US = 2**63
 class Reconciler:
     """One per server. `owner` names this server in leases."""
 
-    def __init__(self, store: Store, bell: Bell, clock: Clock, owner: str, handlers: Mapping[str, UnitHandler]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bell: Bell,
+        clock: Clock,
+        owner: str,
+        handlers: Mapping[str, UnitHandler],
+        looked: Callable[[str, float, str], None] = lambda unit, seconds, failure: None,
+    ) -> None:
+        """`looked` hears of each look: kind of unit, seconds, error code or nothing."""
+        self._looked = looked
+        self.looked_at = time.monotonic()
+        """When the loop last went round: it does so every second at least."""
         self._store = store
         self._bell = bell
         self._clock = clock
@@ -76,6 +89,7 @@ class Reconciler:
     async def _round(self) -> int | None:
         """Claim what is due as far as there is room, and begin to look at it. Returns when the next unit is due, if
         one is: a timer is not late by a poll."""
+        self.looked_at = time.monotonic()
         room = MAX_IN_FLIGHT - len(self._tasks)
         if room <= 0:
             return None
@@ -110,6 +124,8 @@ class Reconciler:
         """One look, its outcome written with the end of the lease. A fault on the way becomes a later look."""
         prefix, _, unit_id = lease.unit.partition(":")
         handler = self._handlers.get(prefix)
+        logs.bind(unit=lease.unit, run=unit_id.partition("/")[0] if prefix in ("run", "job") else None)
+        began, failure = time.perf_counter(), ""
         try:
             if handler is None:
                 raise fail("server.internal", f"no handler for {prefix}", retry=_MAX_BACKOFF_S)
@@ -119,12 +135,15 @@ class Reconciler:
             due = await self._give_back(lease, 0.0, "")
         except DataOSError as error:
             delay = error.problem.retry or self._backoff(lease)
-            _log.warning("look failed", unit=lease.unit, code=error.problem.code, error=str(error), again_s=delay)
+            failure = error.problem.code
+            _log.warning("look failed", code=error.problem.code, error=str(error), again_s=delay)
             due = await self._give_back(lease, delay, str(error))
         except Exception as error:  # noqa: BLE001 - named boundary: one unit's bug must not stop the loop
             delay = self._backoff(lease)
-            _log.error("look crashed", unit=lease.unit, again_s=delay, exc_info=error)
+            failure = "crash"
+            _log.error("look crashed", again_s=delay, exc_info=error)
             due = await self._give_back(lease, delay, f"{type(error).__name__}: {error}")
+        self._looked(prefix if handler is not None else "unknown", time.perf_counter() - began, failure)
         if due is not None and due < self._wait_until:
             self._bell.ring()
 

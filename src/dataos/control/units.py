@@ -104,6 +104,7 @@ class ResourceUnits:
         row, manifest = await self._store.read(self._load, unit_id)
         if row is None or manifest is None:
             return Outcome()
+        logs.bind(resource=manifest.id)
         controller = self._controllers.get(row.type) or _Missing()
         view = ResourceView(
             uid=Uid(row.uid),
@@ -121,7 +122,7 @@ class ResourceUnits:
         except StaleLease:
             raise
         except DataOSError as error:
-            _log.warning("resource failed", resource=view.manifest.id, code=error.problem.code, error=str(error))
+            _log.warning("resource failed", code=error.problem.code, error=str(error))
             observed = Observed(
                 status="error",
                 stage="error",
@@ -131,7 +132,7 @@ class ResourceUnits:
                 again_s=error.problem.retry or _RETRY_S,
             )
         except Exception as error:  # noqa: BLE001 - named boundary: a controller's bug becomes a visible state
-            _log.error("controller crashed", resource=view.manifest.id, exc_info=error)
+            _log.error("controller crashed", exc_info=error)
             info = f"internal failure ({type(error).__name__}): see the server's log"
             observed = Observed(
                 status="error", stage="error", processed=0, info=info, state=dict(row.state), again_s=_RETRY_S

@@ -1,15 +1,21 @@
-"""Logging set-up: one structlog chain, JSON in services, text on terminals, secrets never by construction."""
+"""Logging set-up: one structlog chain, JSON in services, text on terminals, secrets never by construction.
+
+Facts that belong to all lines of a piece of work (`resource`, `run`, `actor`, `request`) are bound once, by `bind`;
+each look of the reconciler and each HTTP call is a task of its own, so they end with it.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import structlog
 
 
-def configure(*, json: bool, level: str = "INFO", stream: TextIO | None = None) -> None:
+def configure(*, json: bool, level: str = "INFO", stream: TextIO | None = None, rotate: Rotation | None = None) -> None:
     """Set up structlog and route the standard library's loggers through the same renderer."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -20,7 +26,7 @@ def configure(*, json: bool, level: str = "INFO", stream: TextIO | None = None) 
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Handler(stream or sys.stderr, rotate)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -44,3 +50,56 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """The module's logger."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger
+
+
+def bind(**facts: str | None) -> None:
+    """Add facts to all lines that this task (and what it awaits) writes from here on; None ones are left out."""
+    structlog.contextvars.bind_contextvars(**{name: fact for name, fact in facts.items() if fact is not None})
+
+
+class Rotation:
+    """Keeps the file that standard error goes to below a size: at a quarter of it, it becomes `<file>.1`, older ones
+    move on, and the oldest goes. What is written past logging (a crash of the interpreter) counts too. Does nothing
+    where standard error is something else (a terminal, a service manager that rotates itself)."""
+
+    FILES = 4
+
+    def __init__(self, file: Path, limit_bytes: int) -> None:
+        self._file = file
+        self._piece = max(limit_bytes // self.FILES, 4096)
+
+    def check(self) -> None:
+        """Called after each line."""
+        try:
+            status = os.fstat(2)
+            if status.st_size < self._piece or not os.path.samestat(status, self._file.stat()):
+                return
+            for number in range(self.FILES - 1, 0, -1):
+                older = self._numbered(number)
+                if number == self.FILES - 1:
+                    older.unlink(missing_ok=True)
+                elif older.exists():
+                    older.rename(self._numbered(number + 1))
+            self._file.rename(self._numbered(1))
+            fresh = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            for standard in (1, 2):
+                os.dup2(fresh, standard)
+            os.close(fresh)
+        except OSError:
+            return  # a full disk: a line must not end the server
+
+    def _numbered(self, number: int) -> Path:
+        return self._file.with_name(f"{self._file.name}.{number}")
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """A stream whose file may be rotated below it."""
+
+    def __init__(self, stream: TextIO, rotate: Rotation | None) -> None:
+        super().__init__(stream)
+        self._rotate = rotate
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if self._rotate is not None:
+            self._rotate.check()

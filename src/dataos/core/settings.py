@@ -156,6 +156,16 @@ class QuotaSettings(_Area):
     generations: int = Field(default=500, ge=2, description="Old generations of one Resource that are kept.")
 
 
+class MetricsSettings(_Area):
+    """`/metrics` for Prometheus."""
+
+    open_on_loopback: bool = Field(
+        default=False,
+        description="Answer callers on the server's own machine without a token. Not behind a proxy there that adds no "
+        "X-Forwarded-For: it would open them to everybody.",
+    )
+
+
 class Settings(_Area):
     """The whole tree."""
 
@@ -167,9 +177,14 @@ class Settings(_Area):
     query: QuerySettings = QuerySettings()
     keep: KeepSettings = KeepSettings()
     quotas: QuotaSettings = QuotaSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="Form of the server's log; auto: text on a terminal, JSON elsewhere."
+    )
+    access_log: bool = Field(default=True, description="A line in the log for each HTTP call.")
 
 
 def load(home: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -234,8 +249,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             continue
         area, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
         found.setdefault(area, {})[key] = value.split(os.pathsep) if key == "allowed_paths" else value
-    if environ.get("DATAOS_LOG_LEVEL"):
-        found["log_level"] = environ["DATAOS_LOG_LEVEL"].upper()
+    for name, key in (("LOG_LEVEL", "log_level"), ("LOG_FORMAT", "log_format"), ("ACCESS_LOG", "access_log")):
+        if environ.get(ENV_PREFIX + name):
+            value = environ[ENV_PREFIX + name]
+            found[key] = value.upper() if key == "log_level" else value.lower()
     return found
 
 

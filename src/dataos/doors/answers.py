@@ -363,6 +363,36 @@ class Health(Answer):
     parts: list[HealthPart]
 
 
+class Alive(Answer):
+    """The process answers."""
+
+    ok: bool
+
+
+class ReadyPart(Answer):
+    """One part of the server. `detail` is for operators."""
+
+    name: str
+    ok: bool
+    detail: str | None = None
+
+
+class Ready(Answer):
+    """Whether the server can do its work; with status 503 if it cannot."""
+
+    ok: bool
+    parts: list[ReadyPart]
+
+
+class Finding(Answer):
+    """One check of `doctor`."""
+
+    name: str
+    state: str = Field(description="ok, warn or fail")
+    detail: str
+    mend: str = Field(description="The command or step that mends it; empty where nothing has to be done.")
+
+
 class Version(Answer):
     """Version of the server."""
 

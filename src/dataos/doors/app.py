@@ -11,14 +11,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import dataos
 from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem
+from dataos.core.meters import Meters
 from dataos.doors import answers, problems
+from dataos.doors.observing import Observed
 
 MAX_BODY = 32 << 20
 _TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY >> 20} MiB", hint="send less at once")
 HealthCheck = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
-def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck) -> FastAPI:
+def build(
+    routers: Sequence[APIRouter],
+    iceberg: APIRouter,
+    health: HealthCheck,
+    meters: Meters | None = None,
+    access_log: bool = False,
+) -> FastAPI:
     """The app of one server. `iceberg` is the lakehouse's own REST protocol, mounted under /iceberg."""
     app = FastAPI(
         title="DataOS",
@@ -51,6 +59,7 @@ def build(routers: Sequence[APIRouter], iceberg: APIRouter, health: HealthCheck)
     app.add_middleware(_BodyLimit)
     app.add_middleware(_Versions)
     app.add_middleware(_Spelling)
+    app.add_middleware(Observed, meters=meters or Meters(), access_log=access_log)
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from dataos.core import logs
 from dataos.core.errors import fail
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
@@ -28,4 +29,6 @@ class Authenticator:
                 "this call needs a token",
                 hint="send `Authorization: Bearer <token>`; the CLI does it for you after `dataos up` or login",
             )
-        return await self._store.read(self._identities.authenticate, token.strip())
+        principal = await self._store.read(self._identities.authenticate, token.strip())
+        logs.bind(actor=principal.user_id, run=principal.attempt.run_id if principal.attempt is not None else None)
+        return principal

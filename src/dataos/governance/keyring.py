@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,14 @@ class Keys:
         """The cipher that wraps data keys."""
         return AESGCM(self.master_key)
 
+    def opens(self, wrapped_key: bytes, bound: bytes) -> bool:
+        """Can this data key be unwrapped?"""
+        try:
+            open_sealed(self.master, wrapped_key, bound)
+        except InvalidTag:
+            return False
+        return True
+
 
 class Keyring:
     """The keys as this process knows them; safe for threads. `folder`: where the master key's file is, if it has one.
@@ -89,6 +98,11 @@ class Keyring:
         self._known = {name: keys for name, keys in self._known.items() if name != self._newest.mark}
         self._newest = self._find(connection, _fact(connection, MARK_FACT) or self._newest.mark, self._newest)
 
+    def load(self, connection: sa.Connection) -> Keys:
+        """As `open`, without leaving marks: to look at a store. Raises DataOSError `server.master_key`."""
+        self._newest = self._find(connection, _fact(connection, MARK_FACT) or self._newest.mark, self._newest)
+        return self._newest
+
     def now(self, connection: sa.Connection) -> Keys:
         """The keys that count in this transaction. Raises DataOSError `server.master_key`."""
         wanted = _fact(connection, MARK_FACT)
@@ -101,8 +115,7 @@ class Keyring:
         return found
 
     def _find(self, connection: sa.Connection, wanted: str, mine: Keys) -> Keys:
-        candidates = [mine.master_key, *self._files(), *_handed_over(connection, mine)]
-        for master_key in candidates:
+        for master_key in self._candidates(connection, mine):
             if mark(master_key) == wanted:
                 keys = _with_derived(connection, master_key)
                 self._known[wanted] = keys
@@ -114,6 +127,11 @@ class Keyring:
             hint=f"copy keys/{FILE} from the home of a server that works with this store to {where}/{FILE} "
             "(mode 0600), and start again",
         )
+
+    def _candidates(self, connection: sa.Connection, mine: Keys) -> Iterator[bytes]:
+        yield mine.master_key
+        yield from self._files()
+        yield from _handed_over(connection, mine)
 
     def _files(self) -> list[bytes]:
         found: list[bytes] = []

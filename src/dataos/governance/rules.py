@@ -31,6 +31,7 @@ USERS = UseCase("manage-users", "Manage Users")
 TOKENS = UseCase("manage-user-tokens", "Manage User Tokens")
 WORKSPACES = UseCase("manage-workspaces", "Manage Workspaces")
 SECRETS = UseCase("read-secrets", "Read Secrets")
+METRICS = UseCase("read-metrics", "Read Metrics")
 MAINTAIN = UseCase("manage-maintenance", "Maintain the Installation")
 
 

@@ -30,7 +30,7 @@ from dataos.core.settings import Settings
 from dataos.governance import keyring
 from dataos.lakehouse import holds, relocation
 from dataos.lakehouse.files import contains, plain
-from dataos.server import archives, sharing
+from dataos.server import archives, gauges, sharing
 from dataos.server.archives import Header, Outside, Writer
 from dataos.server.home import Home
 from dataos.store import dumps, tables, upgrades
@@ -128,6 +128,7 @@ def _write(
             incomplete = _not_whole(home, out, outside, pointers)
         hold.check()
         checkpoint("backup.before-name")
+    store.write_sync(_note, clock.now_us())
     warnings += [Problem("backup.changed", text) for text in out.problems]
     return {
         "file": str(target),
@@ -139,6 +140,14 @@ def _write(
         "warnings": [w.to_json() for w in warnings],
         "incomplete": incomplete,
     }
+
+
+def _note(connection: sa.Connection, now_us: int) -> None:
+    """For `doctor` and `/metrics`: when the last backup was made."""
+    f = tables.facts
+    done = connection.execute(f.update().where(f.c.key == gauges.LAST_BACKUP).values(value=str(now_us)))
+    if not done.rowcount:
+        connection.execute(f.insert().values(key=gauges.LAST_BACKUP, value=str(now_us)))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from dataos.core import logs, settings
 from dataos.core.errors import DataOSError, fail
-from dataos.server import archives, backups, relocations, restores, rotation
+from dataos.server import archives, backups, doctor, relocations, restores, rotation
 from dataos.server.home import UNWRITABLE, Home, unwritable
 
 Checkpoint = Callable[[str], None]
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     relocate.set_defaults(run=_relocate)
     rotate = commands.add_parser("rotate-key")
     rotate.set_defaults(run=_rotate)
+    examine = commands.add_parser("doctor")
+    examine.add_argument("--running", action="store_true")
+    examine.set_defaults(run=_doctor)
     return parser
 
 
@@ -91,6 +94,10 @@ def _relocate(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -
 
 def _rotate(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
     return rotation.rotate(home, _settings(home), checkpoint)
+
+
+def _doctor(home: Home, options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"items": doctor.to_json(doctor.examine(home, _settings(home), running=options.running))}
 
 
 def _settings(home: Home) -> settings.Settings:

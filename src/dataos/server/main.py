@@ -84,7 +84,9 @@ async def _serve(home: Home, options: argparse.Namespace, checkpoint: Callable[[
         update={"storage": config.storage.model_copy(update={"allowed_paths": tuple(dict.fromkeys(allowed))})}
     )
     _refuse_public(config.listen.host, options.force)
-    logs.configure(json=not sys.stderr.isatty(), level=config.log_level)
+    rotation_of_log = logs.Rotation(home.logs / "server.log", config.quotas.server_log_mib << 20)
+    as_json = not sys.stderr.isatty() if config.log_format == "auto" else config.log_format == "json"
+    logs.configure(json=as_json, level=config.log_level, rotate=rotation_of_log)
     tcp = _listen(config.listen.host, config.listen.port)
     inner = _listen_inside(home.jobs_socket)
     parts = wiring.build(home, config, checkpoint=checkpoint)
@@ -148,6 +150,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         if task.done() and task.exception() is not None:
             _log.error("a part of the server ended", exc_info=task.exception())
     _log.info("server stopping")
+    parts.readiness.stopping = True
     server.should_exit = True
     parts.reconciler.stop()
     for task in (upkeep, bounds, member, listening, engines, keys):

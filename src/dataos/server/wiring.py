@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable
@@ -27,10 +28,11 @@ from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
 from dataos.core.errors import DataOSError
 from dataos.core.ids import Ids, RandomIds
+from dataos.core.meters import Meters
 from dataos.core.settings import QuotaSettings, Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
-from dataos.doors import heimdall, identities, queries, reference, resources, workspaces
+from dataos.doors import heimdall, identities, queries, reference, resources, watching, workspaces
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
@@ -55,8 +57,11 @@ from dataos.lakehouse.rest import router as iceberg_router
 from dataos.manifest import registry
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
-from dataos.server import rotation, sharing
+from dataos.server import doctor, rotation, sharing
+from dataos.server.gauges import Gauges
 from dataos.server.home import Home
+from dataos.server.readiness import Readiness
+from dataos.server.usage import Quotas
 from dataos.store import upgrades
 from dataos.store.clocks import DatabaseClock
 from dataos.store.database import Store
@@ -94,6 +99,7 @@ class Parts:
     listener: Listener
     clock: DatabaseClock
     keys: Keyring
+    readiness: Readiness
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -111,7 +117,9 @@ def build(
     ids = ids or RandomIds()
     me = Server(sharing.server_id(home, ids), str(ids.uid()), sharing.host_name(), dataos.__version__)
     keys = Keyring(load_master_key(home.keys), home.keys)
+    meters = Meters()
     store = sharing.open_store(home, settings)
+    store.meter = meters.stored
     upgrades.upgrade(store, backups=home.backups, watch_s=settings.store.server_ttl_s, checkpoint=checkpoint)
     rotation.open_keys(store, keys, me.id)
     clock.measure(store)
@@ -176,13 +184,13 @@ def build(
     controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
     handlers: dict[str, UnitHandler] = {
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
-        "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs)),
+        "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs), meters),
     }
-    reconciler = Reconciler(store, bell, clock, me.id, handlers)
+    reconciler = Reconciler(store, bell, clock, me.id, handlers, meters.looked)
     files = AttemptFiles(store, runner, home.work, _file_quotas(settings.quotas))
     admissions = Admissions(_admission(settings), reconciler.kick, closed=files.closed)
     nested = NestedRuns(store, clock, ids, manifests)
-    handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost", nested)
+    handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost", nested, meters)
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
     async def given_up() -> None:
@@ -222,6 +230,14 @@ def build(
     history = History(store, clock, bell, res.generations, controllers, settings.keep.deleted_days * 86_400)
     rooms_of_resources = resources.ResourceRooms(store, res, history, manifests, controllers)
     users = Users(known, clock)
+    readiness = Readiness(store, clock, lambda: reconciler.looked_at, clusters.engines)
+    quotas = Quotas(settings, home.logs, home.engines, lambda: files.used)
+    watched = watching.Watched(
+        ready=readiness.parts,
+        metrics=Gauges(meters, store, clock, home.root, clusters.engines, quotas).text,
+        doctor=lambda: asyncio.to_thread(_examine, home, settings, clusters),
+        metrics_open=settings.metrics.open_on_loopback,
+    )
     routers = [
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
@@ -230,6 +246,7 @@ def build(
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
         heimdall.router(store, known, users, res, authenticate),
+        watching.router(watched, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), authenticate),
     ]
 
@@ -259,7 +276,8 @@ def build(
         listener=Listener(store, bell.ring),
         clock=clock,
         keys=keys,
-        app=http.build(routers, iceberg_router(catalog, authenticate), health),
+        readiness=readiness,
+        app=http.build(routers, iceberg_router(catalog, authenticate), health, meters, settings.access_log),
         controllers=controllers,
     )
 
@@ -281,6 +299,11 @@ def job_unit(attempt_id: str) -> str:
     """`<run>-<job>-<number>` -> `job:<run>/<job>`."""
     run_id, _, rest = attempt_id.partition("-")
     return f"job:{run_id}/{rest.rpartition('-')[0]}"
+
+
+def _examine(home: Home, settings: Settings, clusters: ClusterController) -> list[dict[str, str]]:
+    """What `doctor` finds on a working server."""
+    return doctor.to_json([*doctor.examine(home, settings, running=True), *doctor.check_engines(clusters.engines())])
 
 
 def _file_quotas(quotas: QuotaSettings) -> FileQuotas:

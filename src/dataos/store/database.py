@@ -63,6 +63,8 @@ class Store:
         self.url = store_url(url, password)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._jitter = jitter
+        self.meter: Callable[[str, float], None] = lambda kind, seconds: None
+        """Hears of each unit of work that was awaited: `read` or `write`, and how long it took."""
         self._down_until = 0.0  # monotonic; after a failed connection the next calls fail at once for a moment
         self._down = threading.Lock()
         if self.is_sqlite:
@@ -85,9 +87,7 @@ class Store:
         Raises DataOSError `store.full`, `store.read_only`, `store.damaged` or `store.unavailable` when the database
         itself fails.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._write_pool, lambda: self.write_sync(fn, *args, **kwargs)
-        )
+        return await self._in("write", self._write_pool, lambda: self.write_sync(fn, *args, **kwargs))
 
     async def write_deferred(
         self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -96,15 +96,18 @@ class Store:
         may take it, with everything that was written after it up to the next `write`. For what the next start finds out
         again by itself. On PostgreSQL it waits: a crash of the database must not take leases from servers that live.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._write_pool, lambda: self._write_sync(self._deferring, fn, *args, **kwargs)
-        )
+        return await self._in("write", self._write_pool, lambda: self._write_sync(self._deferring, fn, *args, **kwargs))
 
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, ...)` over one consistent snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._read_pool, lambda: self.read_sync(fn, *args, **kwargs)
-        )
+        return await self._in("read", self._read_pool, lambda: self.read_sync(fn, *args, **kwargs))
+
+    async def _in(self, kind: str, pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, call)
+        finally:
+            self.meter(kind, time.perf_counter() - began)
 
     def write_sync(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `write`, in the calling thread: for start-up, and for worker threads that hold no event loop."""

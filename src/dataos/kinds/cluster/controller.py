@@ -134,6 +134,10 @@ class ClusterController:
             await running.engine.apply(await running.depots.access())
             running.mounted = mounted
 
+    def engines(self) -> list[tuple[str, int | None]]:
+        """(cluster, process id) of each engine of this server; None for one whose process is away."""
+        return sorted((name, r.engine.pid) for name, r in self._running.items())
+
     def health(self) -> list[dict[str, Any]]:
         """A line per engine."""
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -226,6 +226,12 @@ def jobs(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:
 def job(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
     """One job of a run."""
     return connection.execute(_JOB, {"of_run": run_id, "of_job": name}).first()
+
+
+def ended_at(connection: sa.Connection, run_id: str, names: Sequence[str]) -> int:
+    """When the last of these jobs ended (UTC microseconds); 0 if none did."""
+    query = sa.select(sa.func.max(_jobs.c.finished_at)).where(_jobs.c.run_id == run_id, _jobs.c.name.in_(names))
+    return connection.execute(query).scalar() or 0
 
 
 def attempts_of_run(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from dataos.control.ports import Outcome
 from dataos.control.records import add_event, by_uid, manifest_of
 from dataos.control.units import Manifests
+from dataos.core import logs
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.ids import AttemptId, RunId, UserId
+from dataos.core.meters import Meters
 from dataos.kinds.workflow import patterns, records
 from dataos.kinds.workflow.controller import job_request
 from dataos.kinds.workflow.nested import NestedRuns
@@ -64,7 +66,10 @@ class Kept:
 class RunUnits:
     """The handler of `run:` units."""
 
-    def __init__(self, store: Store, clock: Clock, manifests: Manifests, kept: Kept) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, manifests: Manifests, kept: Kept, meters: Meters | None = None
+    ) -> None:
+        self._meters = meters
         self._store = store
         self._clock = clock
         self._manifests = manifests
@@ -76,6 +81,7 @@ class RunUnits:
         if row is None or row.state in RUN_ENDED:
             return Outcome()
         manifest = await self._manifests.get(row.uid, row.generation)
+        logs.bind(resource=manifest.id)
         whole: WorkflowSpec = manifest.spec
         spec, scheduled = whole.at(row.path or ""), whole.schedule is not None
         return Outcome(write=lambda connection: self._advance(connection, unit_id, spec, scheduled, lease))
@@ -124,6 +130,8 @@ class RunUnits:
             work.wake(connection, f"resource:{row.uid}", now)
         if ended:
             self._after_end(connection, row, now)
+            if self._meters is not None and row.parent is None:
+                self._meters.run_ended(run_id, state)
 
     def _after_end(self, connection: sa.Connection, row: Any, now: int) -> None:
         """Wake who waits for this run, and forget the oldest runs."""
@@ -158,7 +166,9 @@ class JobUnits:
         checkpoint: Callable[[str], None],
         fqdn: str,
         nested: NestedRuns,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters
         self._store = store
         self._clock = clock
         self._manifests = manifests
@@ -179,6 +189,7 @@ class JobUnits:
         if run is None or row is None or row.state in ENDED or row.state == JobState.WAITING:
             return None
         manifest = await self._manifests.get(run.uid, run.generation)
+        logs.bind(resource=manifest.id)
         job: Job = manifest.spec.at(run.path or "").job(name)
         if job.runnable is None:
             return await self._nested.reconcile(run, row, job, lease)
@@ -280,6 +291,7 @@ class JobUnits:
                     return None
             try:
                 await self._launch(run, row, attempt_id, job, manifest, lease)
+                await self._time_start(run, row, job)
             except DataOSError as error:
                 if error.problem.code.startswith("store."):
                     raise
@@ -296,6 +308,14 @@ class JobUnits:
         await self._finish(run, attempt, observation, lease, job, also)
         return None
 
+    async def _time_start(self, run: Any, row: Any, job: Job) -> None:
+        """How long after it could begin the process of a job began."""
+        if self._meters is None:
+            return
+        began = self._clock.now_us()
+        ended = await self._store.read(records.ended_at, run.id, job.dependencies) if job.dependencies else 0
+        self._meters.started((began - max(run.created_at, row.not_before or 0, ended)) / 1e6)
+
     async def _finish(
         self, run: Any, attempt: Any, observation: Any, lease: Lease, job: Job, also: Callable[..., None]
     ) -> None:
@@ -306,9 +326,11 @@ class JobUnits:
             tail, _ = await self._attempts.log(attempt.id, tail=_PATTERN_LINES, after=None)
             self._tails[attempt.id] = tail[-_PATTERN_CHARACTERS:]
         source = generation.source if generation is not None else {}
-        await self._attempts.settle(
+        settled = await self._attempts.settle(
             attempt, observation, lease, run.stopping, also, lambda problem: _located(problem, prefix, source)
         )
+        if self._meters is not None:
+            self._meters.attempt_ended(settled.ending or "succeeded")
         self._tails.pop(attempt.id, None)
         self._admissions.release(attempt.id)
 

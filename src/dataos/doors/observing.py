@@ -1,0 +1,73 @@
+"""Around every HTTP call: an id, a line in the log, a time. Never a body, a query string or a header's value."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dataos.core import logs
+from dataos.core.meters import Meters
+
+_log = logs.get(__name__)
+_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_QUIET = frozenset({"/health", "/ready", "/metrics", "/api/v1/health"})
+"""Asked every few seconds by machines: said at level DEBUG only."""
+HEADER = b"x-request-id"
+
+
+class Observed:
+    """ASGI middleware. Takes the caller's `X-Request-Id` where it is a plain word, else makes one; answers with it."""
+
+    def __init__(self, app: ASGIApp, meters: Meters, access_log: bool) -> None:
+        self._app = app
+        self._meters = meters
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(HEADER, b"")
+        request = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
+        logs.bind(request=request.decode())
+        status = 500
+        began = time.perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                message = {**message, "headers": [*message.get("headers", []), (HEADER, request)]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            self._say(scope, status, time.perf_counter() - began)
+
+    def _say(self, scope: Scope, status: int, seconds: float) -> None:
+        route: Any = scope.get("route")
+        template = str(getattr(route, "path", "")) or "unmatched"
+        self._meters.called(_method(scope), template, status, seconds)
+        if not self._access_log:
+            return
+        write = _log.debug if template in _QUIET else _log.warning if status >= 500 else _log.info
+        write(
+            "http",
+            method=_method(scope),
+            path=str(scope.get("path", ""))[:300],
+            status=status,
+            ms=round(seconds * 1000, 1),
+        )
+
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def _method(scope: Scope) -> str:
+    method = str(scope.get("method", ""))
+    return method if method in _METHODS else "other"
