@@ -246,7 +246,7 @@ def check_store(store: Store) -> Iterator[Check]:
         yield Check("store", FAIL, text, "restore the newest file of <home>/backups, or a backup: dataos restore FILE")
         return
     if store.is_sqlite:
-        faults = store.read_sync(_quick_check)
+        faults = store.find_damage()
         if faults:
             text = f"it is damaged: {'; '.join(faults)[:300]}"
             yield Check("store", FAIL, text, "dataos down; dataos restore FILE into a new home")
@@ -256,12 +256,6 @@ def check_store(store: Store) -> Iterator[Check]:
 
 def _missing_tables(connection: sa.Connection) -> list[str]:
     return sorted(set(tables.metadata.tables) - set(sa.inspect(connection).get_table_names()))
-
-
-def _quick_check(connection: sa.Connection) -> list[str]:
-    answers = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
-    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    return [a for a in answers if a != "ok"] + [f"rows of {row[0]} refer to rows that are gone" for row in lost[:3]]
 
 
 def check_engines(engines: Iterable[tuple[str, int | None]]) -> Iterator[Check]:

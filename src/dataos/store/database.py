@@ -183,6 +183,18 @@ class Store:
         except exc.DBAPIError as error:
             raise self._known(error) from error
 
+    def find_damage(self) -> list[str]:
+        """What SQLite itself finds wrong with its file, reading all of it; PostgreSQL looks after its own files."""
+        if not self.is_sqlite:
+            return []
+
+        def check(connection: sa.Connection) -> list[str]:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
+            lost = {str(row[0]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check").all()}
+            return [f for f in found if f != "ok"] + [f"rows of {t} refer to rows that are gone" for t in sorted(lost)]
+
+        return self.read_sync(check)
+
     async def problem(self, within_s: float = 3.0) -> str:
         """What is wrong with the database now, in words; empty when it answers. For health: asked beside the pools,
         so that it answers while they are busy."""
