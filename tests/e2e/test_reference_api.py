@@ -267,6 +267,7 @@ def resolved(body: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validat
 
 
 READS = [
+    "/health", "/ready", "/api/v1/doctor",
     "/api/v1/health", "/api/v1/version", "/api/v1/resources", "/api/v1/workspaces", "/api/v1/workspaces/{workspace}",
     "/api/v1/workspaces/{workspace}/resources/{type}/{name}",
     "/api/v1/workspaces/{workspace}/resources/{type}/{name}/history",
