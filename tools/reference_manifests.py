@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import typing
 from typing import Any
@@ -67,7 +66,7 @@ def _kind(kind: KindDescriptor) -> str:
         f"- Level: {_level(kind)}" + ("" if kind.instance_level else " (`workspace:`, or `-w`)"),
         f"- Name: `{kind.name_pattern}`, at most {kind.name_limit} characters",
     ]
-    head = f"# {kind.type}\n\n{_about(kind.spec)}\n\n" + "\n".join(facts) + "\n"
+    head = f"# {kind.type}\n\n{registry.about(kind.spec)}\n\n" + "\n".join(facts) + "\n"
     example = f"\n## Example\n\n`dataos develop generate -t {kind.type}` prints it.\n\n```yaml\n{sample(kind)}```\n"
     later = "" if kind.controller else f"\n{LATER}"
     keys = f"\n## Keys of the section `{kind.type}`\n\n{UNKNOWN}"
@@ -84,7 +83,7 @@ def _stack(stack: StackDescriptor) -> str:
         facts.append(f"- Also called: {', '.join(f'`{a}`' for a in stack.aliases)}")
     if stack.opaque_paths:
         facts.append(f"- `$NAME` is left alone below: {', '.join(f'`{p}`' for p in stack.opaque_paths)}")
-    head = f"# Stack {stack.name}\n\n{_about(stack.spec)}\n\n" + "\n".join(facts) + "\n"
+    head = f"# Stack {stack.name}\n\n{registry.about(stack.spec)}\n\n" + "\n".join(facts) + "\n"
     later = "" if stack.planner else f"\n{LATER}"
     model = registry.written_model(stack.spec)
     keys = f"\n## Keys of `stackSpec`\n\n{UNKNOWN}" if model is not None else ""
@@ -104,15 +103,10 @@ def _depot(found: DepotTypeDescriptor) -> str:
         facts.append(f"- Beside them: {', '.join(f'`{key}`' for key in found.credential_options)}")
     if not found.needs_secret:
         facts.append("- It can be reached without credentials.")
-    head = f"# Depot type {found.name}\n\n{_about(found.spec)}\n\n" + "\n".join(facts) + "\n"
+    head = f"# Depot type {found.name}\n\n{registry.about(found.spec)}\n\n" + "\n".join(facts) + "\n"
     later = "" if found.adapter else f"\n{LATER}"
     model = registry.written_model(found.spec)
     return "".join([head, later, "\n## Location\n", *(table(model) if _is_model(model) else [])])
-
-
-def _about(reader: str) -> str:
-    text = (importlib.import_module(reader.split(":")[0]).__doc__ or "").strip()
-    return re.sub(r"\s*\(ch\d\d[^)]*\)", "", text)
 
 
 def _is_model(found: Any) -> bool:

@@ -42,3 +42,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if 0 < len(names) <= 12:
         return "known: " + ", ".join(names)
     return ""
+
+
+def without_places(text: str) -> str:
+    """A docstring for users: without the places in the specification that it names (`(ch03 1.3)`)."""
+    return re.sub(r"\s*\(ch\d\d[^)]*\)", "", text)

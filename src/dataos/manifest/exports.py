@@ -104,7 +104,7 @@ def _document(kind: KindDescriptor, versions: tuple[str, ...], build: Build) -> 
             properties.setdefault(key, {})
     schema: JsonSchemaValue = {
         "type": "object",
-        "description": (module.__doc__ or "").strip().splitlines()[0],
+        "description": registry.about(kind.spec).splitlines()[0],
         "properties": properties,
         "required": ["name", "version", "type"],
     }

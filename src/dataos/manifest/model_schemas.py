@@ -16,6 +16,7 @@ from typing import Any, cast
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from dataos.core import names
 from dataos.manifest import registry
 from dataos.manifest.annotations import ALSO, FREE, MANIFEST, ONE_OR_MORE, WORDS, whole
 from dataos.manifest.runnables import RunnableBlock
@@ -192,6 +193,8 @@ class _Generator(GenerateJsonSchema):
         made.pop("title", None)
         if not model.__doc__:
             made.pop("description", None)
+        elif "description" in made:
+            made["description"] = names.without_places(made["description"])
         docs = field_docs(model)
         properties = cast("dict[str, Any]", made.get("properties", {}))
         spellings: dict[str, list[str]] = {}

@@ -520,6 +520,11 @@ def written_model(reader: str) -> Any:
     return next((v for v in own if v.__module__ == module.__name__), own[0] if own else None)
 
 
+def about(reader: str) -> str:
+    """What a reader's module says it reads, without the places in the specification that it names."""
+    return names.without_places((sys.modules[resolve(reader).__module__].__doc__ or "").strip())
+
+
 @cache
 def _third_party(group: str, wanted: type) -> dict[str, Any]:
     found: dict[str, Any] = {}

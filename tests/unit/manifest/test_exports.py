@@ -279,3 +279,10 @@ def test_what_has_no_schema_is_refused_with_near_names(ask, code, hint):
         ask()
     assert caught.value.problem.code == code
     assert hint in caught.value.problem.hint
+
+
+def test_schemas_speak_to_users_and_name_no_place_of_a_specification():
+    for name in registry.KINDS:
+        assert "(ch0" not in json.dumps(exports.manifest_schema(name)), name
+    for name in registry.STACKS:
+        assert "(ch0" not in json.dumps(exports.stack_schema(name)), name
