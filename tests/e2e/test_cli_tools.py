@@ -428,3 +428,130 @@ def test_a_compute_that_is_missing_is_named_with_those_that_ship_and_a_manifest(
     assert "runnable-default, query-default" in hint
     manifest = yaml.safe_load(hint[hint.index("{name:") : hint.index(", or `dataos develop")])
     server.ok("validate", server.write("compute.yaml", yaml.safe_dump(manifest)))
+
+
+# --- scenarios of the chapters that need a whole installation -----------------------------------------------------------
+
+SOURCE_SECRET = "name: {name}\nversion: v1\ntype: instance-secret\ninstance-secret:\n  type: key-value-properties\n  acl: {acl}\n  data: {{username: reader, password: {value}}}\n"
+SOURCE = "name: {name}\nversion: v2alpha\ntype: depot\ndepot:\n  type: POSTGRESQL\n  external: true\n  secrets: [{secrets}]\n  postgresql: {{host: 127.0.0.1, port: 1, database: shop}}\n"
+
+
+@pytest.mark.acceptance("ch02-AS01")
+@pytest.mark.acceptance("ch02-AS02")
+def test_a_source_needs_its_read_secret_and_shows_no_value(server):
+    value = "shop-canary-88"
+    write_only = SOURCE_SECRET.format(name="shopdb-rw", acl="rw", value=value)
+    only = SOURCE.format(name="shopdb", secrets="{name: shopdb-rw, allKeys: true}")
+    refused = server.cli("apply", "-f", server.write("shop.yaml", write_only + "---\n" + only))
+    assert refused.code == 1
+    assert "invalid depot, missing a secret reference with acl: r" in refused.err
+    assert server.cli("get", "-t", "depot", "-n", "shopdb").code == 1
+    both = SOURCE.format(name="shopdb", secrets="{name: shopdb-r, allKeys: true}, {name: shopdb-rw, allKeys: true}")
+    text = "---\n".join([SOURCE_SECRET.format(name="shopdb-r", acl="r", value=value), write_only, both])
+    done = server.ok("apply", "-f", server.write("shop.yaml", text), "--wait")
+    listed = server.ok("get", "-t", "depot", "-n", "shopdb")
+    assert [c.strip() for c in listed.out.splitlines()[-1].split("|")][1:5] == ["v2alpha", "depot", "", "active"]
+    for argv in (
+        ("get", "-t", "instance-secret", "-n", "shopdb-r", "-d"), ("get", "-a", "-O", "json"), ("get", "-a", "-d"),
+        ("history", "-t", "instance-secret", "-n", "shopdb-r", "--generation", "1"), ("events",),
+        ("apply", "-l", "-f", "shop.yaml"), ("plan", "shop.yaml", "-O", "json"),
+    ):  # fmt: skip
+        shown = server.ok(*argv)
+        assert value not in shown.out + shown.err, argv
+    assert value not in done.out + done.err + server.server_log()
+    server.ok("delete", "-f", "shop.yaml")
+
+
+@pytest.mark.acceptance("ch02-AS21")
+def test_a_depot_whose_name_is_no_catalog_is_never_half_made(server):
+    secret_ = SOURCE_SECRET.format(name="shop-r", acl="r", value="x")
+    depot = SOURCE.format(name="shop-depot", secrets="{name: shop-r, allKeys: true}")
+    done = server.cli("apply", "-f", server.write("hyphen.yaml", secret_ + "---\n" + depot))
+    assert done.code == 1
+    assert "hyphen.yaml:9:1: name is invalid 'shop-depot'" in done.err
+    assert "[a-z]([a-z0-9]*)" in done.err
+    assert "it is a catalog in SQL" in done.err
+    assert [r["name"] for r in server.client().resources(type="depot") if "shop" in r["name"]] == []
+    server.ok("delete", "-t", "instance-secret", "-n", "shop-r")
+
+
+@pytest.mark.acceptance("ch01-AS17")
+def test_an_expired_key_is_said_to_be_one(server):
+    server.ok("user", "create", "-t", "application", "-u", "short-bot", "-n", "short")
+    key = server.ok("user", "apikey", "create", "-i", "short-bot", "-d", "3 s", "-O", "json").json["token"]
+    env = {"USER_ID": "short-bot", "APIKEY": key, "DATAOS_FQDN": server.url}
+    server.ok("get", "-t", "workflow", "-w", "public", env=env)
+    time.sleep(3.2)
+    late = server.cli("get", "-t", "workflow", "-w", "public", env=env)
+    assert (late.code, "this token has expired" in late.err) == (3, True)
+
+
+ONCE = """
+name: {name}
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: only
+      spec:
+        stack: script
+        compute: runnable-default
+        resources: {{requests: {{cpu: '{cpu}', memory: 1Gi}}}}
+        stackSpec: {{script: {script}}}
+"""
+
+
+@pytest.mark.acceptance("ch01-AS15")
+def test_a_run_that_does_not_start_in_time_is_said_to_be_one(server):
+    server.ok(
+        "apply",
+        "-f",
+        server.write("holds.yaml", ONCE.format(name="holds", cpu=64, script="'import time; time.sleep(60)'")),
+    )
+    file = server.write("waits.yaml", ONCE.format(name="waits", cpu=64, script="'1'"))
+    done = server.cli("resource", "run", "-f", file, "--run-start-timeout-duration", "2s", "--delete-on-failure")
+    server.ok("delete", "-t", "workflow", "-n", "holds")
+    assert done.code == 5
+    assert "waits did not start within 2 s" in done.err
+    assert "CPU" in done.err  # why
+
+
+def test_resource_run_takes_its_flags_from_a_file_and_those_on_the_line_win(server):
+    server.write("runs.yaml", ONCE.format(name="fromfile", cpu="100m", script="\"print('said')\""))
+    config = "manifestFile: runs.yaml\nworkspace: sandbox\nstream-logs: true\nrun-timeout-duration: 2m\nsuccess-strings: [succeeded]\n"
+    done = server.ok("resource", "run", "-c", server.write("run.config", config), "--do-not-delete-on-success")
+    assert "said" in done.out
+    assert server.ok("get", "-t", "workflow", "-w", "sandbox", "-n", "fromfile", "-O", "json").json
+    server.ok("delete", "-t", "workflow", "-w", "sandbox", "-n", "fromfile")
+    done = server.ok("resource", "run", "-c", "run.config", "-w", "public")
+    assert "workflow:v1:fromfile:public" in done.err
+    for text, said in (
+        ("nosuch: 1\n", "`nosuch` is no flag"),
+        ("stream-logs: perhaps\n", "true or false"),
+        ("- a\n- b\n", "no mapping"),
+    ):
+        wrong = server.cli("resource", "run", "-c", server.write("wrong.config", text), "-f", "runs.yaml")
+        assert (wrong.code, said in wrong.err) == (2, True), wrong.err
+    assert server.cli("resource", "run").code == 2
+
+
+@pytest.mark.acceptance("ch01-AS14")
+def test_logs_are_cut_to_their_end_or_whole_and_are_data_too(server):
+    server.ok(
+        "apply",
+        "-f",
+        server.write("long.yaml", ONCE.format(name="long", cpu="100m", script="'for i in range(400): print(i)'")),
+        "--wait",
+    )
+    key = ("log", "-t", "workflow", "-n", "long")
+
+    def lines(*more: str) -> list[str]:
+        return [line for line in server.ok(*key, *more).out.splitlines() if line.isdigit()]
+
+    assert lines() == [str(i) for i in range(100, 400)]
+    assert lines("-l", "-1") == [str(i) for i in range(400)]
+    assert lines("-l", "2", "--node", "only") == ["398", "399"]
+    assert lines("-c", "main", "-l", "1") == ["399"]
+    assert server.cli(*key, "-c", "init").code == 1
+    assert server.ok(*key, "-O", "json").json["nodes"][0]["text"].startswith("100\n")
+    assert server.cli(*key, "-f", "-O", "json").code == 2

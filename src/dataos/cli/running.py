@@ -190,11 +190,18 @@ def _wait(out: Output, client: Client, resource: dict[str, Any], wish: Wish) -> 
             out.talk(f"{resource['name']}...{runtime}", "💨")
         if time.monotonic() > deadline:
             limit = f"did not end within {wish.run_s:g} s" if begun else f"did not start within {wish.start_s:g} s"
-            hint = body["builder"]["info"] if not begun else "--run-timeout-duration sets the longest wait"
+            hint = "--run-timeout-duration sets the longest wait" if begun else _why_not(client, key, body)
             out.problem(Problem("wait.timeout", f"{resource['name']} {limit}: it is {runtime or 'pending'}", hint=hint))
             return ExitCode.TIMEOUT
         time.sleep(pause)
         pause = min(0.5, pause * 1.5)
+
+
+def _why_not(client: Client, key: tuple[str, str, str | None], body: dict[str, Any]) -> str:
+    """What a run that has not begun waits for."""
+    runtime = client.runtime(*key)
+    reasons = [(runtime.get("run") or {}).get("reason"), *(node["reason"] for node in runtime["nodes"])]
+    return next((reason for reason in reasons if reason), body["builder"]["info"])
 
 
 class _Log:

@@ -63,6 +63,7 @@ async def apply_all(w: World) -> None:
     await w.apply(text("ours", layer="system"))
 
 
+@pytest.mark.acceptance("ch01-AS20")
 def test_collecting_garbage_removes_only_finished_one_shot_workflows_of_its_layer_and_age(tmp_path):
     async def main() -> None:
         async with world(tmp_path) as w:
