@@ -176,6 +176,13 @@ def test_details_are_documents_that_can_be_applied_again(server):
     shown = yaml.safe_load(out)
     assert shown["status"]["runtimeState"] == {"status": "succeeded"}
     assert {"generation", "uid", "created", "stamp"} <= set(shown)
+    assert list(shown)[:4] == ["name", "version", "type", "tags"]
+    assert shown["tags"] == [
+        "dataos:type:resource", "dataos:resource:workflow", "dataos:layer:user", "dataos:workspace:public",
+    ]  # fmt: skip
+    (process,) = shown["status"]["cloudKernelResources"]
+    assert (process["kind"], process["status"], process["namespace"]) == ("Process", "succeeded", "public")
+    assert shown["status"]["webServiceResources"] == []
     done = server.ok("apply", "-f", server.write("again.yaml", out))
     assert messages(done)[-2] == "applying(public) detailed:v1:workflow...unchanged"
     server.ok("apply", "-f", server.write("d.yaml", secret("masked")))

@@ -248,6 +248,8 @@ def test_init_login_and_health_on_a_fresh_client(server, tmp_path):
     other = json.loads((tmp_path / "client" / "other" / ".dataos.cred.config").read_text())
     assert other["url"] == "https://data.example"
     assert server.cli("init", env=fresh, input="y\n").code == 2
+    nothing = server.cli("login", env=fresh, input="")
+    assert (nothing.code, "no token was given" in nothing.err) == (2, True)
     assert server.cli("init", env=fresh, input="perhaps\n").code == 2
     server.ok("context", "select", "-n", "work", env=fresh)
     server.ok("get", env=fresh)

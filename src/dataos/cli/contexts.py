@@ -138,6 +138,8 @@ def login(
         token = sys.stdin.readline().strip()
     else:
         token = getpass.getpass(f"token for {address}: ").strip()
+    if not token:
+        raise fail("usage.token", "no token was given", hint="paste it when asked, or pipe it in with --token-stdin")
     client = Client(Connection(address, Secret(token), "login"))
     who = client.json("GET", "/api/v1/me")
     context = name or connections.context_name(address)

@@ -57,7 +57,7 @@ def jq(
 
 def _first_line(error: Exception) -> str:
     lines = [line.removeprefix("jq: error: ") for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "it failed"
+    return lines[0].rstrip(":") if lines else "it failed"
 
 
 @command(app, "develop-generate")

@@ -160,6 +160,7 @@ class Generations:
         document["type"] = manifest.kind.type
         if manifest.workspace is not None:
             document["workspace"] = manifest.workspace
+        _without_automatic_tags(document, manifest)
         owner = manifest.meta.owner
         if not owner or not self._identities.user_exists(connection, owner):
             settled = str(row.owner) if row is not None and not owner else str(request.actor)
@@ -351,6 +352,19 @@ def _meant(target: ResourceKey) -> list[ResourceKey]:
     if target.type != "?secret":
         return [target]
     return [ResourceKey("secret", target.name, target.workspace), ResourceKey("instance-secret", target.name)]
+
+
+def _without_automatic_tags(document: dict[str, Any], manifest: Manifest) -> None:
+    """What `get -d` shows may be applied again: the tags that the platform adds are no part of the document."""
+    automatic = set(records.automatic_tags(manifest.kind.type, manifest.layer, manifest.workspace))
+    key = next((k for k in document if k.lower() == "tags"), None)
+    if key is None or automatic.isdisjoint(manifest.meta.tags):
+        return
+    own = [tag for tag in manifest.meta.tags if tag not in automatic]
+    if own:
+        document[key] = own
+    else:
+        del document[key]
 
 
 def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Problem:

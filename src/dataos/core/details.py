@@ -6,9 +6,16 @@ from typing import Any
 
 
 def detailed(body: dict[str, Any]) -> dict[str, Any]:
-    """Of the API's answer for one Resource."""
+    """Of the API's answer for one Resource. All its tags are there, those that the platform adds too."""
+    manifest: dict[str, Any] = body.get("manifest") or {}
+    shown: dict[str, Any] = {}
+    for key, value in manifest.items():
+        if key.lower() != "tags":
+            shown[key] = value
+        if key == "type":
+            shown["tags"] = body["tags"]
     return {
-        **(body.get("manifest") or {}),
+        **shown,
         "generation": body["generation"],
         "uid": body["uid"],
         "created": body["created"],
