@@ -79,7 +79,8 @@ FORMS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "lookup": ("service", "bento:4.0", {"servicePort": 9920, "ingress": {"enabled": True, "path": "/lookup"}}, LOOKUP),
     "stream worker": ("worker", "bento-worker:3.0", {"envs": {"BROKERS": "k:9092"}}, {
         "input": {"kafka": {"addresses": ["${BROKERS}"], "topics": ["orders"], "consumer_group": "${GROUP:g}"}},
-        "output": {"drop": {}}}),
+        "output": {"http_client": {"url": f"https://u:{SECRET}@sink.example", "basic_auth": {
+            "enabled": True, "username": "u", "password": SECRET}}}}),
     "stream job": ("workflow", "bento", {}, {
         "input": {"generate": {"mapping": "root = {}", "count": 3, "interval": ""}}, "output": {"stdout": {}}}),
     "flash": ("service", "flash+python:2.0", {"servicePort": 8080, "servicePorts": [{"name": "sql", "servicePort": 5433}]}, {

@@ -133,7 +133,8 @@ def ordered(documents: list[Document]) -> list[Document]:
     """One file's documents as they stand. Of several files: as given, what is depended on before what needs it."""
     if len({d.file for d in documents}) <= 1:
         return documents
-    keys = [_key(d) for d in documents]
+    stacks = stacks_in(document.data for document in documents)
+    keys = [_key(d, stacks) for d in documents]
     places = {key: position for position, (key, _) in enumerate(keys) if key is not None}
     waits = [{places[need] for need in needs if need in places} - {i} for i, (_, needs) in enumerate(keys)]
     done: list[int] = []
@@ -146,9 +147,9 @@ def ordered(documents: list[Document]) -> list[Document]:
     return [documents[i] for i in done]
 
 
-def _key(document: Document) -> tuple[ResourceKey | None, set[ResourceKey]]:
+def _key(document: Document, stacks: tuple[CustomStack, ...]) -> tuple[ResourceKey | None, set[ResourceKey]]:
     """What a document declares and what it needs. A faulty one needs nothing."""
-    manifest = read_manifest(document.data, Reading())
+    manifest = read_manifest(document.data, Reading(stacks=stacks))
     if manifest is None:
         return None, set()
     needs: set[ResourceKey] = set()

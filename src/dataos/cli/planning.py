@@ -34,7 +34,8 @@ def plan(
     failed = bool(loaded.problems)
     for document, item in zip(ordered, items, strict=True):
         item["file"] = document.file
-        item["errors"] = [document.located(Problem.from_json(e)).to_json() for e in item["errors"]]
+        for key in ("errors", "warnings"):
+            item[key] = [document.located(Problem.from_json(p)).to_json() for p in item[key]]
         failed = failed or item["action"] == "invalid"
     if keep is not None and failed:
         out.talk(f"{keep} was not written: the plan has faults", level="WARN")
@@ -49,6 +50,8 @@ def plan(
         print(f"{signs[item['action']]} {documents.label(document.data)}  {item['action']}")
         for change in item.get("changes", []):
             print(f"    {change['path']}: {_short(change['from'])} -> {_short(change['to'])}")
+        for warning in item["warnings"]:  # what is not built yet is among them: apply refuses it
+            out.problem(Problem.from_json(warning), warning=True)
         for error in item["errors"]:
             out.problem(Problem.from_json(error))
     counts = {a: sum(1 for i in items if i["action"] == a) for a in signs}

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from dataos.core.addresses import ResourceKey
 from dataos.manifest import custom_stacks, registry
 from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import Reference
@@ -76,8 +77,9 @@ def read_spec(stack: Chosen, data: dict[str, Any], use: Use, reading: Reading) -
         reading.later((*use.path, "stack"), text, code="stack.unsupported")
         custom_stacks.check(custom, data, path, reading)
         secrets = tuple(literal_credentials(data, _TEMPLATES))
-        warn_literals(secrets, path, reading, "write it into a secret and list that one below `dataosSecrets`")
-        return Undescribed(data, secrets), ()
+        warn_literals(data, secrets, path, reading, "write it into a secret and list that one below `dataosSecrets`")
+        defined = ResourceKey("stack", custom.resource)
+        return Undescribed(data, secrets), (Reference(defined, (*use.path, "stack")),)
     if own.planner is None:
         reading.later((*use.path, "stack"), f"stack `{own.name}` cannot run yet", code="stack.unsupported")
     spec = registry.resolve(own.spec)(data, reading, path)

@@ -7,14 +7,15 @@ A stack's `read` sees its stackSpec alone, so that it can be checked everywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.manifest.blocks import SecretUse
+from dataos.manifest.documents import MASK
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, spelled
 
 
@@ -159,33 +160,47 @@ def check_repo(repo: RepoBlock, path: Path, reading: Reading) -> None:
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 
+def is_kept(text: str) -> bool:
+    """Whether a text stands for a secret value: sealed in the vault, as stored manifests have it, or masked."""
+    return text.startswith("vault:") or text == MASK
+
+
 def literal_credentials(data: Any, is_reference: re.Pattern[str], known: frozenset[str] = frozenset()) -> list[Path]:
     """Paths below `data`, as written, of credentials that stand there in clear: keys named like one (or `known`).
 
     `is_reference` finds what the stack's templates fill in later, for instance `${PASSWORD}`: that is no credential.
+    What is sealed already is found wherever it stands.
     """
-    found: list[Path] = []
 
-    def look(value: Any, path: Path) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType] - foreign data
-                look(inner, (*path, key))
-        elif isinstance(value, list):
-            for position, inner in enumerate(value):  # pyright: ignore[reportUnknownVariableType] - foreign data
-                look(inner, (*path, position))
-        elif isinstance(value, str) and value and not is_reference.search(value):
-            name = next((part.lower() for part in reversed(path) if isinstance(part, str)), "")
-            if is_credential(name) or name in known:
-                found.append(path)
+    def is_one(text: str, path: Path) -> bool:
+        if is_kept(text):
+            return True
+        name = next((part.lower() for part in reversed(path) if isinstance(part, str)), "")
+        return bool(text) and (is_credential(name) or name in known) and not is_reference.search(text)
 
-    look(data, ())
-    return found
+    return [path for path, text in texts(data) if is_one(text, path)]
 
 
-def warn_literals(paths: Iterable[Path], path: Path, reading: Reading, hint: str) -> None:
-    """One notice for each credential in clear."""
+def texts(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text below `data` with its path."""
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in cast("dict[str, Any]", data).items():
+            yield from texts(value, (*path, key))
+    elif isinstance(data, list):
+        for position, value in enumerate(cast("list[Any]", data)):
+            yield from texts(value, (*path, position))
+
+
+def warn_literals(data: Any, paths: Iterable[Path], path: Path, reading: Reading, hint: str) -> None:
+    """One notice for each credential in clear at `paths` below `data`."""
+    clear = {at for at, text in texts(data) if not is_kept(text)}
     for found in paths:
-        reading.warn((*path, *found), f"`{found[-1]}` stands in the manifest in clear: it is kept sealed", hint=hint)
+        if found in clear:
+            reading.warn(
+                (*path, *found), f"`{found[-1]}` stands in the manifest in clear: it is kept sealed", hint=hint
+            )
 
 
 # --- stacks without a description -------------------------------------------------------------------------------------
@@ -206,5 +221,5 @@ def read_undescribed(name: str, data: Mapping[str, Any], reading: Reading, path:
     if data:
         reading.warn(path, f"nothing is known about the attributes of stack {name}: they are kept as they are")
     secrets = tuple(literal_credentials(data, _TEMPLATES))
-    warn_literals(secrets, path, reading, "write it into a secret and list that one below `dataosSecrets`")
+    warn_literals(data, secrets, path, reading, "write it into a secret and list that one below `dataosSecrets`")
     return Undescribed(data, secrets)

@@ -72,3 +72,27 @@ def test_templates_of_streams_survive():
 
 def test_stack_manifests_are_never_interpolated():
     assert filled("type: stack\na: $X\n", X="v")[0]["a"] == "$X"
+
+
+OPAQUE = [
+    ("bento:4.0", "stackSpec: {input: {http_client: {url: $X}}}"),
+    ("bento", "bento: {pipeline: {processors: [{mapping: root = $X}]}}"),
+    ("benthos", "STACKSPEC: {output: {sql_raw: {query: select $X}}}"),
+    ("flash+python", "stackSpec: {init: [select $X], schedule: [{sql: $X}], datasets: [{refresh: {where: a = $X}}]}"),
+    ("stream-monitor", "stackSpec: {stream: {conditions: [{valueJqFilter: '.a as $X | $X'}]}}"),
+    ("flare:7.0", "stackSpec: {job: {steps: [{sequence: [{SQL: select $X}]}]}}"),
+]
+
+
+@pytest.mark.parametrize(("stack", "spec"), OPAQUE)
+def test_programs_inside_a_stack_spec_are_left_alone(stack, spec):
+    data, problems = filled(f"stack: {stack}\nenvs: {{A: $X}}\n{spec}\n", X="v")
+    assert data["envs"] == {"A": "v"}
+    assert problems == []
+    assert "$X" in str(data) and "'v'" not in str({k: v for k, v in data.items() if k != "envs"})
+
+
+@pytest.mark.parametrize("stack", ["container", "dataos-ctl", "scanner:2.0", "dbt+python:1.0", "nilus"])
+def test_other_stack_specs_are_filled_in(stack):
+    data, _ = filled(f"stack: {stack}\nstackSpec: {{arguments: [-w, '${{CURRENT_WORKSPACE}}', $X]}}\n", X="v")
+    assert data["stackSpec"] == {"arguments": ["-w", "sales", "v"]}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataos.manifest.documents import read_manifest
+from dataos.manifest.loader import parse_path
 from dataos.manifest.specs import Reading, Spec, Text, normalise, read_model, render, spelled
 
 
@@ -114,3 +115,11 @@ def test_an_unknown_key_that_is_named_like_a_credential_is_refused(key):
     assert read_manifest(document, reading) is None
     assert f"workflow.{key}" in {p.path for p in reading.problems}
     assert "s3cr3t-canary" not in str(reading.problems)
+
+
+keys = st.text(min_size=0, max_size=6) | st.sampled_from(["a.b", "a[0]", 'say "x"', "\\", "row_count > 0.5", ""])
+
+
+@given(st.lists(keys | st.integers(0, 99), min_size=1, max_size=5))
+def test_a_path_as_text_leads_back_to_the_path(path):
+    assert parse_path(render(tuple(path))) == tuple(path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dataos.cli.documents import load, ordered
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.sets import stacks_in
 from dataos.manifest.specs import Reading
@@ -168,3 +169,13 @@ def test_a_bundle_knows_the_stacks_that_it_holds():
     alone = {**bundle, "bundle": {"resources": items[1:]}}
     assert fault(alone)[1] == "stack.unknown"
     assert read(alone, stack())[0] is not None
+
+
+def test_a_workload_refers_to_its_stack_and_comes_after_it_when_files_are_ordered(tmp_path):
+    manifest, _ = read(workload("price-check"), stack())
+    assert [str(r.target) for r in manifest.references] == ["stack:price-check-1"]
+    (tmp_path / "a.yaml").write_text(json.dumps(workload("price-check")))
+    (tmp_path / "b.yaml").write_text(json.dumps(stack()))
+    loaded = load([tmp_path], False, None, False)
+    assert [d.data["type"] for d in ordered(loaded.documents)] == ["stack", "workflow"]
+    assert read_manifest(loaded.documents[0].data, loaded.reading()) is not None

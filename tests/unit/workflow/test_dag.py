@@ -254,6 +254,37 @@ workflow:
     assert len(reading.warnings) == len(set(reading.warnings))
 
 
+DBT = {
+    "profiles": {"p": {"target": "d", "outputs": {"d": {"type": "postgres", "threads": 1, "password": "canary"}}}},
+    "dbt_project": {"name": "n", "version": "1", "profile": "p"},
+}
+SPELLINGS = [
+    {"dag": [{"name": "a", "spec": {"stack": "dbt", "stackSpec": DBT}}]},
+    {"DAG": [{"name": "a", "Spec": {"stack": "dbt", "stackSpec": DBT}}]},
+    {"dag": [{"name": "a", "spec": {"stack": "dbt", "STACKSPEC": DBT}}]},
+    {"dag": [{"name": "a", "spec": {"stack": "dbt", "dbt": DBT}}]},
+    {"dag": [{"name": "a", "spec": None, "stack": "dbt", "stackSpec": DBT}]},
+    {"dag": [{"name": "a", "stack": "dbt", "dbt": DBT}]},
+    {"dag": [{"name": "f", "file": "x", "manifest": {
+        "type": "workflow", "Workflow": {"dag": [{"name": "a", "spec": {"stack": "dbt", "stackSpec": DBT}}]}}}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", SPELLINGS)
+def test_credentials_are_found_in_the_spelling_of_the_document(section):
+    reading = Reading()
+    document = {"name": "w", "version": "v1", "type": "workflow", "workflow": section}
+    manifest = read_manifest(document, reading)
+    if manifest is None:  # refused is right too: kept unsealed would not be
+        assert any("cannot be sealed" in p.message or p.code == "manifest.unknown_key" for p in reading.problems)
+        return
+    (path,) = manifest.secret_paths
+    value = section
+    for part in path:
+        value = value[part]
+    assert value == "canary"
+
+
 # --- plan_next --------------------------------------------------------------------------------------------------------
 
 DIAMOND = [job("a"), job("b", "a"), job("c", "a"), job("d", "b", "c")]

@@ -189,7 +189,6 @@ _SPEC_KEYS = (
     "stack",
     "stackSpec",
     "compute",
-    "flare",
     "envs",
     "tags",
     "dataosSecrets",
@@ -395,7 +394,7 @@ def _prepare(section: Any, reading: Reading, path: Path) -> Any:
         inner = job.get("spec")
         if inner is None and "stack" in job:
             reading.warn(where, "`spec` is empty: the keys beside it are read as its content", code="manifest.variant")
-            job["spec"] = {k: job.pop(k) for k in list(job) if k in _SPEC_KEYS}
+            job["spec"] = {k: job.pop(k) for k in list(job) if k in _SPEC_KEYS or registry.find_stack(k)}
         elif isinstance(inner, dict):
             spec = dict(cast("dict[str, Any]", inner))
             for key in _LIFTED:

@@ -16,7 +16,7 @@ from dataos.core.addresses import Udl
 from dataos.manifest.annotations import needs, rules
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec
-from dataos.manifest.stacks import Use, literal_credentials, warn_literals
+from dataos.manifest.stacks import Use, literal_credentials, texts, warn_literals
 from dataos.stacks.bento import sections, variables
 from dataos.stacks.bento.components import ENDING
 from dataos.stacks.bento.walking import Walk
@@ -108,7 +108,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> BentoSpec | None:
     for text, where in variables.escaped(data, path):
         reading.warn(where, f"`{text}` is no variable: it stays as the text `${text[2:-1]}`")
     secrets = tuple(_secrets(data))
-    warn_literals(secrets, path, reading, 'write "${NAME}", and list a secret below `dataosSecrets`')
+    warn_literals(data, secrets, path, reading, 'write "${NAME}", and list a secret below `dataosSecrets`')
     if len(reading.problems) > before:
         return None
     return BentoSpec(config, tuple(walk.used), tuple(walk.addresses), tuple(variables.wanted(data, path)), secrets)
@@ -145,21 +145,11 @@ def _sections(block: dict[str, Any], walk: Walk, path: Path, reading: Reading) -
 
 
 def _secrets(data: Any) -> Iterator[Path]:
-    """Credentials that stand there in clear: by the key's name, or inside an address."""
-    named = literal_credentials(data, _FILLED, _SECRETS)
-    yield from named
-
-    def look(value: Any, path: Path) -> Iterator[Path]:
-        if isinstance(value, dict):
-            for key, inner in cast("dict[str, Any]", value).items():
-                yield from look(inner, (*path, key))
-        elif isinstance(value, list):
-            for position, inner in enumerate(cast("list[Any]", value)):
-                yield from look(inner, (*path, position))
-        elif isinstance(value, str) and path not in named and "\n" not in value:
-            yield from [path] if _URL_LOGIN.search(value) and not _FILLED.search(value) else []
-
-    yield from look(data, ())
+    """Credentials that stand there in clear: by the key's name, or inside an address. In the order of the document."""
+    named = set(literal_credentials(data, _FILLED, _SECRETS))
+    for path, text in texts(data):
+        if path in named or ("\n" not in text and _URL_LOGIN.search(text) and not _FILLED.search(text)):
+            yield path
 
 
 # --- the rest of the workload -----------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from dataos.manifest.specs import Path
+from dataos.manifest.stacks import texts
 
 _VARIABLE = re.compile(r"\$\{(?P<brace>\{)?(?P<name>[0-9A-Za-z_.]+)(?P<default>:(?:\$\{[^}]*\}|[^}])*)?\}")
 
@@ -23,7 +24,7 @@ PLATFORM = frozenset(_PLATFORM.split())
 
 def wanted(data: Any, path: Path = ()) -> Iterator[tuple[str, Path]]:
     """Names without a default, each with where it stands."""
-    for text, where in _texts(data, path):
+    for where, text in texts(data, path):
         for match in _VARIABLE.finditer(text):
             if match["brace"] is None and match["default"] is None:
                 yield match["name"], where
@@ -31,17 +32,6 @@ def wanted(data: Any, path: Path = ()) -> Iterator[tuple[str, Path]]:
 
 def escaped(data: Any, path: Path = ()) -> Iterator[tuple[str, Path]]:
     """`${{NAME}}`: stays as the text `${NAME}`; often left over from a template of the documentation."""
-    for text, where in _texts(data, path):
+    for where, text in texts(data, path):
         for match in re.finditer(r"\$\{\{[^}!]*\}\}", text):
             yield match[0], where
-
-
-def _texts(data: Any, path: Path) -> Iterator[tuple[str, Path]]:
-    if isinstance(data, str):
-        yield data, path
-    elif isinstance(data, dict):
-        for key, value in cast("dict[str, Any]", data).items():
-            yield from _texts(value, (*path, key))
-    elif isinstance(data, list):
-        for position, value in enumerate(cast("list[Any]", data)):
-            yield from _texts(value, (*path, position))

@@ -118,7 +118,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> DbtSpec | None:
         check_repo(block.repo, (*path, "repo"), reading)
     commands = _commands(block.commands, (*path, "commands"), reading)
     secrets = _secrets(data)
-    warn_literals(secrets, path, reading, "write {{ env_var('NAME') }}, and list a secret below `dataosSecrets`")
+    warn_literals(data, secrets, path, reading, "write {{ env_var('NAME') }}, and list a secret below `dataosSecrets`")
     if project is None or chosen is None or len(reading.problems) > before:
         return None
     target, adapter = chosen

@@ -14,7 +14,7 @@ from dataos.manifest.annotations import Shape, Words, free
 from dataos.manifest.blocks import Whole, written_path
 from dataos.manifest.documents import Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, one_of, read_model, spelled
-from dataos.manifest.stacks import RepoBlock, Use, check_repo
+from dataos.manifest.stacks import RepoBlock, Use, check_repo, is_kept
 from dataos.stacks.nilus.masks import check_masks
 
 STRATEGIES = ("append", "replace", "merge")
@@ -204,6 +204,8 @@ def bind(spec: NilusSpec, use: Use, reading: Reading) -> tuple[Reference, ...]:
 def _address(text: str, path: Path, reading: Reading, *, writes: bool = False) -> tuple[Udl | None, str | None]:
     """An address of a depot, or the URI of something else."""
     bare = text.strip()
+    if is_kept(bare):
+        return None, bare
     if bare.lower().startswith("dataos://"):
         udl = reading.attempt(path, lambda: Udl.parse(bare))
         return (Udl(udl.depot, udl.collection, udl.dataset, "rw", udl.options) if udl and writes else udl), None
@@ -218,6 +220,8 @@ def _address(text: str, path: Path, reading: Reading, *, writes: bool = False) -
 
 
 def _holds_credential(uri: str) -> bool:
+    if is_kept(uri):
+        return True
     try:
         parts = urlsplit(uri)
         password = parts.password or (parts.username if parts.username and "databricks" in parts.scheme else None)
