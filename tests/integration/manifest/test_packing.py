@@ -14,7 +14,7 @@ service:
   servicePort: 80
   compute: runnable-default
   configs: {app.conf: ./conf/app.json, plain: level=3, gone: ./conf/gone.json}
-  stackSpec: {image: $IMAGE}
+  stackSpec: {image: 'img:1', arguments: [$IMAGE]}
 """
 DATABASE = """name: shopdb
 version: v1
@@ -37,7 +37,9 @@ bundle:
         name: inner
         version: v1
         type: worker
-        worker: {stack: container, compute: runnable-default, configs: {a: parts/conf/app.json}, envs: {A: $IMAGE}}
+        worker:
+          {stack: container, compute: runnable-default, configs: {a: parts/conf/app.json}, envs: {A: $IMAGE},
+           stackSpec: {image: 'img:1'}}
     - id: stack
       spec:
         name: counter
@@ -86,7 +88,7 @@ def test_a_bundle_of_files_becomes_one_whole_manifest(folder):
 
 def test_variables_are_filled_in_once_in_every_file_and_never_in_a_stack(folder):
     items = loaded(folder / "bundle.yaml").documents[0].data["bundle"]["resources"]
-    assert items[1]["spec"]["service"]["stackSpec"]["image"] == "img:$HOME"
+    assert items[1]["spec"]["service"]["stackSpec"]["arguments"] == ["img:$HOME"]
     assert items[2]["spec"]["worker"]["envs"]["A"] == "img:$HOME"
     assert items[3]["spec"]["stack"]["environmentVars"]["A"] == "$IMAGE"
 
