@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import urllib.error
@@ -288,3 +289,16 @@ def test_scratch_and_logs_of_ended_attempts_go_oldest_first(made):
     used = metrics(made)["dataos_quota_used"]
     assert 0 < used[(("quota", "scratch"),)] < 3 << 20
     assert 0 < used[(("quota", "run_logs"),)] < 1 << 20
+
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "howto" / "dashboard.json"
+
+
+def test_the_dashboard_asks_for_what_there_is(up):
+    asked = {t["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for t in panel["targets"]}
+    names = {name for expr in asked for name in re.findall(r"\b(?:dataos|process)_[a-z0-9_]+", expr)}
+    up.ok("backup", "-f", str(up.folder / "b"), "--without-keys")
+    families = {family.name for family in text_string_to_metric_families(ask(up, "/metrics", admin(up))[1])}
+    endings = re.compile(r"_(?:bucket|count|sum|total)$")
+    assert {name for name in names if name not in families and endings.sub("", name) not in families} == set()
+    assert len(names) > 15

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,14 +155,16 @@ class Keyring:
 
     # --- rotation ---------------------------------------------------------------------------------------------------
 
-    def rotate(self, connection: sa.Connection, new_key: bytes, others: list[str], now_us: int) -> int:
+    def rotate(
+        self, connection: sa.Connection, new_key: bytes, others: list[str], now_us: int, living: Collection[str] = ()
+    ) -> int:
         """Seal everything under a new master key, in the caller's transaction; returns how many data keys were wrapped.
-        `others`: ids of the servers that must fetch the key from the store.
+        `others`: ids of the servers that must fetch the key from the store; `living`: those of them that run.
 
-        Raises DataOSError `keys.pending` while servers have not taken the key of an earlier rotation,
-        `secret.unreadable`.
+        Raises DataOSError `keys.pending` while living servers have not taken the key of an earlier rotation (one that
+        is down misses it then, and needs the file by hand), `secret.unreadable`.
         """
-        waiting = sorted(set(pending(connection)) & set(others))
+        waiting = sorted(set(pending(connection)) & set(living))
         if waiting:
             raise fail(
                 "keys.pending",

@@ -208,7 +208,7 @@ class LocalRunner(ProcessRunner):
         if bubblewrap is not None:
             args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
             args += sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
-            inside = {"program": bubblewrap.program, "args": args}
+            inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.seccomp.hex()}
         record: dict[str, Any] = {
             "argv": [_filled(part, where) for part in launch.argv],
             "sandbox": inside,

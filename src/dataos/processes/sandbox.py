@@ -13,11 +13,13 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataos.core.errors import fail
+from dataos.processes import seccomp
 from dataos.processes.ports import Launch, Mount
 
 CONFIG = "/etc/dataos/config"
@@ -58,6 +60,7 @@ class Bubblewrap:
 
     program: str
     options: tuple[str, ...]  # optional hardening that this version and kernel accept
+    seccomp: bytes = b""  # the filter of system calls (`seccomp`); empty where the kernel or this program has none
 
 
 def etc_files() -> dict[str, str]:
@@ -187,11 +190,13 @@ def find(program: str = "bwrap") -> tuple[Bubblewrap | None, str]:
     if path is None:
         return None, "bubblewrap is not installed (package `bubblewrap`, program `bwrap`)"
     reason = ""
+    filters = [f for f in (seccomp.program(),) if f is not None]
     # Nested user namespaces are what most sandbox escapes begin with, but old versions can't forbid them.
-    for options in (("--disable-userns",), ()):
-        reason = _try(path, options)
-        if not reason:
-            return Bubblewrap(path, options), ""
+    for calls in (*filters, b""):
+        for options in (("--disable-userns",), ()):
+            reason = _try(path, options, calls)
+            if not reason:
+                return Bubblewrap(path, options, calls), ""
     return None, reason
 
 
@@ -200,10 +205,23 @@ def probe(program: str = "bwrap") -> str:
     return find(program)[1]
 
 
-def _try(path: str, options: tuple[str, ...]) -> str:
-    command = [path, *options, *system_arguments(()), "--", sys.executable, "-I", "-S", "-c", ""]
+def _try(path: str, options: tuple[str, ...], calls: bytes) -> str:
+    words = [*options, *system_arguments(())]
     try:
-        done = subprocess.run(command, env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+        with tempfile.TemporaryFile() as file:
+            file.write(calls)
+            file.seek(0)
+            filtered = ["--seccomp", str(file.fileno())] if calls else []
+            command = [path, *filtered, *words, "--", sys.executable, "-I", "-S", "-c", ""]
+            done = subprocess.run(
+                command,
+                env={},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=20,
+                check=False,
+                pass_fds=[file.fileno()] if calls else [],
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap ({path}) cannot be run: {type(error).__name__}"
     if done.returncode == 0:

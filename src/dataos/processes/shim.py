@@ -117,7 +117,14 @@ class Supervisor:
             os.lseek(words_fd, 0, os.SEEK_SET)
             report, child_report = os.pipe()
             handed = [words_fd, child_report]
-            argv = [launch["sandbox"]["program"], "--args", str(words_fd), "--json-status-fd", str(child_report), *argv]
+            mine = ["--args", str(words_fd), "--json-status-fd", str(child_report)]
+            if launch["sandbox"].get("seccomp"):  # not in folders of earlier releases
+                filter_fd = os.memfd_create("filter")
+                os.write(filter_fd, bytes.fromhex(launch["sandbox"]["seccomp"]))
+                os.lseek(filter_fd, 0, os.SEEK_SET)
+                handed.append(filter_fd)
+                mine += ["--seccomp", str(filter_fd)]
+            argv = [launch["sandbox"]["program"], *mine, *argv]
             env = {"LANG": "C.UTF-8"}
         mother = os.getpid()
         try:

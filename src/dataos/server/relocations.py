@@ -58,7 +58,7 @@ def relocate(
     if new is not None:
         new = Path(os.path.abspath(new))
         check_plain(new)
-        home = _at_new_place(home, new, checkpoint)
+        home = _at_new_place(home, new, settings, checkpoint)
     else:
         check_plain(home.root)
         _need_home(home)
@@ -100,7 +100,9 @@ def _need_home(home: Home) -> None:
 # --- the folder -------------------------------------------------------------------------------------------------------
 
 
-def _at_new_place(home: Home, new: Path, checkpoint: Callable[[str], None]) -> Home:
+def _at_new_place(
+    home: Home, new: Path, settings: settings_tree.Settings | None, checkpoint: Callable[[str], None]
+) -> Home:
     """The home at its new place, marked as moving; its paths are still the old ones."""
     moved = Home(new)
     if not home.root.exists() and moved.moving_file.exists():
@@ -122,6 +124,7 @@ def _at_new_place(home: Home, new: Path, checkpoint: Callable[[str], None]) -> H
     home.run.mkdir(exist_ok=True, mode=0o700)
     with home.lock():
         _no_jobs(home)
+        _is_free(home, settings or settings_tree.load(home.root, os.environ, {}))
         write_json(home.moving_file, {"pairs": _pairs(home, new), "to": str(new)})
         checkpoint("relocation.marked")
         try:
@@ -236,6 +239,17 @@ def _no_jobs(home: Home) -> None:
 
 
 _ALIVE = (Phase.STARTING, Phase.RUNNING)
+
+
+def _is_free(home: Home, settings: settings_tree.Settings) -> None:
+    """Before anything moves: no other server works with the store."""
+    if settings.store.url is None:
+        return
+    store = sharing.open_store(home, settings)
+    try:
+        _nobody_else(store, settings.store.server_ttl_s)
+    finally:
+        store.close()
 
 
 def _nobody_else(store: Store, watch_s: float) -> None:

@@ -26,11 +26,12 @@ from dataos.governance.identities import ADMINISTRATOR
 from dataos.governance.keyring import Keyring
 from dataos.server import sharing
 from dataos.server.home import Home
-from dataos.store import servers, tables, upgrades
+from dataos.store import servers, upgrades
 from dataos.store.database import Store
 
 _log = logs.get(__name__)
 _LOOK_S = 2.0
+_REMEMBERED_US = 30 * 86_400 * 1_000_000
 
 
 def open_keys(store: Store, keys: Keyring, server: str) -> None:
@@ -79,8 +80,9 @@ def rotate(home: Home, settings: Settings, checkpoint: Callable[[str], None] = l
         checkpoint("rotation.key-written")
 
         def change(connection: sa.Connection) -> dict[str, Any]:
-            others = [] if store.is_sqlite else _others(connection, me)
-            count = keys.rotate(connection, new_key, others, clock.now_us())
+            now = clock.now_us()
+            others, living = ([], []) if store.is_sqlite else _others(connection, me, now)
+            count = keys.rotate(connection, new_key, others, now, living)
             data = {"keys": count, "servers": others}
             records.add_event(connection, clock.now_us(), None, "key.rotated", ADMINISTRATOR, data)
             checkpoint("rotation.wrapped")
@@ -101,7 +103,7 @@ def rotate(home: Home, settings: Settings, checkpoint: Callable[[str], None] = l
         store.close()
 
 
-def _others(connection: sa.Connection, me: str) -> list[str]:
-    s = tables.servers
-    there = (servers.RUNNING, servers.STOPPED)
-    return sorted(connection.execute(sa.select(s.c.id).where(s.c.state.in_(there), s.c.id != me)).scalars())
+def _others(connection: sa.Connection, me: str, now_us: int) -> tuple[list[str], list[str]]:
+    """Ids of the other servers that were there within a month, and of those that run."""
+    rows = [r for r in servers.listing(connection) if r.id != me and r.seen_at > now_us - _REMEMBERED_US]
+    return sorted(r.id for r in rows), sorted(r.id for r in rows if r.state == servers.RUNNING)

@@ -103,12 +103,12 @@ def test_a_second_rotation_waits_for_servers_that_are_there(store, tmp_path):
     store.write_sync(first.rotate, NEW, ["b"], 1)
     keyring.write_key(tmp_path / "a", keyring.NEXT, NEW)
     with pytest.raises(DataOSError) as caught:
-        store.write_sync(first.rotate, THIRD, ["b"], 2)
+        store.write_sync(first.rotate, THIRD, ["b"], 2, ["b"])
     assert caught.value.problem.code == "keys.pending"
     store.read_sync(first.now)
     assert first.newest.mark == keyring.mark(NEW)
-    store.write_sync(first.rotate, THIRD, [], 2)  # b is gone for good
-    assert store.read_sync(keyring.pending) == []
+    store.write_sync(first.rotate, THIRD, ["b", "c"], 2, ["c"])  # b is down: it misses this one
+    assert store.read_sync(keyring.pending) == ["b", "c"]
 
 
 def test_a_strange_key_is_refused(store, tmp_path):

@@ -62,6 +62,22 @@ attempt("see host processes", lambda: len(glob.glob("/proc/[0-9]*")) > 3)
 attempt("signal the shim", lambda: os.kill(targets["pid"], 0))
 libc = ctypes.CDLL(None, use_errno=True)
 attempt("new user namespace", lambda: libc.unshare(0x10000000) == 0)
+x86 = os.uname().machine == "x86_64"
+def syscall(numbers, *arguments):
+    return libc.syscall(numbers[0 if x86 else 1], *arguments) >= 0
+import struct
+attempt("ptrace", lambda: syscall((101, 117), 0, 0, 0, 0))
+attempt("add_key", lambda: syscall((248, 217), b"user", b"k", b"v", 1, -3))
+attempt("io_uring_setup", lambda: syscall((425, 425), 1, ctypes.create_string_buffer(120)))
+attempt("userfaultfd", lambda: syscall((323, 282), 1))
+attempt("bpf", lambda: syscall((321, 280), 0, ctypes.create_string_buffer(120), 120))
+attempt("perf_event_open", lambda: syscall((298, 241), ctypes.create_string_buffer(struct.pack("=II", 1, 112) + bytes(104), 112), 0, -1, -1, 0))
+own = ctypes.create_string_buffer(b"own")
+vector = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(own), 3))
+attempt("process_vm_readv", lambda: syscall((310, 270), os.getpid(), vector, 1, vector, 1, 0))
+attempt("new mount namespace by clone", lambda: syscall((56, 220), 0x00020000 | 17, 0, 0, 0, 0))
+attempt("clone3", lambda: syscall((435, 435), None, 0))
+attempt("no filter", lambda: [l for l in open("/proc/self/status") if l.split() == ["Seccomp:", "2"]] == [])
 attempt("mount", lambda: libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0)
 attempt("unmount", lambda: libc.umount2(b"/etc/dataos/secret", 2) == 0)
 attempt("chroot", lambda: os.chroot("/tmp"))
