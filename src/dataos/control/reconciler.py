@@ -59,6 +59,7 @@ class Reconciler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wait_until = _NEVER_US  # when the loop looks again by itself, in the clock's time
         self._stopping = False
+        self._latest_us = 0
 
     def kick(self, unit: str) -> None:
         """Look at a unit now, without a store write: for wake-ups that a poll would find anyway."""
@@ -95,8 +96,13 @@ class Reconciler:
             return None
         busy = {unit for unit in self._kicked if unit in self._tasks}  # looked at again when that look ends
         kicked, self._kicked = self._kicked - busy, busy
+        now = self._clock.now_us()
         try:
-            leases, due = await self._store.write_deferred(self._claim, self._clock.now_us(), room, kicked)
+            if now < self._latest_us - work.SET_BACK_US:
+                _log.warning("the clock was set back: every unit gets a look", seconds=(self._latest_us - now) / 1e6)
+                await self._store.write(work.set_back, now, int(LEASE_S * 1e6))
+            self._latest_us = now
+            leases, due = await self._store.write_deferred(self._claim, now, room, kicked)
         except DataOSError as error:
             _log.error("claiming work failed", error=str(error))
             return None

@@ -32,6 +32,10 @@ _WAITING_US = 300 * 1_000_000
 """Longer than any handler waits between two looks at something that it waits for."""
 
 
+SET_BACK_US = 1_000_000
+"""A clock that went back by more was set; less is its correction while it runs."""
+
+
 class StaleLease(DataOSError):
     """The lease was lost; whoever holds it now does the work."""
 
@@ -60,7 +64,8 @@ def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 
         ring_after_commit(connection)
     row = connection.execute(_ROW, {"of_unit": unit}).first()
     if row is None:
-        fresh = {"unit": unit, "due_at": due, "fence": 0, "wakes": 1, "failures": 0, "error": ""}
+        # Fences begin with the time: a row that comes back must not repeat a number that somebody may still hold.
+        fresh = {"unit": unit, "due_at": due, "fence": now_us, "wakes": 1, "failures": 0, "error": ""}
         connection.execute(_INSERT, fresh)
     else:
         change = {"of_unit": unit, "due_at": min(row.due_at, due), "wakes": row.wakes + 1}
@@ -137,12 +142,23 @@ def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
 def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool) -> None:
     """At the start of a server: give back every lease of its earlier life (`alone`: of anybody's, there is no other
     server), and make due what waits for something: it gets a look at what happened while this server was away. What is
-    due later than in a few minutes waits for a time of day (a schedule), and that has not changed."""
+    due later than in a few minutes waits for a time of day (a schedule), and that has not changed; unless the clock was
+    set back meanwhile, which the newest event tells."""
     give_back(connection, None if alone else owner)
     if alone:
         connection.execute(_w.update().where(_w.c.server != owner).values(server=None))
-    soon = _w.c.due_at.between(now_us + 1, now_us + _WAITING_US)
+    e = tables.events
+    newest = connection.execute(sa.select(e.c.at).order_by(e.c.seq.desc()).limit(1)).scalar()
+    is_set_back = newest is not None and newest > now_us + SET_BACK_US
+    soon = _w.c.due_at > now_us if is_set_back else _w.c.due_at.between(now_us + 1, now_us + _WAITING_US)
     connection.execute(_w.update().where(soon).values(due_at=now_us))
+
+
+def set_back(connection: sa.Connection, now_us: int, lease_us: int) -> None:
+    """The clock was set back: what was reckoned by the old time would come too late. Every unit gets a look, and no
+    lease lasts longer than one that is taken now."""
+    connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
+    connection.execute(_w.update().where(_w.c.lease_until > now_us + lease_us).values(lease_until=now_us + lease_us))
 
 
 def give_back(connection: sa.Connection, owner: str | None) -> None:

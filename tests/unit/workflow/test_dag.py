@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError
-from dataos.kinds.workflow.plan import ENDED, RUN_ENDED, Failure, JobState, RunState, plan_next, should_retry
+from dataos.kinds.workflow.plan import (
+    ENDED,
+    RUN_ENDED,
+    Failure,
+    JobState,
+    RunState,
+    plan_next,
+    retry_wait_s,
+    should_retry,
+)
 from dataos.kinds.workflow.spec import MAX_DEPTH, Job, Retry, Schedule, find_cycle
 from dataos.manifest.documents import read_manifest
 from dataos.manifest.loader import load_text
@@ -373,3 +382,12 @@ def test_find_cycle_finds_one_exactly_when_there_is_one(graph):
             assert free, "no cycle was found, but nothing is free"
             order += free
             left = {n: ds for n, ds in left.items() if n not in free}
+
+
+def test_a_retry_waits_at_most_its_own_delay():
+    rule = Retry(1, "Always", 30.0)
+    now = 1_000_000_000
+    assert retry_wait_s(None, now, rule) == 0.0
+    assert retry_wait_s(now - 1, now, rule) == 0.0
+    assert retry_wait_s(now + 12_000_000, now, rule) == 12.0
+    assert retry_wait_s(now + 3_600_000_000, now, rule) == 0.0, "reckoned before the clock was set back"

@@ -15,7 +15,7 @@ from dataos.control.units import Manifests
 from dataos.core.clock import Clock
 from dataos.core.ids import Ids
 from dataos.kinds.workflow import records
-from dataos.kinds.workflow.plan import RUN_ENDED, Failure, JobState, RunState, should_retry
+from dataos.kinds.workflow.plan import RUN_ENDED, Failure, JobState, RunState, retry_wait_s, should_retry
 from dataos.kinds.workflow.spec import MAX_DEPTH, Job, WorkflowSpec
 from dataos.store import work
 from dataos.store.database import Store
@@ -68,8 +68,9 @@ class NestedRuns:
             return None
         if records.is_paused(connection, run):
             return None
-        if row.not_before is not None and row.not_before > now:
-            return (row.not_before - now) / 1e6
+        wait_s = retry_wait_s(row.not_before, now, job.retry)
+        if wait_s:
+            return wait_s
         if start is None:
             target = job.nested.target if job.nested is not None else None
             self._end(connection, run, row.name, JobState.FAILED, f"there is no {target} any more", now)

@@ -98,3 +98,10 @@ def should_retry(retry: Retry, failure: Failure, tries: int, elapsed_s: float) -
         "OnTransientError": {Failure.TRANSIENT},
     }[retry.strategy]
     return failure in wanted
+
+
+def retry_wait_s(not_before_us: int | None, now_us: int, retry: Retry) -> float:
+    """Seconds until a retry may begin; 0 if it may. Never longer than the rule's delay: a moment that is further away
+    was reckoned before the clock was set back."""
+    left_s = ((not_before_us or 0) - now_us) / 1e6
+    return left_s if 0 < left_s <= retry.delay_s else 0.0
