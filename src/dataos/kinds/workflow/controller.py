@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control.ports import Made, Observed, ResourceView, kernel_object, service_record
-from dataos.control.records import find, manifest_of
+from dataos.control.records import add_event, by_uid, find, manifest_of
 from dataos.control.timers import wall_clock
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
@@ -113,7 +113,8 @@ class WorkflowController:
             def write(connection: sa.Connection, planned: ticks.Plan = planned, now: int = now) -> Observed | None:
                 view.lease.check(connection)
                 new_id = self._ids.run_id
-                if not ticks.apply_plan(connection, view.uid, view.generation, spec, planned, new_id, now):
+                newest = _is_newest(connection, view)  # else the next look is at that one
+                if newest and not ticks.apply_plan(connection, view.uid, view.generation, spec, planned, new_id, now):
                     return None
                 return self._look(connection, view, spec, reruns)
 
@@ -133,11 +134,12 @@ class WorkflowController:
         now = self._clock.now_us()
         done = view.state.get("ran")
         trigger = f"re-run:{reruns}" if reruns else "apply"
-        if done != reruns and (reruns or spec.schedule is None):
+        if done != reruns and (reruns or spec.schedule is None) and _is_newest(connection, view):
             ticks.start(connection, view.uid, view.generation, spec, trigger, self._ids.run_id, now)
+            done = reruns
         if spec.schedule is None:
             ticks.clear(connection, view.uid)
-        state = {**view.state, "ran": reruns if reruns or spec.schedule is None else done}
+        state = {**view.state, "ran": done}
         going_on = records.open_runs(connection, view.uid)
         run = going_on[-1] if going_on else records.newest_run(connection, view.uid)
         timer = ticks.row(connection, view.uid)
@@ -233,9 +235,20 @@ class WorkflowController:
         view.lease.check(connection)
         runs = records.open_runs(connection, view.uid)
         now = self._clock.now_us()
+        if ticks.resume(connection, view.uid):  # nobody could do it later: its runs that are nodes of others go on
+            for run in records.held_runs(connection, view.uid):
+                records.wake_tree(connection, run, now)
+            data = {"verb": "resume", "runs": [], "id": view.manifest.id}
+            add_event(connection, now, view.uid, "runtime.resume", "control", data)
         for run in runs:
             records.stop_run(connection, run, now)
         return runs
+
+
+def _is_newest(connection: sa.Connection, view: ResourceView) -> bool:
+    """Is what the look was begun with still wanted? Nothing starts of what was changed or deleted meanwhile."""
+    row = by_uid(connection, view.uid)
+    return row is not None and row.generation == view.generation and row.deleting_at is None
 
 
 def _attempts_of(connection: sa.Connection, run: sa.Row[Any]) -> dict[str, list[sa.Row[Any]]]:

@@ -73,6 +73,11 @@ def open_runs(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
     return list(connection.execute(_OPEN, {"of_uid": uid}))
 
 
+def held_runs(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
+    """As `open_runs`, with those that are nodes of other Workflows: all that a pause of this one holds."""
+    return list(connection.execute(sa.select(_runs).where(_runs.c.uid == uid, _IS_OPEN).order_by(_runs.c.created_at)))
+
+
 def child(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
     """The newest run that node `name` of a run is."""
     query = sa.select(_runs).where(_runs.c.parent == f"{run_id}/{name}")
@@ -178,6 +183,17 @@ def stop_run(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
     if not row.stopping:
         update_run(connection, row.id, stopping=True)
     work.wake(connection, f"run:{row.id}", now)
+
+
+def wake_tree(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
+    """Let a held run, its nested runs and the jobs that wait go on."""
+    woken: set[str] = set()
+    for _, inner, job_row in tree(connection, row):
+        if inner.id not in woken:
+            woken.add(inner.id)
+            work.wake(connection, f"run:{inner.id}", now)
+        if job_row.state == JobState.PENDING:
+            work.wake(connection, f"job:{inner.id}/{job_row.name}", now)
 
 
 def prune(connection: sa.Connection, uid: str, keep_succeeded: int, keep_failed: int) -> None:

@@ -125,8 +125,8 @@ class Verbs:
     def _resume(self, connection: sa.Connection, row: Any, now: int) -> dict[str, Any]:
         changed = ticks.resume(connection, row.uid)
         going_on = records.open_runs(connection, row.uid)
-        for run in going_on if changed else ():
-            _wake_tree(connection, run, now)
+        for run in records.held_runs(connection, row.uid) if changed else ():
+            records.wake_tree(connection, run, now)
         return _answer(changed, going_on)
 
     @staticmethod
@@ -223,14 +223,3 @@ def _taken_over(connection: sa.Connection, row: Any, spec: WorkflowSpec) -> dict
     if len(done) == len(spec.jobs):
         raise _conflict(row, f"all jobs of run {newest.id} succeeded", "re-run all of it: leave --from-failed out")
     return done
-
-
-def _wake_tree(connection: sa.Connection, run: Any, now: int) -> None:
-    """Let a held run, its nested runs and the jobs that wait go on."""
-    woken: set[str] = set()
-    for _, inner, job in records.tree(connection, run):
-        if inner.id not in woken:
-            woken.add(inner.id)
-            work.wake(connection, f"run:{inner.id}", now)
-        if job.state == JobState.PENDING:
-            work.wake(connection, f"job:{inner.id}/{job.name}", now)
