@@ -512,8 +512,12 @@ class Catalog:
 
     async def abandon(self, attempt_id: AttemptId) -> None:
         """Drop what an attempt holds, with its files, and close its view. A published one stays published."""
-        await self.store.write(runs.abandon, attempt_id, self.clock.now_us())
-        await runs.collect_garbage(self)
+        await self.store.write(self.drop, attempt_id)
+        await self.collect_garbage()
+
+    def drop(self, connection: sa.Connection, attempt_id: AttemptId) -> None:
+        """As `abandon`, in the caller's unit of work; the files go with the next `collect_garbage`."""
+        runs.abandon(connection, attempt_id, self.clock.now_us())
 
     async def collect_garbage(self) -> int:
         """Delete due files that no living table uses; how many notes were settled."""

@@ -126,6 +126,7 @@ def build(
     vault = Vault(keys, clock)
     known = Identities(keys, clock, ids)
     bell = Bell()
+    store.on_ring = bell.ring
     allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
 
     runner = LocalRunner(
@@ -194,8 +195,8 @@ def build(
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
     async def given_up() -> None:
-        for key in await attempts.reclaim():
-            admissions.release(key)
+        await attempts.reclaim()
+        admissions.retain(await attempts.open_here())
 
     membership = Membership(
         store,

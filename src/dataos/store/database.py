@@ -65,6 +65,9 @@ class Store:
         self._jitter = jitter
         self.meter: Callable[[str, float], None] = lambda kind, seconds: None
         """Hears of each unit of work that was awaited: `read` or `write`, and how long it took."""
+        self.on_ring: Callable[[], None] = lambda: None
+        """Called in any thread after a commit that made something due, on SQLite; on PostgreSQL NOTIFY tells
+        (store.listening)."""
         self._down_until = 0.0  # monotonic; after a failed connection the next calls fail at once for a moment
         self._down = threading.Lock()
         if self.is_sqlite:
@@ -236,12 +239,15 @@ class Store:
             with engine.begin() as connection:
                 connection.info.pop(_RING, None)
                 result = fn(connection, *args, **kwargs)
-                if connection.info.pop(_RING, False) and not self.is_sqlite:
+                rung = connection.info.pop(_RING, False)
+                if rung and not self.is_sqlite:
                     # Part of the transaction: delivered when it commits, and only then.
                     connection.execute(sa.select(sa.func.pg_notify(RING_CHANNEL, "")))
-                return result
         except exc.TimeoutError as error:
             raise _unavailable("all connections to it are in use") from error
+        if rung and self.is_sqlite:
+            self.on_ring()
+        return result
 
     def _known(self, error: exc.DBAPIError) -> Exception:
         if not self.is_sqlite and error.statement is None and _state(error) is None:

@@ -8,7 +8,7 @@ an end of one must not make a thousand look.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from dataos.processes.admission import Admission, Decision, Demand
@@ -75,6 +75,11 @@ class Admissions:
     def counts(self) -> tuple[int, int]:
         """(running, waiting) on this server."""
         return len(self._running), len(self._waiting)
+
+    def retain(self, attempt_ids: Collection[str]) -> None:
+        """Only these attempts are this server's (any more): free the slots of all others."""
+        for key in [k for k in self._running if k not in attempt_ids]:
+            self.release(key)
 
     def forget(self, attempt_id: str) -> None:
         """A waiting demand went away; a slot that it was granted is somebody else's."""

@@ -27,7 +27,7 @@ from dataos.lakehouse.catalog import Catalog
 from dataos.manifest import registry
 from dataos.manifest.runnables import Runnable
 from dataos.processes.admission import Demand
-from dataos.processes.ports import Observation, Phase, ProcessRunner
+from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
 from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease
@@ -188,6 +188,11 @@ class Attempts:
             await self._runner.stop(key, 0.0)
         return keys
 
+    async def open_here(self) -> set[str]:
+        """Attempts that are open, and this server's."""
+        query = sa.select(_a.c.id).where(_a.c.state.in_(list(OPEN)), _a.c.server == self._server)
+        return set(await self._store.read(lambda connection: connection.execute(query).scalars().all()))
+
     async def forget(self, older_s: float) -> int:
         """Remove from this machine the files (log, scratch, result) of attempts that ended longer ago than that
         (seconds), and of those whose run is forgotten. Returns how many."""
@@ -269,9 +274,19 @@ class Attempts:
             scratch_bytes=min(runnable.scratch_bytes or self._bounds.scratch_bytes, self._bounds.scratch_bytes),
         )
         await self._store.write(self._record_plan, request.attempt_id, plan, lease)
-        await self._runner.start(request.attempt_id, launch)
+        await self._start(request.attempt_id, launch)
         self._checkpoint("workloads.launched")
         await self._store.write_deferred(self._mark_running, request.attempt_id, lease)
+
+    async def _start(self, attempt_id: AttemptId, launch: Launch) -> None:
+        """Start the program. Where the runner gave up waiting, its supervisor may be up after all, or come up later: an
+        attempt that counts as not started must not run then beside the next one."""
+        try:
+            await self._runner.start(attempt_id, launch)
+        except DataOSError:
+            if (await self._runner.observe(attempt_id)).phase is Phase.ABSENT:
+                await self._runner.stop(attempt_id, 0.0)
+                raise
 
     def _credentials(
         self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable
@@ -356,13 +371,15 @@ class Attempts:
                     self._checkpoint("workloads.published")
                     return settled
                 except DataOSError as error:
+                    if error.problem.code.startswith("store."):
+                        raise  # it may have been published all the same: the next look finds out
                     if error.problem.code != "iceberg.conflict" or error.problem.retry is None:
                         settled = _publish_failure(error)
                         break
             else:
                 settled = Settled(Ending.TRANSIENT, "its tables kept changing while it was being published")
-        await self._catalog.abandon(attempt_id)
         await self._store.write(self._fail, _End(row, observation, result, lease, settled, also))
+        await self._catalog.collect_garbage()
         return settled
 
     async def refuse(self, row: sa.Row[Any], error: DataOSError, lease: Lease, also: Also) -> Settled:
@@ -373,8 +390,8 @@ class Attempts:
         if error.problem.code == "process.start" and (row.result or {}).get("rerunnable"):
             ending = Ending.LOST
         settled = Settled(ending, error.problem.message, error.problems)
-        await self._catalog.abandon(AttemptId(row.id))
         await self._store.write(self._fail, _End(row, Observation(Phase.ABSENT), {}, lease, settled, also))
+        await self._catalog.collect_garbage()
         return settled
 
     def _succeed(self, connection: sa.Connection, end: _End) -> None:
@@ -384,6 +401,7 @@ class Attempts:
 
     def _fail(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)
+        self._catalog.drop(connection, AttemptId(end.row.id))  # here, and not before: who takes over may still publish
         state = {Ending.LOST: AttemptState.LOST, Ending.ABORTED: AttemptState.ABORTED}.get(
             end.settled.ending or Ending.FAILED, AttemptState.FAILED
         )
@@ -392,6 +410,9 @@ class Attempts:
     def _close(self, connection: sa.Connection, end: _End, state: AttemptState, more: dict[str, Any]) -> None:
         """Revoke the token, write how it ended, and what its owner writes beside that."""
         row, observation = end.row, end.observation
+        state_now = connection.execute(sa.select(_a.c.state).where(_a.c.id == row.id)).scalar()
+        if state_now not in OPEN:
+            return  # an answer of the store was lost on its way: this is the same end again
         work.bind(connection, end.lease, None)
         self._identities.revoke_attempt(connection, AttemptId(row.id))
         change = {

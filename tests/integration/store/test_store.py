@@ -92,6 +92,59 @@ def test_a_unit_is_claimed_by_one_until_its_lease_ends(store):
     store.write_sync(lambda c: second.check(c))
 
 
+def test_a_lease_on_a_row_that_went_and_came_back_is_stale(store):
+    wake(store, "u:1")
+    (first,) = claim(store)
+    (second,) = claim(store, "b", NOW + 2000)
+    store.write_sync(work.finish, second, NOW + 2000, None)
+    wake(store, "u:1", NOW + 3000)
+    (third,) = claim(store, "b", NOW + 3000)
+    for stale in (first, second):
+        with pytest.raises(StaleLease):
+            store.write_sync(lambda c, stale=stale: stale.check(c))
+    store.write_sync(lambda c: third.check(c))
+
+
+@pytest.mark.sqlite
+def test_a_commit_that_makes_something_due_rings(store):
+    rung: list[str] = []
+    store.on_ring = lambda: rung.append("ring")
+    store.write_sync(lambda c: c.execute(tables.facts.insert().values(key="k", value="v")))
+    assert rung == []
+    wake(store, "u:1")
+    assert rung == ["ring"]
+
+    def undone(connection):
+        work.wake(connection, "u:2", NOW)
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        store.write_sync(undone)
+    assert rung == ["ring"]
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_waiting(store):
+    later = NOW + 3_600_000_000
+    wake(store, "u:due-later", later)
+    wake(store, "u:held")
+    (held,) = claim(store)
+    assert held.unit == "u:held"
+    store.write_sync(work.renew, "a", ["u:held"], later)
+    store.write_sync(work.set_back, NOW, 1000)
+    assert [lease.unit for lease in claim(store, "b")] == ["u:due-later"]
+    assert "u:held" in [lease.unit for lease in claim(store, "b", NOW + 1001)]
+
+
+def test_a_start_after_the_clock_was_set_back_makes_everything_due(store):
+    later = NOW + 3_600_000_000
+    for at, expected in ((NOW, []), (later, ["u:1"])):
+        event = {"at": at, "uid": None, "kind": "k", "actor": "a", "data": {}}
+        store.write_sync(lambda c, event=event: c.execute(tables.events.insert().values(**event)))
+        wake(store, "u:1", later)
+        store.write_sync(work.take_over, "a", NOW, alone=True)
+        assert [lease.unit for lease in claim(store, limit=1)] == expected
+
+
 def test_finishing_a_stale_lease_changes_nothing(store):
     wake(store, "u:1")
     (first,) = claim(store)

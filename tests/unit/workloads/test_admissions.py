@@ -91,3 +91,14 @@ def test_open_attempts_found_in_the_store_hold_their_slots():
     assert not queue.ask("new").admit
     queue.all.release("old")
     assert queue.rung == ["job:new"]
+
+
+def test_slots_of_attempts_that_others_took_over_are_free():
+    queue = Queue(2)
+    assert queue.ask("mine").admit
+    assert queue.ask("theirs").admit
+    assert not queue.ask("waiting").admit
+    queue.all.retain({"mine"})
+    assert queue.rung == ["job:waiting"]
+    assert queue.ask("waiting").admit
+    assert not queue.ask("next").admit

@@ -30,6 +30,7 @@ from dataos.kinds.workflow.plan import (
     JobState,
     RunState,
     plan_next,
+    retry_wait_s,
     should_retry,
 )
 from dataos.kinds.workflow.spec import TRANSIENT_PATTERN, Job, WorkflowSpec
@@ -53,6 +54,8 @@ _PATTERN_LINES = 50
 _PATTERN_CHARACTERS = 16_384
 _WATCH_S = 5.0
 _STOPPING_S = 0.5
+_NOW_S = 0.001
+"""Look again at once."""
 
 
 @dataclass(frozen=True)
@@ -226,8 +229,9 @@ class JobUnits:
         if await self._store.read(records.is_paused, run):  # a resume wakes it
             self._admissions.forget(f"{run.id}-{row.name}-{row.attempt + 1}")
             return 0.0
-        if row.not_before is not None and row.not_before > now:
-            return (row.not_before - now) / 1e6
+        wait_s = retry_wait_s(row.not_before, now, job.retry)
+        if wait_s:
+            return wait_s
         workspace = manifest.workspace or "public"
         demand = self._attempts.demand(f"{run.id}-{row.name}-{row.attempt + 1}", workspace, runnable, run.created_at)
         decision = await self._admissions.ask(demand, f"job:{run.id}/{row.name}")
@@ -237,16 +241,21 @@ class JobUnits:
                     self._note, run, row.name, decision.reason, lease, self._clock.now_us()
                 )
             return self._admissions.again_s
+        begun = False
         try:
-            await self._store.write_deferred(self._begin, run, row, demand, lease)  # `launch` makes it durable
-        except DataOSError:
-            self._admissions.release(demand.key)  # if it was stored nevertheless, the next look takes the slot again
-            raise
+            begun = await self._store.write_deferred(self._begin, run, row, demand, lease)  # `launch` makes it durable
+        finally:
+            if not begun:  # its slot is free; where the attempt was stored after all, the next look takes it again
+                self._admissions.release(demand.key)
         self._checkpoint("workloads.attempt-stored")
-        return None
+        return None if begun else _NOW_S
 
-    def _begin(self, connection: sa.Connection, run: Any, row: Any, demand: Any, lease: Lease) -> None:
+    def _begin(self, connection: sa.Connection, run: Any, row: Any, demand: Any, lease: Lease) -> bool:
+        """Store the attempt. False if the run was stopped or paused while the job waited for its slot."""
         lease.check(connection)
+        fresh = records.run(connection, run.id)
+        if fresh is None or fresh.stopping or records.is_paused(connection, fresh):
+            return False
         number = row.attempt + 1
         self._attempts.open(connection, RunId(run.id), row.name, number, demand, lease)
         records.update_job(
@@ -259,6 +268,7 @@ class JobUnits:
             started_at=row.started_at or self._clock.now_us(),
         )
         records.begin_run(connection, run, self._clock.now_us())
+        return True
 
     def _skip(self, connection: sa.Connection, run: Any, name: str, state: JobState, reason: str, lease: Lease) -> None:
         lease.check(connection)
@@ -295,8 +305,10 @@ class JobUnits:
             except DataOSError as error:
                 if error.problem.code.startswith("store."):
                     raise
-                await self._attempts.refuse(attempt, error, lease, also)
-                self._admissions.release(attempt.id)
+                try:
+                    await self._attempts.refuse(attempt, error, lease, also)
+                finally:
+                    self._admissions.release(attempt.id)
                 return None
             return _WATCH_S
         observation = await self._attempts.observe(attempt_id)
@@ -326,13 +338,15 @@ class JobUnits:
             tail, _ = await self._attempts.log(attempt.id, tail=_PATTERN_LINES, after=None)
             self._tails[attempt.id] = tail[-_PATTERN_CHARACTERS:]
         source = generation.source if generation is not None else {}
-        settled = await self._attempts.settle(
-            attempt, observation, lease, run.stopping, also, lambda problem: _located(problem, prefix, source)
-        )
+        try:
+            settled = await self._attempts.settle(
+                attempt, observation, lease, run.stopping, also, lambda problem: _located(problem, prefix, source)
+            )
+        finally:  # its program has ended, whatever became of the store's answer
+            self._tails.pop(attempt.id, None)
+            self._admissions.release(attempt.id)
         if self._meters is not None:
             self._meters.attempt_ended(settled.ending or "succeeded")
-        self._tails.pop(attempt.id, None)
-        self._admissions.release(attempt.id)
 
     async def _launch(
         self, run: Any, row: Any, attempt_id: AttemptId, job: Job, manifest: Manifest, lease: Lease
