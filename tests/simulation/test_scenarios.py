@@ -1,0 +1,187 @@
+"""Single faults at single moments, that the simulator found first: each of these was a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dataos.control import reconciler
+from simulation import steps
+from simulation.disk import Disk
+from simulation.manifests import Doc, JobDoc, RetryRule, key_of
+from simulation.model import Call
+from simulation.steps import Step
+from simulation.weather import STARTS, Climate
+from simulation.world import World
+
+QUIET = Climate(
+    alone=True,
+    machines=1,
+    start=STARTS[0],
+    cpus=4.0,
+    store_faults=0.0,
+    lost_rings=0.0,
+    start_faults=0.0,
+    crashes=0.0,
+    slow=0.002,
+    stuck=0.0,
+    failing=0.0,
+)
+A = JobDoc("a")
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    yield made
+    made.close()
+
+
+Worlds = Callable[..., "contextmanager[World]"]
+
+
+@pytest.fixture
+def worlds(disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reconciler, "POLL_S", 15.0)
+
+    @contextmanager
+    def make(**climate: object) -> Iterator[World]:
+        from dataclasses import replace
+
+        world = World(disk, 1, climate=replace(QUIET, **climate), keep_trace=True)
+        end = "fails" if world.climate.failing else "ok"
+        world.weather.fate = lambda key: (end, 0.5)
+        with world.living():
+            yield world
+            world.calm()
+        assert world.faults == [], "\n".join(world.traced)
+
+    return make
+
+
+def apply(world: World, name: str, *jobs: JobDoc, **more: object) -> None:
+    refers = tuple(key_of("workflow", j.target) for j in jobs if j.target)
+    doc = Doc("workflow", name, f"{name}.{len(world.calls)}", jobs, refers=refers, **more)
+    world.model.docs[doc.marker] = doc
+    life = world.life(0)
+    assert life is not None
+    call = Call(len(world.calls), "apply", doc.key, [doc])
+    world.call(life, call, life.resources.apply_all([steps._request(call, doc)]))
+
+
+def do(world: World, verb: str, name: str, **args: object) -> None:
+    """A verb of a Workflow, or `delete`."""
+    whole = {
+        "at": 0,
+        "verb": verb,
+        "type": "workflow",
+        "name": name,
+        "idem": "",
+        "from_failed": False,
+        "expect": "",
+        **args,
+    }
+    steps.perform(world, Step("delete" if verb == "delete" else "verb", 100 + len(world.calls), whole))
+
+
+def attempts(world: World) -> list[tuple[str, str]]:
+    return [(a.id.partition("-")[2], a.state) for a in world.model.runs.attempts.values()]
+
+
+def test_a_success_whose_answer_was_lost_is_a_success(worlds):
+    with worlds() as world:
+        world.weather.scripted["Attempts._succeed"] = ["after"]
+        apply(world, "w0", JobDoc("a", retry=RetryRule(3, "Always", 0)), JobDoc("b", ("a",)))
+        world.loop.advance(120)
+        assert attempts(world) == [("a-1", "succeeded"), ("b-1", "succeeded")]
+
+
+def test_a_failure_whose_answer_was_lost_is_one_failure(worlds):
+    with worlds(failing=1.0) as world:
+        world.weather.scripted["Attempts._fail"] = ["after", "after"]
+        apply(world, "w0", A)
+        world.loop.advance(120)
+        assert len(attempts(world)) == 1
+
+
+@pytest.mark.parametrize("fault", ["slow", "late", "refused"])
+def test_a_start_that_was_given_up_never_runs_beside_the_next_one(worlds, fault):
+    with worlds() as world:
+        world.weather.scripted["start"] = [fault]
+        apply(world, "w0", JobDoc("a", retry=RetryRule(3, "Always", 0)))
+        world.loop.advance(60)
+        ended = [state for _, state in attempts(world)]
+        assert ended[-1] == "succeeded"
+        assert len(world.model.runs.started) == 1
+
+
+def test_a_failed_start_that_was_cut_off_can_still_succeed(worlds):
+    """What an attempt holds is dropped with the transaction that ends it, not before: a successor may yet publish."""
+    with worlds() as world:
+        world.weather.scripted["start"] = ["refused"]
+        world.weather.scripted["Attempts._fail"] = ["before"]
+        apply(world, "w0", A)
+        world.loop.advance(60)
+        assert attempts(world) == [("a-1", "succeeded")]
+
+
+def test_a_resume_reaches_runs_that_are_nodes_of_others(worlds):
+    with worlds() as world:
+        apply(world, "w1", A)
+        world.loop.advance(10)
+        do(world, "run", "w1")
+        world.loop.advance(0.001)
+        do(world, "pause", "w1")
+        world.loop.advance(5)
+        apply(world, "w0", JobDoc("n", target="w1"))
+        world.loop.advance(5)
+        assert any(r.open and r.parent for r in world.model.runs.runs.values())
+        do(world, "resume", "w1")
+        world.loop.advance(60)
+        assert not any(r.open for r in world.model.runs.runs.values())
+
+
+def test_a_paused_workflow_that_is_deleted_holds_nobody_for_ever(worlds):
+    with worlds() as world:
+        apply(world, "w1", A)
+        world.loop.advance(10)
+        do(world, "run", "w1")
+        world.loop.advance(0.001)
+        do(world, "pause", "w1")
+        world.loop.advance(5)
+        apply(world, "w0", JobDoc("n", target="w1"))
+        world.loop.advance(5)
+        do(world, "delete", "w1", force=True)
+        world.loop.advance(60)
+        assert not any(r.open for r in world.model.runs.runs.values())
+
+
+def test_retries_do_not_wait_for_a_clock_that_was_set_back(worlds):
+    with worlds(failing=1.0) as world:
+        apply(world, "w0", JobDoc("a", retry=RetryRule(1, "Always", 30)))
+        world.loop.advance(10)
+        assert len(attempts(world)) == 1
+        world.machines["m0"].offset_us -= 86_400_000_000
+        world.loop.advance(90)
+        assert len(attempts(world)) == 2
+
+
+def test_a_start_after_the_clock_was_set_back_looks_at_everything(worlds):
+    with worlds(failing=1.0) as world:
+        apply(world, "w0", JobDoc("a", retry=RetryRule(1, "Always", 30)))
+        world.loop.advance(10)
+        machine = world.machines["m0"]
+        machine.life.kill()
+        machine.offset_us -= 86_400_000_000
+        machine.begin_life()
+        world.loop.advance(90)
+        assert len(attempts(world)) == 2
+
+
+def test_the_next_job_begins_at_once_on_sqlite(worlds):
+    with worlds(slow=0.0) as world:
+        apply(world, "w0", A, JobDoc("b", ("a",)), JobDoc("c", ("b",)))
+        world.loop.advance(2.0)  # far below the interval of polling
+        assert [state for _, state in attempts(world)] == ["succeeded"] * 3
