@@ -259,9 +259,13 @@ def test_upkeep_forgets_what_was_deleted_long_ago_and_nothing_else(tmp_path):
         await rooms.resources.apply(request(secret()))
         await rooms.resources.apply(request(secret(name="stays")))
         await rooms.resources.delete(SECRET, ADMIN)
-        upkeep = Upkeep(rooms.store, rooms.clock, rooms.resources, keep_deleted_s=DAY_S, keep_events_s=DAY_S)
+        upkeep = Upkeep(
+            rooms.store, rooms.clock, rooms.resources, keep_finished_s=0, keep_deleted_s=DAY_S, keep_events_s=DAY_S
+        )
         assert (await upkeep.run())["purged"] == 0
-        short = Upkeep(rooms.store, rooms.clock, rooms.resources, keep_deleted_s=-1.0, keep_events_s=DAY_S)
+        short = Upkeep(
+            rooms.store, rooms.clock, rooms.resources, keep_finished_s=0, keep_deleted_s=-1.0, keep_events_s=DAY_S
+        )
         assert (await short.run())["purged"] == 1
         assert (await short.run())["purged"] == 0
         await refused(history(rooms).list(SECRET), "resource.not_found")
