@@ -146,7 +146,9 @@ def _values(
         scopes = ("instance-scoped", "workspace-scoped")
         return [Candidate(s) for s in scopes] if words[-1:] == ("api",) else [Candidate(k) for k in _kinds()]
     if flag in ("-O", "--output"):
-        formats = ("table", "json", "csv", "arrow", "parquet") if words == ("query",) else ("table", "json", "yaml")
+        formats = (
+            ("table", "json", "yaml", "csv", "arrow", "parquet") if words == ("query",) else ("table", "json", "yaml")
+        )
         return [Candidate(f) for f in formats]
     if flag in ("-w", "--workspace"):
         return [Candidate(name) for name in ask("workspaces")]

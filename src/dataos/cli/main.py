@@ -22,6 +22,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command; returns the exit code."""
+    if "--tls-allow-insecure" in argv:  # of every command (ch01 8.1)
+        from dataos.client.api import INSECURE
+
+        argv = [word for word in argv if word != "--tls-allow-insecure"]
+        os.environ[INSECURE] = "true"
     if argv and argv[0] == "help":
         argv = [*argv[1:], "--help"]
     if not argv or argv in (["--help"], ["-h"]):
@@ -114,7 +119,8 @@ def _overview() -> None:
     width = max(len(" ".join(c.words)) for c in table.COMMANDS)
     for command in table.COMMANDS:
         print(f"  {' '.join(command.words):<{width}}  {command.summary}")
-    print("\n`dataos <command> --help` shows a command's flags. Start with `dataos up`, or `dataos demo flights`.")
+    print("\n`dataos <command> --help` shows a command's flags; --tls-allow-insecure goes with each.")
+    print("Start with `dataos up`, or `dataos demo flights`.")
 
 
 def _unknown(argv: list[str]) -> int:

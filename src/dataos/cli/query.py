@@ -16,7 +16,7 @@ from dataos.client import api
 from dataos.core.errors import ExitCode, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-FORMATS = ("table", "json", "csv", "arrow", "parquet")
+FORMATS = ("table", "json", "yaml", "csv", "arrow", "parquet")
 
 
 @app.command()
@@ -26,7 +26,7 @@ def query(
     output: Annotated[
         str | None,
         typer.Option(
-            "-O", "--output", help="table, json, csv, arrow or parquet; if left out, as -o FILE ends, or table."
+            "-O", "--output", help="table, json, yaml, csv, arrow or parquet; if left out, as -o FILE ends, or table."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer to this file.")] = None,
@@ -85,8 +85,8 @@ def show_rows(body: dict[str, Any], output: str, out: Path | None, no_icons: boo
     if out is not None:
         sys.stdout = open(out, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed below
     try:
-        if output == "json":
-            Output("json").data([dict(zip(names, row, strict=True)) for row in body["rows"]])
+        if output in ("json", "yaml"):
+            Output(output).data([dict(zip(names, row, strict=True)) for row in body["rows"]])
         elif output == "csv":
             write_csv(names, body["rows"])
         else:

@@ -121,6 +121,12 @@ class Client:
     def _unreachable(self, error: Exception) -> DataOSError:
         if isinstance(error, TimeoutError):
             return fail("wait.timeout", f"{self.connection.url} did not answer in time", hint="repeat the call")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return fail(
+                "server.untrusted",
+                f"the certificate of {self.connection.url} is not trusted: {error.verify_message}",
+                hint="name its authority with SSL_CERT_FILE=<ca.pem>, or take any with --tls-allow-insecure",
+            )
         return fail(
             "server.unreachable",
             f"no server answers at {self.connection.url} ({self.connection.source}): {error}",
@@ -216,8 +222,20 @@ def _open(scheme: str, host: str, port: int | None, timeout_s: float) -> http.cl
     if scheme == "http+unix":
         return _UnixConnection(os.environ.get("DATAOS_SERVER_SOCKET", ""), timeout_s)
     if scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=ssl.create_default_context())
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_tls())
     return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
+INSECURE = "DATAOS_TLS_ALLOW_INSECURE"
+"""Of the environment: `true` takes any certificate of a server (the flag --tls-allow-insecure sets it)."""
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if os.environ.get(INSECURE, "").lower() == "true":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _text(value: Any) -> str:

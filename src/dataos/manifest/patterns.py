@@ -55,7 +55,9 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def jq_fault(text: str) -> str | None:
-    """What is plainly wrong with a jq filter: it is empty, or something is not closed. jq itself knows the rest."""
+    """What is wrong with a jq filter: it is empty, something is not closed, or what jq itself says."""
+    import jq  # only Monitors, Pagers and Stacks have filters
+
     if not text.strip():
         return "is empty"
     open_, position = list[str](), 0
@@ -76,7 +78,14 @@ def jq_fault(text: str) -> str | None:
         elif sign in _PAIRS and (not open_ or open_.pop() != _PAIRS[sign]):
             return f"has a `{sign}` that was not opened"
         position += 1
-    return f"has a `{open_[-1]}` that is not closed" if open_ else None
+    if open_:
+        return f"has a `{open_[-1]}` that is not closed"
+    try:
+        jq.compile(text)
+    except ValueError as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), "").removeprefix("jq: error: ")
+        return f"is no jq program: {first.rstrip(':')}"
+    return None
 
 
 _SQL_TOKEN = re.compile(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dataos.manifest import patterns
 from support.asset_samples import EQUATION, PAGER, REPORT, SECRET, STREAM
 from support.kind_reading import faults, good, put, read
 
@@ -283,3 +284,18 @@ def test_a_faulty_pager_names_its_path_and_no_secret(path, value, where, text):
     found = faults("pager", put(PAGER, path, value))
     assert text in found[where]
     assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (" ", "is empty"),
+        (".a[", "not closed"),
+        (".a |", "no jq program"),
+        ("nosuch(.a)", "nosuch/1 is not defined"),
+        (".a", None),
+    ],
+)
+def test_filters_are_programs_that_jq_takes(text, part):
+    fault = patterns.jq_fault(text)
+    assert (fault is None) if part is None else (part in (fault or "")), fault

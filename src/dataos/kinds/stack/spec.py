@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from dataos.manifest import blocks, registry
+from dataos.manifest import blocks, patterns, registry
 from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import Envs, Port
 from dataos.manifest.custom_stacks import CustomStack
@@ -162,8 +162,9 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
         where = (*path, "secretProjection", "type")
         projection = one_of(spec.secret_projection.type, PROJECTIONS, where, reading, "secretProjection")
     for position, program in enumerate(spec.data_os_address_jq_filters):
-        if not program.strip():
-            reading.error((*path, "dataOsAddressJqFilters", position), "an empty text is no jq program")
+        if fault := patterns.jq_fault(program):
+            where = (*path, "dataOsAddressJqFilters", position)
+            reading.error(where, f"filter `{program}` {fault}", hint=patterns.JQ_HINT)
     blocks.check_ports(spec.ports, {}, (*path, "ports"), reading)
     _check_hosts(spec, path, reading)
     envs = blocks.read_envs(spec.environment_vars, (*path, "environmentVars"), reading)
