@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from dataos.control import generations, history, idempotency, records, timers, units
 from dataos.control.generations import Generations
+from dataos.control.ports import Outcome
 from dataos.control.reconciler import Reconciler
 from dataos.control.resources import Resources
 from dataos.control.upkeep import Upkeep
@@ -20,7 +21,6 @@ from dataos.kinds.workflow import records as workflow_records
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.plan import JobState
-from dataos.kinds.workflow.runs import JobUnits
 from dataos.lakehouse.catalog import Catalog
 from dataos.store import tables, work
 from dataos.workloads.admissions import Admissions
@@ -95,11 +95,10 @@ def _(patch: Patch) -> None:
 
 @mutant("a failed look is not repeated")
 def _(patch: Patch) -> None:
-    async def look(self: Any, lease: Any) -> None:
-        await self._handle(lease)
+    async def give_back(self: Any, lease: Any, again_s: float, error: str) -> None:
         await self._store.write(work.finish, lease, self._clock.now_us(), None, "")
 
-    patch.setattr(Reconciler, "_look", look)
+    patch.setattr(Reconciler, "_give_back", give_back)
 
 
 # --- Resources --------------------------------------------------------------------------------------------------------
@@ -163,8 +162,8 @@ def _(patch: Patch) -> None:
 
 @mutant("an accepted deletion is not carried out")
 def _(patch: Patch) -> None:
-    async def delete(self: Any, controller: Any, view: Any) -> None:
-        return None
+    async def delete(self: Any, controller: Any, view: Any) -> Outcome:
+        return Outcome()
 
     patch.setattr(units.ResourceUnits, "_delete", delete)
 
@@ -191,8 +190,8 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     real = units.ResourceUnits._write
 
-    def write(self: Any, connection: Any, view: Any, observed: Any, lease: Any) -> None:
-        real(self, connection, view, observed, lease)
+    def write(self: Any, connection: Any, view: Any, observed: Any) -> None:
+        real(self, connection, view, observed)
         r = tables.resources
         connection.execute(r.update().where(r.c.uid == view.uid).values(status=observed.status))
 
@@ -322,21 +321,6 @@ def _(patch: Patch) -> None:
 @mutant("a job begins although its Workflow is paused")
 def _(patch: Patch) -> None:
     patch.setattr(workflow_records, "is_paused", lambda connection, row: False)
-
-
-@mutant("a job begins in a run that was stopped while it waited for its slot")
-def _(patch: Patch) -> None:
-    real = JobUnits._begin
-
-    def begin(self: Any, connection: Any, run: Any, row: Any, demand: Any, lease: Any) -> bool:
-        found = workflow_records.run
-        workflow_records.run = lambda c, run_id: run
-        try:
-            return real(self, connection, run, row, demand, lease)
-        finally:
-            workflow_records.run = found
-
-    patch.setattr(JobUnits, "_begin", begin)
 
 
 @mutant("a stop does not reach the jobs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -185,3 +186,36 @@ def test_the_next_job_begins_at_once_on_sqlite(worlds):
         apply(world, "w0", A, JobDoc("b", ("a",)), JobDoc("c", ("b",)))
         world.loop.advance(2.0)  # far below the interval of polling
         assert [state for _, state in attempts(world)] == ["succeeded"] * 3
+
+
+@pytest.mark.parametrize("what", ["stop", "pause"])
+def test_a_job_does_not_begin_in_a_run_that_was_held_while_it_asked_for_its_slot(worlds, what):
+    with worlds(cpus=1.0) as world:
+        life = world.life(0)
+        ask, held = life.admissions.ask, []
+
+        async def ask_and_meanwhile(demand, unit):
+            decision = await ask(demand, unit)
+            if not held:
+                held.append(what)
+                do(world, what, "w0")
+                await asyncio.sleep(0.5)  # it is answered before the attempt is stored
+            return decision
+
+        life.admissions.ask = ask_and_meanwhile
+        apply(world, "w0", A)
+        world.loop.advance(5)
+        assert world.calls[-1].outcome == "done"
+        assert attempts(world) == []
+
+
+def test_a_run_that_was_asked_for_keeps_its_workflow_from_being_collected(worlds):
+    with worlds(slow=0.01) as world:
+        apply(world, "w0", A)
+        world.loop.advance(20)
+        steps.perform(world, Step("collect", 50, {"at": 0, "older_s": 0.0}))
+        do(world, "run", "w0")
+        world.loop.advance(30)
+        run = next(c for c in world.calls if c.verb == "run")
+        if run.outcome == "done":  # else the collection was first
+            assert key_of("workflow", "w0") in world.model.living

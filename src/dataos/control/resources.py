@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -223,12 +223,15 @@ class Resources:
         wait_s: float = 10.0,
         principal: Principal | None = None,
         expected_generation: int | None = None,
+        only_if: Callable[[sa.Connection], bool] | None = None,
     ) -> str:
         """Ask a Resource to go and wait a while for its clean-up: deleted | deleting | nothing.
 
+        `only_if` is asked in the transaction that marks it: nothing happens if it says no.
+
         Raises DataOSError `resource.in_use` naming the dependants, `resource.managed` for a child.
         """
-        found = await self._store.write(self._mark_deleted, key, actor, force, principal, expected_generation)
+        found = await self._store.write(self._mark_deleted, key, actor, force, principal, expected_generation, only_if)
         if not found:
             return "nothing"
         self._bell.ring()
@@ -242,9 +245,10 @@ class Resources:
         force: bool,
         principal: Principal | None,
         expected: int | None,
+        only_if: Callable[[sa.Connection], bool] | None,
     ) -> bool:
         row = records.find(connection, key)
-        if row is None:
+        if row is None or (only_if is not None and not only_if(connection)):
             return False
         shown = records.summary(row)["id"]
         if principal is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -136,17 +137,24 @@ class Upkeep:
         for row in await self._store.read(self._finished, before, layer):
             key = ResourceKey(row.type, row.name, row.workspace)
             try:
-                await self._resources.delete(key, actor, expected_generation=row.generation)
+                still = partial(self._is_finished, row.uid, before, layer)  # a run may have been asked for meanwhile
+                result = await self._resources.delete(key, actor, expected_generation=row.generation, only_if=still)
             except DataOSError as error:
                 _log.warning("garbage is left", resource=str(key), code=error.problem.code)
                 continue
+            if result == "nothing":
+                continue
             removed.append(records.summary(row)["id"])
         return removed
+
+    def _is_finished(self, uid: str, before: int, layer: str, connection: sa.Connection) -> bool:
+        return any(row.uid == uid for row in self._finished(connection, before, layer))
 
     @staticmethod
     def _finished(connection: sa.Connection, before: int, layer: str) -> list[sa.Row[Any]]:
         runs = tables.runs
         ended = sa.select(sa.func.max(runs.c.finished_at)).where(runs.c.uid == _r.c.uid).scalar_subquery()
+        goes_on = sa.exists().where(runs.c.uid == _r.c.uid, runs.c.finished_at.is_(None))
         query = sa.select(_r).where(
             _r.c.type == "workflow",
             _r.c.layer == layer,
@@ -156,5 +164,6 @@ class Upkeep:
             _r.c.status == "active",
             _r.c.runtime.in_(ENDED),
             ended < before,
+            ~goes_on,
         )
         return list(connection.execute(query.order_by(_r.c.live_key)))
