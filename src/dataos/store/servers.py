@@ -18,10 +18,10 @@ from dataos.store import tables, work
 _s = tables.servers
 _version = sa.table("alembic_version", sa.column("version_num"))
 
-RUNNING, STOPPED, LOST, GONE = "running", "stopped", "lost", "gone"
+RUNNING, STOPPED, LOST, GONE = "running", "stopped", work.LOST, work.GONE
 """Gone: stopped in order, and not back within the time to live. Lost and gone servers hold nothing any more."""
 
-_GIVEN_UP = (LOST, GONE)
+_GIVEN_UP = work.GIVEN_UP
 
 
 @dataclass(frozen=True)

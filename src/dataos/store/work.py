@@ -36,6 +36,11 @@ SET_BACK_US = 1_000_000
 """A clock that went back by more was set; less is its correction while it runs."""
 
 
+LOST, GONE = "lost", "gone"
+GIVEN_UP = (LOST, GONE)
+"""States of servers (`store.servers`) that hold nothing any more."""
+
+
 class StaleLease(DataOSError):
     """The lease was lost; whoever holds it now does the work."""
 
@@ -135,7 +140,14 @@ def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float 
 
 
 def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
-    """From now on only `server` may look at the leased unit (its process runs there); None: any server again."""
+    """From now on only `server` may look at the leased unit (its process runs there); None: any server again.
+
+    Raises DataOSError `store.stale_lease` if the others gave that server up and it did not hear of it yet: if it died
+    now, nobody would take the unit back.
+    """
+    s = tables.servers
+    if server is not None and connection.execute(sa.select(s.c.state).where(s.c.id == server)).scalar() in GIVEN_UP:
+        raise fail("store.stale_lease", f"the other servers gave server {server} up", retry=1.0)
     connection.execute(_UPDATE, {"of_unit": lease.unit, "server": server})
 
 

@@ -101,3 +101,15 @@ def test_alone_every_lease_is_given_back_at_the_start(store):
     claim(store, "an earlier name of this server")
     store.write_sync(work.take_over, "a", NOW, alone=True)
     assert [lease.unit for lease in claim(store, "a")] == ["u:1"]
+
+
+def test_a_server_that_was_given_up_and_did_not_hear_of_it_binds_nothing(store):
+    """It would be nobody's: who is given up already is not given up again."""
+    assert store.write_sync(servers.declare_lost, "a", 1, NOW)
+    store.write_sync(work.wake, "u:1", NOW)
+    (lease,) = claim(store, "a")
+    with pytest.raises(DataOSError) as caught:
+        store.write_sync(work.bind, lease, "a")
+    assert caught.value.problem.retry is not None
+    store.write_sync(servers.beat, A, NOW)
+    store.write_sync(work.bind, lease, "a")
