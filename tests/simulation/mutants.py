@@ -323,14 +323,6 @@ def _(patch: Patch) -> None:
     patch.setattr(workflow_records, "is_paused", lambda connection, row: False)
 
 
-@mutant("a stop does not reach the jobs")
-def _(patch: Patch) -> None:
-    def stop_run(connection: Any, row: Any, now: int) -> None:
-        workflow_records.update_run(connection, row.id, stopping=True)
-
-    patch.setattr(workflow_records, "stop_run", stop_run)
-
-
 @mutant("a resume does not reach runs that are nodes of other Workflows")
 def _(patch: Patch) -> None:
     patch.setattr(workflow_records, "held_runs", workflow_records.open_runs)

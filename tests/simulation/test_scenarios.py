@@ -219,3 +219,14 @@ def test_a_run_that_was_asked_for_keeps_its_workflow_from_being_collected(worlds
         run = next(c for c in world.calls if c.verb == "run")
         if run.outcome == "done":  # else the collection was first
             assert key_of("workflow", "w0") in world.model.living
+
+
+def test_a_stop_ends_what_runs(worlds):
+    with worlds() as world:
+        world.weather.fate = lambda key: ("ok", 3600.0)
+        apply(world, "w0", A, JobDoc("b", ("a",)))
+        world.loop.advance(5)
+        do(world, "stop", "w0")
+        world.loop.advance(20)
+        assert attempts(world) == [("a-1", "aborted")]
+        assert [r.state for r in world.model.runs.runs.values()] == ["aborted"]

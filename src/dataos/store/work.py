@@ -147,7 +147,8 @@ def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
     """
     s = tables.servers
     if server is not None and connection.execute(sa.select(s.c.state).where(s.c.id == server)).scalar() in GIVEN_UP:
-        raise fail("store.stale_lease", f"the other servers gave server {server} up", retry=1.0)
+        text = f"the other servers gave server {server} up"
+        raise fail("store.stale_lease", text, hint="it hears of it with its next sign of life, and goes on", retry=1.0)
     connection.execute(_UPDATE, {"of_unit": lease.unit, "server": server})
 
 
