@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dataos.processes import sandbox
 from support import postgres
+
+# A loaded machine is slow, not wrong: no property test judges by time.
+settings.register_profile("dataos", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dataos")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

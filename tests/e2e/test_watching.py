@@ -302,3 +302,11 @@ def test_the_dashboard_asks_for_what_there_is(up):
     endings = re.compile(r"_(?:bucket|count|sum|total)$")
     assert {name for name in names if name not in families and endings.sub("", name) not in families} == set()
     assert len(names) > 15
+
+
+def test_health_tells_details_to_operators_only(up):
+    def parts(token: str | None = None):
+        return json.loads(ask(up, "/api/v1/health", token)[1])["parts"]
+
+    assert all(set(part) == {"name", "ok"} for part in [*parts(), *parts("nonsense")])
+    assert any(part.get("detail") for part in parts(admin(up)))

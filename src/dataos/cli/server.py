@@ -251,7 +251,7 @@ def health(output: Format = "table", url: Url = None, context: Context = None, n
     else:
         out.talk("DataOS CLI...OK", "🏥")
         for part in body["parts"]:
-            text = "OK" if part["ok"] else f"DOWN: {part['detail']}"
+            text = "OK" if part["ok"] else f"DOWN: {part.get('detail') or 'dataos doctor says why'}"
             out.talk(f"{part['name']}...{text}", "🏥", "INFO" if part["ok"] else "ERRO")
         out.talk(client.connection.url, "🔗")
     return ExitCode.OK if body["ok"] else ExitCode.FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import dataos
@@ -14,6 +14,7 @@ from dataos.core.errors import DataOSError, Problem
 from dataos.core.meters import Meters
 from dataos.doors import answers, problems
 from dataos.doors.observing import Observed
+from dataos.doors.watching import Authenticate, is_operator
 
 MAX_BODY = 32 << 20
 _TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY >> 20} MiB", hint="send less at once")
@@ -24,6 +25,7 @@ def build(
     routers: Sequence[APIRouter],
     iceberg: APIRouter,
     health: HealthCheck,
+    authenticate: Authenticate,
     meters: Meters | None = None,
     access_log: bool = False,
 ) -> FastAPI:
@@ -42,9 +44,11 @@ def build(
     common = APIRouter(prefix="/api/v1", tags=["server"])
 
     @common.get("/health", responses=answers.ok(answers.Health))
-    async def healthy() -> Any:
-        """Is each part well? Needs no token: it says nothing but that."""
+    async def healthy(request: Request) -> Any:
+        """Is each part well? Needs no token: without an operator's it says nothing but that."""
         parts = await health()
+        if not await is_operator(request, authenticate):  # details name paths and addresses
+            parts = [{"name": p["name"], "ok": p["ok"]} for p in parts]
         return {"ok": all(p["ok"] for p in parts), "parts": parts}
 
     @common.get("/version", responses=answers.ok(answers.Version))

@@ -59,8 +59,8 @@ def router(watched: Watched, authenticate: Authenticate) -> APIRouter:
     async def ready(request: Request) -> Response:
         """Can this server do its work? 503 with the parts that cannot. Details only with an operator's token."""
         parts = await watched.ready()
-        is_operator = await _is_operator(request, authenticate)
-        shown = [{"name": p.name, "ok": p.ok, **({"detail": p.detail} if is_operator else {})} for p in parts]
+        operator = await is_operator(request, authenticate)
+        shown = [{"name": p.name, "ok": p.ok, **({"detail": p.detail} if operator else {})} for p in parts]
         ok = all(p.ok for p in parts)
         return JSONResponse({"ok": ok, "parts": shown}, 200 if ok else 503)
 
@@ -84,7 +84,8 @@ def router(watched: Watched, authenticate: Authenticate) -> APIRouter:
     return api
 
 
-async def _is_operator(request: Request, authenticate: Authenticate) -> bool:
+async def is_operator(request: Request, authenticate: Authenticate) -> bool:
+    """Does the caller prove to be an operator? False where nobody can be known now."""
     if not (request.headers.get("authorization") or request.headers.get("apikey")):
         return False
     try:

@@ -278,7 +278,9 @@ def build(
         clock=clock,
         keys=keys,
         readiness=readiness,
-        app=http.build(routers, iceberg_router(catalog, authenticate), health, meters, settings.access_log),
+        app=http.build(
+            routers, iceberg_router(catalog, authenticate), health, authenticate, meters, settings.access_log
+        ),
         controllers=controllers,
     )
 
