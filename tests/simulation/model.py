@@ -82,6 +82,7 @@ class Model:
         self.resources: dict[str, Known] = {}
         self.living: dict[str, str] = {}  # key -> uid
         self.answers: dict[str, tuple[Call, Any, int]] = {}  # idempotency key -> the first call, its result, when
+        self.asked: dict[tuple[str, str, str], list[str]] = {}  # runs by Resource, verb and idempotency key
         self.runs = Runs(world, self.doc_of)
         self.forced = False  # somebody deleted what others need
         self.last_event = 0
@@ -254,6 +255,10 @@ class Model:
             case "rollback":
                 self._must(result["action"] == predicted, f"{call} did {result['action']}, not {predicted}")
                 self._must(done == (predicted != "unchanged"), f"{call} stored {done} generations")
+            case "run" | "re-run" if call.idempotency and (row := self.find(call.key)) is not None:
+                known = self.asked.setdefault((row.uid, call.verb, call.idempotency), result["runs"])
+                same = result["runs"] == known or not set(known) & self.runs.runs.keys()  # forgotten with its run
+                self._must(same, f"{call} made {result['runs']}: {known} was made for its key before")
             case "delete":
                 self._must(result == (predicted != "nothing"), f"{call} answered {result}: {predicted}")
             case _:

@@ -280,6 +280,9 @@ class Runs:
         if after == "succeeded":
             fine = process is not None and process.fate == "ok" and not process.alive
             self._must(fine, f"{what} succeeded: its process {process and process.fate}")
+        if after == "lost":
+            rerunnable = self.runs[attempt.run].jobs[attempt.job].doc.rerunnable
+            self._must(rerunnable or process is None, f"{what} counts as lost: it may have had effects outside")
         if after == "aborted":
             run = self.runs[attempt.run]
             self._must(run.stopping, f"{what} was aborted: nobody stopped run {run.id}")

@@ -230,3 +230,32 @@ def test_a_stop_ends_what_runs(worlds):
         world.loop.advance(20)
         assert attempts(world) == [("a-1", "aborted")]
         assert [r.state for r in world.model.runs.runs.values()] == ["aborted"]
+
+
+def test_a_server_that_was_cut_off_ends_what_others_took_over(worlds):
+    with worlds(alone=False, machines=2) as world:
+        lengths = [3600.0, 0.5]
+        world.weather.fate = lambda key: ("ok", lengths.pop(0))
+        apply(world, "w0", A)
+        world.loop.advance(5)
+        (process,) = world.model.runs.started.values()
+        machine = process.machine.id
+        world.cut.add(machine)
+        world.weather.cut_off.add(machine)
+        world.loop.advance(2 * world.ttl_s)
+        assert attempts(world) == [("a-1", "lost"), ("a-2", "succeeded")]
+        assert process.alive, "nobody there knows yet"
+        world.weather.cut_off.discard(machine)
+        world.loop.advance(world.ttl_s)
+        assert not process.alive
+        assert world.machines[machine].life.up
+
+
+def test_a_stop_reaches_nested_runs(worlds):
+    with worlds() as world:
+        world.weather.fate = lambda key: ("ok", 3600.0)
+        apply(world, "w0", JobDoc("n", inner=(JobDoc("m", inner=(A,)),)))
+        world.loop.advance(5)
+        do(world, "stop", "w0")
+        world.loop.advance(20)
+        assert [r.state for r in world.model.runs.runs.values()] == ["aborted"] * 3

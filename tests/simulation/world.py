@@ -200,7 +200,9 @@ class World:
             else:
                 machine.begin_life()
             for process in machine.processes.values():
-                if process.alive:
+                attempt = self.model.runs.attempts.get(process.key)
+                owned = attempt is not None and attempt.state in ("launching", "running")
+                if process.alive and owned:  # others are nobody's: the server must end them
                     machine._later(0.5, lambda m=machine, p=process: m.end(p, "ok"))
         self.loop.advance(1.0)
         steps.resume_all(self)
