@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 
+_LATE_US = 2_000_000
+"""A look that says when the next one is takes its time."""
+
+
 def unrest(world: World) -> list[str]:
     """What still goes on."""
     found: list[str] = []
@@ -129,7 +133,7 @@ def _runs(world: World, living: dict[str, tuple[str, int, str, str]]) -> None:
             now = life.clock.now_us() if life is not None else world.true_us()
             if timer is None or timer.paused or timer.next_at is None:
                 must("rest", f"{key} has a schedule and no next tick: {timer}")
-            elif timer.next_at <= now:
+            elif timer.next_at < now - _LATE_US:
                 must("rest", f"{key}: tick {timer.next_at} is due since {(now - timer.next_at) / 1e6} s")
-            elif timer.next_at != doc.cron.next(now) and not world.jumped_s:
+            elif timer.next_at > now and timer.next_at != doc.cron.next(now) and not world.jumped_s:
                 must("rest", f"{key}: the next tick is {timer.next_at}, should be {doc.cron.next(now)}")

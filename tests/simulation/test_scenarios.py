@@ -259,3 +259,23 @@ def test_a_stop_reaches_nested_runs(worlds):
         do(world, "stop", "w0")
         world.loop.advance(20)
         assert [r.state for r in world.model.runs.runs.values()] == ["aborted"] * 3
+
+
+def test_a_look_that_was_too_slow_gives_no_token_to_an_ended_attempt(worlds):
+    with worlds() as world:
+        life = world.life(0)
+        write, held = life.store.write_deferred, []
+
+        async def slow(fn, /, *args, **kwargs):
+            if fn.__name__ == "_credentials" and not held:
+                held.append(fn)
+                world.disk.raw.execute("UPDATE work SET lease_until = 0")  # somebody else looks meanwhile
+                do(world, "stop", "w0")
+                await asyncio.sleep(20)
+            return await write(fn, *args, **kwargs)
+
+        life.store.write_deferred = slow
+        apply(world, "w0", A)
+        world.loop.advance(60)
+        assert held
+        assert attempts(world) == [("a-1", "aborted")]

@@ -109,8 +109,11 @@ class Upkeep:
         runs = sa.select(tables.runs.c.id).where(tables.runs.c.uid.in_(gone))
         for table in (tables.attempts, tables.jobs):
             connection.execute(table.delete().where(table.c.run_id.in_(runs)))
-        for table in (tables.runs, tables.schedules, tables.generations, tables.events):
+        for table in (tables.runs, tables.schedules, tables.generations):
             connection.execute(table.delete().where(table.c.uid.in_(gone)))
+        e = tables.events
+        last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0  # its number is not given again
+        connection.execute(e.delete().where(e.c.uid.in_(gone), e.c.seq < last))
         connection.execute(_r.delete().where(_r.c.uid.in_(gone)))
         return len(gone)
 

@@ -256,7 +256,7 @@ class Attempts:
     ) -> None:
         """Plan and start the program, once. Raises DataOSError if it cannot be planned or started."""
         job = request.job
-        token, injected = await self._store.write_deferred(self._credentials, request, runnable)
+        token, injected = await self._store.write_deferred(self._credentials, request, runnable, lease)
         plan = await self.planner(runnable.stack).plan(replace(request, token=token), self._rooms)
         env = {
             **plan.launch.env,
@@ -289,8 +289,9 @@ class Attempts:
                 raise
 
     def _credentials(
-        self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable
+        self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable, lease: Lease
     ) -> tuple[str, environment.Injected]:
+        lease.check(connection)  # who was too slow must not give a token to an attempt that has ended
         scope = AttemptScope(request.job.workspace, request.run_id, request.attempt_id)
         token = self._identities.attempt_token(connection, request.job.run_as, scope)
         return token, environment.inject(connection, self._vault, runnable, request.job.workspace)

@@ -263,11 +263,16 @@ def test_upkeep_forgets_what_was_deleted_long_ago_and_nothing_else(tmp_path):
             rooms.store, rooms.clock, rooms.resources, keep_finished_s=0, keep_deleted_s=DAY_S, keep_events_s=DAY_S
         )
         assert (await upkeep.run())["purged"] == 0
+        await rooms.settle()
+        last = await rooms.store.read(lambda c: c.execute(sa.select(sa.func.max(tables.events.c.seq))).scalar_one())
         short = Upkeep(
             rooms.store, rooms.clock, rooms.resources, keep_finished_s=0, keep_deleted_s=-1.0, keep_events_s=DAY_S
         )
         assert (await short.run())["purged"] == 1
         assert (await short.run())["purged"] == 0
+        e = tables.events
+        newest = await rooms.store.read(lambda c: c.execute(sa.select(sa.func.max(e.c.seq))).scalar_one())
+        assert newest == last, "numbers of events are not given again: readers go on from the newest"
         await refused(history(rooms).list(SECRET), "resource.not_found")
         assert (await rooms.resources.get(replace(SECRET, name="stays")))["generation"] == 1
 
