@@ -24,8 +24,8 @@ class Moves:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str | Path, str | Path]]) -> Moves:
-        """Raises DataOSError `home.relocate` for the root, and where a new folder lies inside an old one: a path could
-        not be told from one that was moved already."""
+        """Raises DataOSError `home.relocate` for the root, and where a new folder lies inside an old one, or an old
+        one inside a new one: a path could not be told from one that was moved already."""
         plain = [(str(old).rstrip("/"), str(new).rstrip("/")) for old, new in pairs if str(old) != str(new)]
         if any("" in pair for pair in plain):
             raise fail("home.relocate", "nothing can move from or to the root folder", hint="name a folder below it")
@@ -35,6 +35,12 @@ class Moves:
                     raise fail(
                         "home.relocate",
                         f"{new} lies inside {old}, where files move away from",
+                        hint="choose a folder beside it",
+                    )
+                if _below(old, new) is not None:
+                    raise fail(
+                        "home.relocate",
+                        f"{new} holds {old}, where files move away from",
                         hint="choose a folder beside it",
                     )
         return cls(tuple(sorted(plain, key=lambda pair: -len(pair[0]))))

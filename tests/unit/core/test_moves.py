@@ -34,6 +34,8 @@ def test_paths(text, expected):
 def test_a_folder_inside_the_old_one_is_refused():
     with pytest.raises(DataOSError, match="lies inside"):
         Moves.of([("/old/home", "/old/home/deeper")])
+    with pytest.raises(DataOSError, match="holds"):
+        Moves.of([("/old/home", "/old")])
 
 
 _PARTS = st.lists(st.sampled_from(["a", "b", "old", "new", "x=1"]), max_size=4)
