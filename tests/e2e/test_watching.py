@@ -193,7 +193,8 @@ def lines(made: Installation) -> list[dict]:
 def test_lines_say_request_actor_resource_and_run(up):
     code, _, headers = ask(up, "/api/v1/workspaces?secret=CANARY-QUERY", admin(up), **{"X-Request-Id": "my-id.1"})
     assert (code, headers["x-request-id"]) == (200, "my-id.1")
-    (line,) = [x for x in lines(up) if x.get("request") == "my-id.1"]
+    # The line is written once the answer has been sent.
+    (line,) = wait_until(lambda: [x for x in lines(up) if x.get("request") == "my-id.1"], what="the request's line")
     assert (line["event"], line["actor"], line["status"], line["path"]) == ("http", "admin", 200, "/api/v1/workspaces")
     assert ask(up, "/health", **{"X-Request-Id": "a b;c"})[2]["x-request-id"] != "a b;c"
     bad = (
@@ -244,7 +245,7 @@ def test_the_servers_log_is_bounded(made):
     assert [f.name for f in files] == ["server.log", "server.log.1"]
     assert files[1].stat().st_size < 300_000
     ask(made, "/api/v1/workspaces", token, **{"X-Request-Id": "after"})
-    assert [x for x in lines(made) if x.get("request") == "after"], "the new file is written to"
+    wait_until(lambda: [x for x in lines(made) if x.get("request") == "after"], what="a line in the new file")
 
 
 # --- quotas -------------------------------------------------------------------------------------------------------------
