@@ -15,7 +15,7 @@ from support.server import Installation
 # In its command line this process names dataos.server, as a real one does.
 _PROGRAM = """
 import os, signal, sys
-from dataos.server.main import main
+from dataos.server.{module} import main
 point, nth = sys.argv[1], int(sys.argv[2])
 seen = 0
 def checkpoint(name):
@@ -35,7 +35,7 @@ def start_until(made: Installation, point: str, nth: int = 1) -> subprocess.Pope
     with open(made.home / "logs" / "server.log", "ab") as log:
         process = subprocess.Popen(
             [
-                sys.executable, "-c", _PROGRAM, point, str(nth), "--home", str(made.home), "--port", "0",
+                sys.executable, "-c", _PROGRAM.format(module="main"), point, str(nth), "--home", str(made.home), "--port", "0",
                 "--allow", str(made.work), "--report-fd", str(write_end),
             ],
             stdout=log, stderr=log, env=made.env, pass_fds=(write_end,), cwd=made.work, start_new_session=True,
@@ -56,25 +56,10 @@ def wait_dead(process: subprocess.Popen[bytes], timeout: float = 30.0) -> None:
     assert process.wait(timeout) == -signal.SIGKILL
 
 
-_CARE = """
-import os, signal, sys
-from dataos.server.care import main
-point, nth = sys.argv[1], int(sys.argv[2])
-seen = 0
-def checkpoint(name):
-    global seen
-    if name == point:
-        seen += 1
-        if seen == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.exit(main(sys.argv[3:], checkpoint))
-"""
-
-
 def care_until(made: Installation, point: str, *words: str, nth: int = 1, input: str = "\n") -> None:
     """Run `python -m dataos.server.care ...` on the home until it kills itself at `point`."""
     done = subprocess.run(
-        [sys.executable, "-c", _CARE, point, str(nth), "--home", str(made.home), *words],
+        [sys.executable, "-c", _PROGRAM.format(module="care"), point, str(nth), "--home", str(made.home), *words],
         env=made.env, cwd=made.work, input=input, text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, f"{point} was not reached: {done.stdout}{done.stderr}"

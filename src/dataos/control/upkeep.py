@@ -151,10 +151,11 @@ class Upkeep:
         return removed
 
     def _is_finished(self, uid: str, before: int, layer: str, connection: sa.Connection) -> bool:
-        return any(row.uid == uid for row in self._finished(connection, before, layer))
+        return bool(self._finished(connection, before, layer, uid))
 
     @staticmethod
-    def _finished(connection: sa.Connection, before: int, layer: str) -> list[sa.Row[Any]]:
+    def _finished(connection: sa.Connection, before: int, layer: str, uid: str | None = None) -> list[sa.Row[Any]]:
+        """All that are over; of one Resource if `uid` is given."""
         runs = tables.runs
         ended = sa.select(sa.func.max(runs.c.finished_at)).where(runs.c.uid == _r.c.uid).scalar_subquery()
         goes_on = sa.exists().where(runs.c.uid == _r.c.uid, runs.c.finished_at.is_(None))
@@ -169,4 +170,6 @@ class Upkeep:
             ended < before,
             ~goes_on,
         )
+        if uid is not None:
+            query = query.where(_r.c.uid == uid)
         return list(connection.execute(query.order_by(_r.c.live_key)))

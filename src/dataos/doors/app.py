@@ -13,8 +13,9 @@ from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.meters import Meters
 from dataos.doors import answers, problems
+from dataos.doors.authentication import Authenticate
 from dataos.doors.observing import Observed
-from dataos.doors.watching import Authenticate, is_operator
+from dataos.doors.watching import is_operator
 
 MAX_BODY = 32 << 20
 _TOO_LARGE = Problem("request.too_large", f"the request is larger than {MAX_BODY >> 20} MiB", hint="send less at once")

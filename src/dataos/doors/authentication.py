@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 
 from dataos.core import logs
 from dataos.core.errors import fail
+from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.store.database import Store
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+"""Principal of a request. Raises DataOSError `auth.*`."""
+
+
+def users_only(authenticate: Authenticate, what: str) -> Authenticate:
+    """The dependency of routes that a job's token does not open. `what`: what it may not do, for the refusal."""
+
+    async def user(request: Request) -> Principal:
+        principal = await authenticate(request)
+        rules.require_user(principal, what)
+        return principal
+
+    return user
 
 
 class Authenticator:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
@@ -15,6 +14,7 @@ from dataos.core import binaries
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, fail, http_status
 from dataos.doors import answers
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
@@ -24,7 +24,6 @@ from dataos.manifest.documents import read_manifest
 from dataos.manifest.specs import Reading
 from dataos.store.database import Store
 
-Authenticate = Callable[[Request], Awaitable[Principal]]
 MAX_CONTEXTS = 1000
 
 
@@ -153,10 +152,7 @@ def router(
     """Routes under /heimdall/api/v1."""
     api = APIRouter(prefix="/heimdall/api/v1", tags=["heimdall"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "work with identities")
-        return principal
+    user = users_only(authenticate, "work with identities")
 
     async def principal_of(token: str) -> Principal | DecisionError:
         try:

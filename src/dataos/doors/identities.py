@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.errors import fail
 from dataos.doors import answers
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.governance.users import DEFAULT_KEY_S, ROLES, Users
 from dataos.store.database import Store
-
-Authenticate = Callable[[Request], Awaitable[Principal]]
 
 
 class _Body(BaseModel):
@@ -49,10 +47,7 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
     """Routes of identities."""
     api = APIRouter(prefix="/api/v1", tags=["identities"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "work with identities")
-        return principal
+    user = users_only(authenticate, "work with identities")
 
     @api.get("/me", responses=answers.ok(answers.User))
     async def me(principal: Principal = Depends(user)) -> Any:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
 from dataos.doors import answers
+from dataos.doors.authentication import Authenticate
 from dataos.gateway import results
 from dataos.gateway.gateway import Gateway, QueryResult, Statement
 from dataos.governance.principals import Principal
@@ -43,9 +44,7 @@ class InputBody(BaseModel):
     address: str = Field(description="dataos://depot:collection/dataset")
 
 
-def router(
-    gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: Callable[[Request], Awaitable[Principal]]
-) -> APIRouter:
+def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: Authenticate) -> APIRouter:
     """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one)."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 

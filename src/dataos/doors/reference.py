@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Body, Depends, Query
 
 from dataos.control import records
 from dataos.control.resources import ApplyRequest
@@ -18,12 +18,11 @@ from dataos.control.workspaces import Workspaces
 from dataos.core import addresses, details
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.doors import answers, resources
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.doors.resources import ResourceRooms, key_of
-from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
 
-Authenticate = Callable[[Request], Awaitable[Principal]]
 Manifest = dict[str, Any]
 _MANIFEST = Body(description="The manifest, as JSON.")
 _PAGE = 1000
@@ -55,10 +54,7 @@ def poros(rooms: ResourceRooms, workspaces: Workspaces, authenticate: Authentica
     """The orchestrator: Resources by their place."""
     api = APIRouter(prefix="/poros/api/v1", tags=["poros"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "work with Resources")
-        return principal
+    user = users_only(authenticate, "work with Resources")
 
     @api.get("/workspaces", responses=answers.ok(answers.Page[answers.Workspace]))
     async def workspaces_list(_: Principal = Depends(user)) -> Any:
@@ -237,10 +233,7 @@ def collated(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
     """Reports that Monitors look at: the state and the runtime of Resources."""
     api = APIRouter(prefix="/collated/api/v1/reports/resources", tags=["collated"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "read reports")
-        return principal
+    user = users_only(authenticate, "read reports")
 
     async def report(id_: str, number: int, size: int, type_: str, field: str) -> dict[str, Any]:
         found = await _matching(rooms, id_)

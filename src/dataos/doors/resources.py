@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi import Path as FromPath
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,7 @@ from dataos.control.units import Manifests
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, fail
 from dataos.doors import answers
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
@@ -91,14 +92,11 @@ class ResourceRooms:
     controllers: Mapping[str, Controller]
 
 
-def router(rooms: ResourceRooms, authenticate: Callable[[Request], Awaitable[Principal]]) -> APIRouter:
+def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
     """Routes of Resources."""
     api = APIRouter(prefix="/api/v1", tags=["resources"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "work with Resources")
-        return principal
+    user = users_only(authenticate, "work with Resources")
 
     @api.post("/apply", responses=answers.ok(answers.Applied))
     async def apply(

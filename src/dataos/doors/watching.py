@@ -17,10 +17,9 @@ from starlette.responses import JSONResponse, Response
 
 from dataos.core.errors import DataOSError
 from dataos.doors import answers
+from dataos.doors.authentication import Authenticate
 from dataos.governance import rules
-from dataos.governance.principals import Principal
 
-Authenticate = Callable[[Request], Awaitable[Principal]]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.doors import answers, resources
-from dataos.governance import rules
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance.principals import Principal
 from dataos.kinds.workflow.verbs import MAX_KEY, Asked, Verb, Verbs
 
@@ -23,14 +22,11 @@ class VerbBody(BaseModel):
     )
 
 
-def router(verbs: Verbs, authenticate: Callable[[Request], Awaitable[Principal]]) -> APIRouter:
+def router(verbs: Verbs, authenticate: Authenticate) -> APIRouter:
     """Routes of runs."""
     api = APIRouter(prefix="/api/v1", tags=["workflows"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "work with Workflows")
-        return principal
+    user = users_only(authenticate, "work with Workflows")
 
     @answers.scoped(api, "post", "/resources/{type}/{name}/runtime/{verb}", answers.Asked)
     async def ask(

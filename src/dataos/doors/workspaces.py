@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.control.events import EventFilter, Events
 from dataos.control.upkeep import Upkeep
 from dataos.control.workspaces import Workspaces
 from dataos.doors import answers
-from dataos.governance import rules
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
-
-Authenticate = Callable[[Request], Awaitable[Principal]]
 
 
 class WorkspaceBody(BaseModel):
@@ -42,10 +39,7 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
     """Routes of workspaces, events and upkeep."""
     api = APIRouter(prefix="/api/v1", tags=["workspaces"])
 
-    async def user(request: Request) -> Principal:
-        principal = await authenticate(request)
-        rules.require_user(principal, "read workspaces")
-        return principal
+    user = users_only(authenticate, "read workspaces")
 
     @api.get("/workspaces", responses=answers.ok(answers.Page[answers.Workspace]))
     async def listing(layer: str | None = None, _: Principal = Depends(user)) -> Any:

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dataos.core import durable
 from dataos.core.errors import fail
 from dataos.core.ids import AttemptId
 from dataos.store import tables
@@ -245,18 +246,7 @@ def load_master_key(folder: Path) -> bytes:
 
 def write_key(folder: Path, name: str, key: bytes) -> None:
     """Write a key file (0600): whole, and on disk, before it has its name."""
-    fresh = folder / f".{name}.{os.getpid()}.new"
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(key)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(folder / name)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.write(folder / name, key)
 
 
 def seal(cipher: AESGCM, plain: bytes, bound: bytes) -> bytes:

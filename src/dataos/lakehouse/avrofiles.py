@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import fastavro
 
+from dataos.core import durable
 from dataos.core.errors import fail
 
 _MAGIC = b"Obj\x01"
@@ -68,16 +69,9 @@ def rewrite(path: Path, change: Callable[[Record], bool]) -> bool:
 
 def replace(path: Path, content: bytes) -> None:
     """Put new content in the place of a file: whole, and on disk, before it has the name. Raises `iceberg.storage`."""
-    beside = path.with_name(f".{path.name}.moving")
     try:
-        mode = path.stat().st_mode & 0o777
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(path)
+        durable.write(path, content, path.stat().st_mode & 0o777)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise fail(
             "iceberg.storage",
             f"cannot write {path}: {error.strerror or error}",

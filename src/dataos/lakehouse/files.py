@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from dataos.core.durable import sync_folder
 from dataos.core.errors import fail
 
 
@@ -87,7 +88,7 @@ class LocalFiles:
             ) from error
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def make_table(self, location: str) -> None:
         root = Path(plain(location))
@@ -103,7 +104,7 @@ class LocalFiles:
                 retry=5.0,
             ) from error
         for folder in (root, root.parent, root.parent.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def delete(self, location: str) -> None:
         with contextlib.suppress(OSError):
@@ -144,7 +145,7 @@ class LocalFiles:
         for path in list(found):
             found |= {above for above in path.parents if above.is_relative_to(top)}
         for path in found:
-            _sync_folder(path)
+            sync_folder(path)
 
 
 def plain(location: str) -> str:
@@ -168,11 +169,3 @@ def contains(folder: str, location: str) -> bool:
     outer = os.path.normpath(plain(folder))
     inner = os.path.normpath(plain(location))
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,8 +24,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from dataos.core.durable import sync_folder
 from dataos.core.errors import DataOSError, fail
-from dataos.server.home import sync_folder
 
 FORMAT = 1
 HEADER, KEYS, SETTINGS, CHECKSUMS = "backup.json", "keys.sealed", "settings.yaml", "checksums"

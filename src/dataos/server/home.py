@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from dataos.core import durable
 from dataos.core.errors import DataOSError, fail
 
 _PLAIN = re.compile(r"(/[A-Za-z0-9_.=+@,-]+)+")
@@ -204,25 +205,10 @@ class Home:
 
 def write_json(file: Path, body: dict[str, Any]) -> None:
     """A small file that is there as a whole, and on disk. Raises DataOSError `home.unwritable`."""
-    fresh = file.with_suffix(".new")
     try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-            out.write(json.dumps(body) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
-        sync_folder(file.parent)
+        durable.write(file, json.dumps(body).encode() + b"\n")
     except OSError as error:
         raise unwritable(file.parent, error) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring to disk which entries a folder has."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_plain(root: Path) -> None:

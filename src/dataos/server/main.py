@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 import dataos
-from dataos.core import logs, places, settings
+from dataos.core import durable, logs, places, settings
 from dataos.core.clock import SystemClock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
@@ -251,14 +251,7 @@ def token_file(home: Home) -> Path:
 
 def write_token(home: Home, token: str) -> None:
     """Write the administrator's token file (0600)."""
-    file = token_file(home)
-    fresh = file.with_suffix(".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(token + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
+    durable.write(token_file(home), token.encode() + b"\n")
 
 
 def _reset_token(home: Home) -> int:

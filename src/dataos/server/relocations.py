@@ -19,13 +19,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.core import settings as settings_tree
+from dataos.core.durable import sync_folder
 from dataos.core.errors import DataOSError, fail
 from dataos.core.moves import Moves
 from dataos.lakehouse import relocation
 from dataos.processes import folders
 from dataos.processes.ports import Phase
 from dataos.server import sharing
-from dataos.server.home import Home, check_plain, sync_folder, unwritable, write_json
+from dataos.server.home import Home, check_plain, unwritable, write_json
 from dataos.store import tables, upgrades
 from dataos.store.database import Store
 

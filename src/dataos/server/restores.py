@@ -21,13 +21,14 @@ import yaml
 
 from dataos.core import settings as settings_tree
 from dataos.core.clock import SystemClock, rfc3339
+from dataos.core.durable import sync_folder
 from dataos.core.errors import Problem, fail
 from dataos.core.moves import Moves
 from dataos.governance import keyring
 from dataos.lakehouse import holds, relocation
 from dataos.server import archives, backups, relocations, sharing
 from dataos.server.archives import Header
-from dataos.server.home import Home, check_plain, sync_folder, unwritable, write_json
+from dataos.server.home import Home, check_plain, unwritable, write_json
 from dataos.store import dumps, tables, upgrades
 from dataos.store.database import Store, sqlite_url
 

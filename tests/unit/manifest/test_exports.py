@@ -18,6 +18,7 @@ from dataos.manifest.model_schemas import field_docs
 from dataos.manifest.specs import Reading, Spec
 from support.asset_samples import FORMS, LOCATIONS, OLD_PRODUCT, PRODUCT
 from support.kind_samples import SAMPLES
+from support.mutations import mutations, says_type_word_or_absence
 
 ALL = {**SAMPLES, **FORMS}
 
@@ -162,42 +163,6 @@ CONDITIONS = {
     "lens": {"api.autoScaling.maxReplicas"},
 }  # fmt: skip
 """What the readers know and no schema says: conditions between values that stand apart, and free mappings."""
-
-
-def places(value: Any, path: tuple[Any, ...] = ()):
-    if path:
-        yield path, value
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in pairs:
-        yield from places(inner, (*path, key))
-
-
-def changed(section: Any, path: tuple[Any, ...], value: Any) -> Any:
-    whole = copy.deepcopy(section)
-    place = whole
-    for part in path[:-1]:
-        place = place[part]
-    if value is None:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return whole
-
-
-def mutations(section: Any):
-    for path, value in places(section):
-        yield path, changed(section, path, None)
-        yield path, changed(section, path, "nonsense" if isinstance(value, dict) else {"zz": 1})
-        if isinstance(value, str):
-            yield path, changed(section, path, "no-such-word")
-
-
-def says_type_word_or_absence(problem: Any) -> bool:
-    return (
-        problem.code == "manifest.missing"
-        or problem.message.startswith("expected")
-        or (problem.hint.startswith(("allowed", "did you mean")) and problem.code == "manifest.invalid")
-    )
 
 
 @pytest.mark.parametrize("form", ALL)

@@ -1,6 +1,5 @@
 """Exported JSON Schemas of stackSpecs say what the readers say, as far as a schema can."""
 
-import copy
 from functools import cache
 from typing import Any
 
@@ -9,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from dataos.manifest import exports, registry
 from dataos.manifest.model_schemas import field_docs
+from support.mutations import mutations, says_type_word_or_absence
 from support.stack_reading import read, section
 from support.stack_samples import FORMS
 
@@ -64,42 +64,6 @@ CONDITIONS = {
     "changes": ("source.options.topic.prefix",),
 }  # fmt: skip
 """What the readers know and no schema says: conditions between values that stand apart, and free mappings."""
-
-
-def places(value: Any, path: tuple[Any, ...] = ()):
-    if path:
-        yield path, value
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in pairs:
-        yield from places(inner, (*path, key))
-
-
-def changed(spec: Any, path: tuple[Any, ...], value: Any) -> Any:
-    whole = copy.deepcopy(spec)
-    place = whole
-    for part in path[:-1]:
-        place = place[part]
-    if value is None:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return whole
-
-
-def mutations(spec: Any):
-    for path, value in places(spec):
-        yield path, changed(spec, path, None)
-        yield path, changed(spec, path, "nonsense" if isinstance(value, dict) else {"zz": 1})
-        if isinstance(value, str):
-            yield path, changed(spec, path, "no-such-word")
-
-
-def says_type_word_or_absence(problem: Any) -> bool:
-    return (
-        problem.code == "manifest.missing"
-        or problem.message.startswith("expected")
-        or (problem.hint.startswith(("allowed", "did you mean")) and problem.code == "manifest.invalid")
-    )
 
 
 @pytest.mark.parametrize("form", FORMS)
