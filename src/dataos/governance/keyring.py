@@ -40,6 +40,7 @@ _BYTES = 32
 _NONCE = 12
 _KEPT_ATTEMPT_KEYS = 3
 _f = tables.facts
+_FACT = sa.select(_f.c.value).where(_f.c.key == sa.bindparam("of_key"))
 
 
 def mark(master_key: bytes) -> str:
@@ -315,7 +316,7 @@ def _handed_over(connection: sa.Connection, mine: Keys) -> list[bytes]:
 
 
 def _fact(connection: sa.Connection, key: str) -> str | None:
-    return connection.execute(sa.select(_f.c.value).where(_f.c.key == key)).scalar()
+    return connection.execute(_FACT, {"of_key": key}).scalar()
 
 
 def _set_fact(connection: sa.Connection, key: str, value: str) -> None:

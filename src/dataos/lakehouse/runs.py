@@ -31,6 +31,16 @@ _t = tables.iceberg_tables
 _p = tables.publications
 _TRIES = 10
 
+# Statements of every attempt's end, built once: building one costs more than running it.
+_ATTEMPT = sa.bindparam("attempt")
+_HELD = sa.select(_o).where(_o.c.attempt_id == _ATTEMPT).order_by(_o.c.warehouse, _o.c.namespace, _o.c.name)
+_HELD_NAMESPACES = sa.select(_on).where(_on.c.attempt_id == _ATTEMPT)
+_LET_GO = _o.delete().where(_o.c.attempt_id == _ATTEMPT)
+_LET_NAMESPACES_GO = _on.delete().where(_on.c.attempt_id == _ATTEMPT)
+_SETTLED = sa.select(_p).where(_p.c.attempt_id == _ATTEMPT)
+_SETTLE = _p.insert()
+_HOLDERS = [sa.select(table.c.attempt_id).distinct() for table in (_o, _on)]
+
 
 @dataclass(frozen=True)
 class Held:
@@ -53,8 +63,7 @@ class Held:
 def held(connection: sa.Connection, attempt_id: AttemptId) -> list[Held]:
     """All that an attempt changed, by name. Tables that it only read (pinned ones) are left out."""
     found: list[Held] = []
-    query = sa.select(_o).where(_o.c.attempt_id == attempt_id).order_by(_o.c.warehouse, _o.c.namespace, _o.c.name)
-    for row in connection.execute(query).all():
+    for row in connection.execute(_HELD, {"attempt": attempt_id}).all():
         if row.metadata_location is not None and row.metadata_location == row.base_metadata_location:
             continue
         ref = TableRef(row.warehouse, row.namespace, row.name)
@@ -136,7 +145,7 @@ async def _rebase(catalog: Catalog, attempt_id: AttemptId, one: Held) -> None:
 
 def publish(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> list[PublishedTable]:
     """Move all held pointers and close the attempt's view, in the caller's unit of work."""
-    row = connection.execute(sa.select(_p).where(_p.c.attempt_id == attempt_id)).first()
+    row = connection.execute(_SETTLED, {"attempt": attempt_id}).first()
     if row is not None:
         if row.outcome == "published":
             return [PublishedTable(TableRef(*t["ref"]), t["metadata_location"]) for t in row.tables]
@@ -162,13 +171,13 @@ def publish(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> li
         ):
             rows.add_garbage(connection, one.published.location, None, now_us)
         published.append(PublishedTable(one.ref, one.pointer.metadata_location if one.pointer else None))
-    connection.execute(_o.delete().where(_o.c.attempt_id == attempt_id))
+    connection.execute(_LET_GO, {"attempt": attempt_id})
     _settle(connection, attempt_id, "published", published, now_us)
     return published
 
 
 def _publish_namespaces(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> None:
-    for row in connection.execute(sa.select(_on).where(_on.c.attempt_id == attempt_id)).all():
+    for row in connection.execute(_HELD_NAMESPACES, {"attempt": attempt_id}).all():
         there = connection.execute(
             sa.select(_n.c.name).where(_n.c.warehouse == row.warehouse, _n.c.name == row.name)
         ).first()
@@ -176,7 +185,7 @@ def _publish_namespaces(connection: sa.Connection, attempt_id: AttemptId, now_us
             connection.execute(
                 _n.insert().values(warehouse=row.warehouse, name=row.name, properties=row.properties, created_at=now_us)
             )
-    connection.execute(_on.delete().where(_on.c.attempt_id == attempt_id))
+    connection.execute(_LET_NAMESPACES_GO, {"attempt": attempt_id})
 
 
 def _check_namespace(connection: sa.Connection, one: Held) -> None:
@@ -211,9 +220,9 @@ def abandon(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> bo
     """Close an attempt's view and note what it held as garbage. False if it was settled before."""
     if rows.outcome(connection, attempt_id) is not None:
         return False
-    held_rows: list[Any] = list(connection.execute(sa.select(_o).where(_o.c.attempt_id == attempt_id)))
-    connection.execute(_o.delete().where(_o.c.attempt_id == attempt_id))
-    connection.execute(_on.delete().where(_on.c.attempt_id == attempt_id))
+    held_rows: list[Any] = list(connection.execute(_HELD, {"attempt": attempt_id}))
+    connection.execute(_LET_GO, {"attempt": attempt_id})
+    connection.execute(_LET_NAMESPACES_GO, {"attempt": attempt_id})
     for row in held_rows:
         rows.discard(connection, row, None, now_us)
     _settle(connection, attempt_id, "abandoned", [], now_us)
@@ -222,11 +231,7 @@ def abandon(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> bo
 
 def abandon_others(connection: sa.Connection, live: set[AttemptId], now_us: int) -> list[AttemptId]:
     """Abandon all attempts that hold something and are not alive."""
-    holders = {
-        AttemptId(a)
-        for table in (_o, _on)
-        for a in connection.execute(sa.select(table.c.attempt_id).distinct()).scalars()
-    }
+    holders = {AttemptId(a) for holders in _HOLDERS for a in connection.execute(holders).scalars()}
     gone = sorted(holders - live)
     for attempt_id in gone:
         abandon(connection, attempt_id, now_us)
@@ -240,7 +245,8 @@ def _settle(
         {"ref": [t.ref.warehouse, t.ref.namespace, t.ref.name], "metadata_location": t.metadata_location}
         for t in published
     ]
-    connection.execute(_p.insert().values(attempt_id=attempt_id, outcome=outcome, tables=listed, settled_at=now_us))
+    row = {"attempt_id": attempt_id, "outcome": outcome, "tables": listed, "settled_at": now_us}
+    connection.execute(_SETTLE, row)
 
 
 # --- garbage ----------------------------------------------------------------------------------------------------------

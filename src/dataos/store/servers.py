@@ -18,6 +18,14 @@ from dataos.store import tables, work
 _s = tables.servers
 _version = sa.table("alembic_version", sa.column("version_num"))
 
+_ALL = sa.select(_s)
+_BEAT = (
+    _s.update()
+    .where(_s.c.id == sa.bindparam("of_server"))
+    .values(state=sa.bindparam("as_state"), beat=_s.c.beat + 1, seen_at=sa.bindparam("now"))
+)
+_REVISION = sa.select(_version.c.version_num)
+
 RUNNING, STOPPED, LOST, GONE = "running", "stopped", work.LOST, work.GONE
 """Gone: stopped in order, and not back within the time to live. Lost and gone servers hold nothing any more."""
 
@@ -75,17 +83,15 @@ def register(connection: sa.Connection, me: Server, url: str, now_us: int, ttl_u
 
 def beat(connection: sa.Connection, me: Server, now_us: int) -> Beat:
     """A sign of life; the answer says how the others stand."""
-    rows = {row.id: row for row in connection.execute(sa.select(_s)).all()}
+    rows = {row.id: row for row in connection.execute(_ALL).all()}
     mine = rows.pop(me.id, None)
     superseded = mine is None or mine.incarnation != me.incarnation
     if not superseded:
-        connection.execute(
-            _s.update().where(_s.c.id == me.id).values(state=RUNNING, beat=_s.c.beat + 1, seen_at=now_us)
-        )
+        connection.execute(_BEAT, {"of_server": me.id, "as_state": RUNNING, "now": now_us})
     return Beat(
         lost=mine is not None and mine.state in _GIVEN_UP,
         superseded=superseded,
-        revision=connection.execute(sa.select(_version.c.version_num)).scalar(),
+        revision=connection.execute(_REVISION).scalar(),
         others={row.id: row.beat for row in rows.values() if row.state not in _GIVEN_UP},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,6 +27,26 @@ _INSERT = _w.insert()
 _UPDATE = _w.update().where(_UNIT)
 _DELETE = _w.delete().where(_UNIT)
 _NEXT_DUE = sa.select(sa.func.min(_w.c.due_at)).where(_w.c.due_at > sa.bindparam("now"))
+_STATE_OF = sa.select(tables.servers.c.state).where(tables.servers.c.id == sa.bindparam("of_server"))
+
+
+def _due(or_kicked: bool) -> sa.Select[Any, Any, Any, Any]:
+    """Units to take: the oldest due first; those of the list `kicks` before them, due or not."""
+    now = sa.bindparam("now")
+    kicked = _w.c.unit.in_(sa.bindparam("kicks", expanding=True))
+    free = sa.or_(_w.c.lease_until.is_(None), _w.c.lease_until < now)
+    ours = sa.or_(_w.c.server.is_(None), _w.c.server == sa.bindparam("owner"))
+    due = _w.c.due_at <= now
+    return (
+        sa.select(_w.c.unit, _w.c.fence, _w.c.wakes, _w.c.failures)
+        .where(sa.or_(due, kicked) if or_kicked else due, free, ours)
+        .order_by(*([sa.case((kicked, 0), else_=1)] if or_kicked else []), _w.c.due_at)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_DUE, _DUE_OR_KICKED = _due(or_kicked=False), _due(or_kicked=True)
 
 
 _WAITING_US = 300 * 1_000_000
@@ -82,18 +103,9 @@ def claim(
 ) -> list[Lease]:
     """Take up to `limit` due units (or kicked ones) that nobody holds, and that are not bound to another server.
     Kicked ones first (what ended makes room for others), then the oldest due."""
-    due = sa.and_(_w.c.due_at <= now_us)
+    wanted: dict[str, Any] = {"now": now_us, "owner": owner, "most": limit}
     kicks = list(kicked)
-    wanted = sa.or_(due, _w.c.unit.in_(kicks)) if kicks else due
-    order = [sa.case((_w.c.unit.in_(kicks), 0), else_=1)] if kicks else []
-    free = sa.or_(_w.c.lease_until.is_(None), _w.c.lease_until < now_us)
-    rows = connection.execute(
-        sa.select(_w.c.unit, _w.c.fence, _w.c.wakes, _w.c.failures)
-        .where(wanted, free, sa.or_(_w.c.server.is_(None), _w.c.server == owner))
-        .order_by(*order, _w.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+    rows = connection.execute(*((_DUE_OR_KICKED, {**wanted, "kicks": kicks}) if kicks else (_DUE, wanted))).all()
     leases: list[Lease] = []
     for row in rows:
         held = {"of_unit": row.unit, "lease_owner": owner, "lease_until": now_us + lease_us, "fence": row.fence + 1}
@@ -145,8 +157,7 @@ def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
     Raises DataOSError `store.stale_lease` if the others gave that server up and it did not hear of it yet: if it died
     now, nobody would take the unit back.
     """
-    s = tables.servers
-    if server is not None and connection.execute(sa.select(s.c.state).where(s.c.id == server)).scalar() in GIVEN_UP:
+    if server is not None and connection.execute(_STATE_OF, {"of_server": server}).scalar() in GIVEN_UP:
         text = f"the other servers gave server {server} up"
         raise fail("store.stale_lease", text, hint="it hears of it with its next sign of life, and goes on", retry=1.0)
     connection.execute(_UPDATE, {"of_unit": lease.unit, "server": server})

@@ -40,6 +40,15 @@ _ATTEMPT = sa.select(_attempts).where(
     _attempts.c.job == sa.bindparam("of_job"),
     _attempts.c.number == sa.bindparam("of_number"),
 )
+_CHILD = (
+    sa.select(_runs)
+    .where(_runs.c.parent == sa.bindparam("node"))
+    .order_by(_runs.c.created_at.desc(), _runs.c.id.desc())
+    .limit(1)
+)
+_PAUSED = sa.select(tables.schedules.c.uid).where(
+    tables.schedules.c.uid.in_(sa.bindparam("uids", expanding=True)), tables.schedules.c.paused_at.is_not(None)
+)
 
 
 def newest_run(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
@@ -80,8 +89,7 @@ def held_runs(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
 
 def child(connection: sa.Connection, run_id: str, name: str) -> sa.Row[Any] | None:
     """The newest run that node `name` of a run is."""
-    query = sa.select(_runs).where(_runs.c.parent == f"{run_id}/{name}")
-    return connection.execute(query.order_by(_runs.c.created_at.desc(), _runs.c.id.desc()).limit(1)).first()
+    return connection.execute(_CHILD, {"node": f"{run_id}/{name}"}).first()
 
 
 def tree(connection: sa.Connection, row: sa.Row[Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -107,10 +115,8 @@ def ancestors(connection: sa.Connection, row: sa.Row[Any]) -> list[sa.Row[Any]]:
 
 def is_paused(connection: sa.Connection, row: sa.Row[Any]) -> bool:
     """True while the Workflow of a run, or one whose node it is, is paused."""
-    uids = {r.uid for r in ancestors(connection, row)}
-    s = tables.schedules
-    query = sa.select(s.c.uid).where(s.c.uid.in_(uids), s.c.paused_at.is_not(None))
-    return connection.execute(query).first() is not None
+    uids = sorted({r.uid for r in ancestors(connection, row)})
+    return connection.execute(_PAUSED, {"uids": uids}).first() is not None
 
 
 def insert_run(
