@@ -93,6 +93,10 @@ class Model:
 
     # --- questions ----------------------------------------------------------------------------------------------------
 
+    def _clocks_s(self) -> float:
+        """By how much a duration measured by clocks of this world may differ from the true one, at most."""
+        return max(abs(m.offset_us) for m in self._world.machines.values()) / 1e6 + self._world.jumped_s
+
     def doc_of(self, uid: str, generation: int) -> Doc | None:
         known = self.resources.get(uid)
         return self.docs[known.markers[generation]] if known is not None else None
@@ -235,7 +239,7 @@ class Model:
         match call.verb:
             case "apply" if predicted == "replay":
                 first, answer, at = self.answers[call.idempotency or ""]
-                fresh = self._world.true_us() - at < KEPT_S * 1_000_000
+                fresh = self._world.true_us() - at < (KEPT_S - self._clocks_s()) * 1_000_000
                 same = [r.to_json() for r in result] == answer
                 self._must((done == 0 and same) or not fresh, f"{call} repeats {first}: {done} stored, same: {same}")
                 if not same:  # forgotten after a day: this is the first call again
@@ -284,7 +288,7 @@ class Model:
             case ("resources-", *_):
                 gone = self.resources.pop(uid)
                 age_s = (self._world.true_us() - (gone.deleted_us or self._world.true_us())) / 1e6
-                clocks = max(abs(m.offset_us) for m in self._world.machines.values()) / 1e6 + self._world.jumped_s
+                clocks = self._clocks_s()
                 self._must(not gone.living, f"{gone.key} was purged while it lived")
                 self._must(age_s > 30 * 86_400.0 - clocks - 1, f"{gone.key} was purged after {age_s:.0f} s")
             case ("generations+", _, generation, _, marker, *_):
@@ -313,7 +317,7 @@ class Model:
                 else:
                     self._must(after not in self.living, f"{after} is there twice")
                     self._must(_tells(events, "undeleted", uid), f"{known.key} came back: no event says so")
-                    known.living, known.deleting, known.deleted_us, known.reruns = True, False, None, 0
+                    known.living, known.deleting, known.deleted_us = True, False, None
                     self.living[after] = uid
             case ("resources.deleting_at", _, _, after, *_):
                 known = self.resources[uid]

@@ -24,6 +24,8 @@ def unrest(world: World) -> list[str]:
     up = [m.life for m in world.machines.values() if m.life is not None and m.life.up]
     found += [f"{m.id} is down" for m in world.machines.values() if not m.gone and (m.life is None or not m.life.up)]
     found += [f"{life.name} is frozen" for life in up if life.frozen_until_us > world.loop.now_us]
+    found += [f"{life.name} ends after its looks" for life in up if life.stopping]
+    found += [f"{life.name} looks at {unit}" for life in up for unit in life.reconciler._tasks]
     found += [f"run {r.id} of {r.doc.name} ({r.state})" for r in world.model.runs.runs.values() if r.open]
     for key, uid in world.model.living.items():
         timer = world.model.runs.timers.get(uid)
@@ -33,7 +35,8 @@ def unrest(world: World) -> list[str]:
     clock = up[0].clock.now_us() if up else now
     for unit, due, owner, server, error in rows(
         "SELECT unit, due_at, lease_owner, server, error FROM work "
-        "WHERE lease_owner IS NOT NULL OR due_at <= ? OR unit NOT LIKE 'resource:%'",
+        "WHERE lease_until >= ? OR due_at <= ? OR unit NOT LIKE 'resource:%'",
+        clock,
         clock,
     ):
         found.append(f"{unit}: due {(due - clock) / 1e6} s, lease {owner}, bound {server}, {error}")

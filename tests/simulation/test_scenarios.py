@@ -118,6 +118,26 @@ def test_a_start_that_was_given_up_never_runs_beside_the_next_one(worlds, fault)
         assert len(world.model.runs.started) == 1
 
 
+def test_a_start_that_was_given_up_by_a_server_that_died_is_no_stop(worlds):
+    """Its process is told to end, and before that is written down its server dies: nobody stopped the run."""
+    with worlds() as world:
+        life = world.life(0)
+
+        async def start_and_miss_it(key, launch):
+            world.machines["m0"].start(key, launch)
+            world.machines["m0"].end(world.machines["m0"].processes[key], "stopped")
+            life.kill()
+            raise asyncio.CancelledError
+
+        life.runner.start = start_and_miss_it
+        apply(world, "w0", JobDoc("a", retry=RetryRule(3, "Always", 0)))
+        world.loop.advance(5)
+        world.machines["m0"].begin_life()
+        world.loop.advance(60)
+        assert [state for _, state in attempts(world)][-1] == "succeeded"
+        assert "aborted" not in [state for _, state in attempts(world)]
+
+
 def test_a_failed_start_that_was_cut_off_can_still_succeed(worlds):
     """What an attempt holds is dropped with the transaction that ends it, not before: a successor may yet publish."""
     with worlds() as world:

@@ -181,7 +181,8 @@ class History:
         return {"action": kind, "resource": records.summary(fresh), "from": goal}
 
     def _revive(self, connection: sa.Connection, row: sa.Row[Any], manifest: Manifest, now: int) -> None:
-        """The row lives again under its name. What the controller observed is over: it looks anew."""
+        """The row lives again under its name. What the controller observed is over: it looks anew. What was asked for
+        and what was dealt with of that stays, or a run would be made twice, or one that is asked for later never."""
         connection.execute(
             _r.update()
             .where(_r.c.uid == row.uid)
@@ -193,7 +194,7 @@ class History:
                 runtime="",
                 wanted=0,
                 processed=0,
-                state={"reruns": 0},
+                state={key: row.state[key] for key in ("reruns", "ran") if key in row.state},
                 updated_at=now,
             )
         )

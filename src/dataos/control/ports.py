@@ -29,7 +29,8 @@ class ResourceView:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a controller found: written by control, once per look. `again_s` None: look again only when woken."""
+    """What a controller found: written by control, once per look. The next look comes `again_s` seconds later, or at
+    the moment `again_at_us` (UTC microseconds), which keeps where writing takes its time; both None: when woken."""
 
     status: str = "active"
     runtime: str = ""
@@ -39,6 +40,7 @@ class Observed:
     info: str = "builder is finished with work for now"
     state: dict[str, Any] = field(default_factory=dict[str, Any])
     again_s: float | None = None
+    again_at_us: int | None = None
 
 
 class Controller(Protocol):
@@ -60,12 +62,13 @@ class Controller(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a look at a unit came to. `again_s`: seconds until the next look; None: look again only when woken.
+    """What a look at a unit came to; the next one comes as `Observed` says.
     `write` runs in the transaction that gives the lease back; it checks the lease first. It must be something that the
     next look would come to again (`Store.write_deferred`)."""
 
     again_s: float | None = None
     write: Callable[[sa.Connection], None] | None = None
+    again_at_us: int | None = None
 
 
 class UnitHandler(Protocol):

@@ -79,8 +79,9 @@ class Reconciler:
                 if self._wait_until > now:
                     await self._bell.wait((self._wait_until - now) / 1e6)
         finally:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)  # their leases last as long as they
             renewal.cancel()
-            await asyncio.gather(renewal, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(renewal, return_exceptions=True)
 
     def stop(self) -> None:
         """End after the looks in progress."""
@@ -180,4 +181,7 @@ def end_look(connection: sa.Connection, lease: Lease, outcome: Outcome, now_us: 
     """Write what a look came to and give its lease back, in one transaction. Returns when the unit is due again."""
     if outcome.write is not None:
         outcome.write(connection)
-    return work.finish(connection, lease, now_us, outcome.again_s, error)
+    again_s = outcome.again_s
+    if outcome.again_at_us is not None:
+        again_s = max(0.0, (outcome.again_at_us - now_us) / 1e6)
+    return work.finish(connection, lease, now_us, again_s, error)

@@ -137,7 +137,9 @@ class ResourceUnits:
             observed = Observed(
                 status="error", stage="error", processed=0, info=info, state=dict(row.state), again_s=_RETRY_S
             )
-        return Outcome(observed.again_s, lambda connection: self._write(connection, view, observed))
+        return Outcome(
+            observed.again_s, lambda connection: self._write(connection, view, observed), observed.again_at_us
+        )
 
     def _load(self, connection: sa.Connection, uid: str) -> tuple[sa.Row[Any] | None, Manifest | None]:
         row = records.by_uid(connection, uid)

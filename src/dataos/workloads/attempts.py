@@ -46,6 +46,10 @@ _PAGE = 500
 _ATTEMPT_KEY = re.compile(r"[0-9a-z]{12}-.+-[0-9]+")
 """Only attempts' files are looked after here: other programs may run under other keys."""
 
+STOPPED = "stopped"
+"""Why a process ended that was told to (processes.ports.Observation). Where its run was not stopped, its start was
+given up by a server that died before it could write that down, or the machine told all its processes to end."""
+
 LOST_SERVER = "server"
 """Why a job counts as lost whose process belongs to a server that was given up."""
 
@@ -443,12 +447,16 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
     if observation.phase is Phase.EXITED and observation.exit_code == 0 and not observation.reason:
         return Settled(None, "")
     problems = tuple(Problem.from_json(p) for p in result.get("problems", []) if isinstance(p, dict))
-    if stopping or observation.reason == "stopped":
+    if stopping:
         return Settled(Ending.ABORTED, "stopped", problems)
-    if observation.phase in (Phase.LOST, Phase.ABSENT) or observation.reason == ORPHANED:
+    if observation.phase in (Phase.LOST, Phase.ABSENT) or observation.reason in (ORPHANED, STOPPED):
         # without a recorded plan nothing was started
         rerunnable = row.result is None or bool(row.result.get("rerunnable"))
-        texts = {ORPHANED: "its server was away too long", LOST_SERVER: "its server was lost"}
+        texts = {
+            ORPHANED: "its server was away too long",
+            LOST_SERVER: "its server was lost",
+            STOPPED: "it was ended, but not by its run: its start was given up, or its machine was shut down",
+        }
         reason = texts.get(observation.reason, "its supervisor was killed or the machine restarted")
         return Settled(Ending.LOST if rerunnable else Ending.ERROR, reason)
     texts = {

@@ -194,3 +194,48 @@ def test_kicks_are_not_lost_while_more_is_due_than_there_is_room_for(store):
         await loop.until(lambda: sum(loop.looked[b] for b in busy) == len(busy))
 
     run(store, look, scenario)
+
+
+def test_a_moment_is_kept_where_the_look_took_its_time_to_be_written(store):
+    """A tick must not come later by as long as the store stood still."""
+    moments: list[int] = []
+
+    async def look(unit: str, lease: Lease) -> Outcome:
+        moments.append(loops[0].clock.now_us() + 30_000_000)
+        outcome = Outcome(again_at_us=moments[-1])
+        await asyncio.sleep(0.3)  # after it knew when
+        return outcome
+
+    loops: list[Loop] = []
+
+    async def scenario(loop: Loop) -> None:
+        loops.append(loop)
+        await loop.wake("one")
+        while not moments or (row := await loop.row("one")).lease_owner is not None:
+            await asyncio.sleep(0.005)
+        assert abs(row.due_at - moments[0]) < 10
+
+    run(store, look, scenario)
+
+
+def test_leases_of_looks_in_progress_last_while_a_server_ends(store, monkeypatch):
+    monkeypatch.setattr("dataos.control.reconciler.LEASE_S", 0.4)
+    ended: list[str] = []
+
+    async def look(unit: str, lease: Lease) -> Outcome:
+        loops[0].reconciler.stop()
+        await asyncio.sleep(1.5)
+        return Outcome(write=lambda connection: (lease.check(connection), ended.append(unit)))
+
+    loops: list[Loop] = []
+
+    async def scenario(loop: Loop) -> None:
+        loops.append(loop)
+        await loop.wake("one")
+        await loop.until(lambda: loop.looked["one"] == 1)
+        for _ in range(10):  # another server takes what nobody holds
+            await asyncio.sleep(0.1)
+            assert await store.write(work.claim, "other", loop.clock.now_us(), 10_000_000, 10) == []
+        await loop.until(lambda: bool(ended))
+
+    run(store, look, scenario)

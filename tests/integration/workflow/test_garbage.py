@@ -7,12 +7,15 @@ import asyncio
 import pytest
 
 from dataos.control import records
+from dataos.control.history import History
 from dataos.control.upkeep import Upkeep
 from dataos.core.addresses import ResourceKey
+from dataos.core.bell import Bell
 from dataos.core.errors import DataOSError
 from dataos.core.ids import UserId
 from dataos.governance.principals import Principal
 from dataos.kinds.workflow.plan import JobState
+from dataos.store import tables
 from integration.workflow.world import World, world
 
 DAY_S = 86_400.0
@@ -110,5 +113,26 @@ def test_finished_one_shot_workflows_go_by_themselves_and_can_come_back(tmp_path
             assert await living(w) == {"running", "nightly"}
             key = ResourceKey("workflow", "done", "public")
             assert await w.store.read(records.find, key) is None
+
+    asyncio.run(main())
+
+
+def test_an_undeleted_workflow_does_not_run_again_and_can_be_asked_to(tmp_path):
+    """Also where its runs are forgotten: that it ran is known all the same."""
+
+    async def main() -> None:
+        async with world(tmp_path) as w:
+            await w.apply(text("w"))
+            await w.apply(text("w"), rerun=True)
+            assert [r["trigger"] for r in await w.runs()] == ["apply", "re-run"]
+            first = (await w.row()).generation
+            await delete_soon(w, w.resources.delete(w.key, UserId("admin")))
+            await w.store.write(lambda c: [c.execute(t.delete()) for t in (tables.jobs, tables.runs)])
+            history = History(w.store, w.clock, Bell(), w.resources.generations, w.resources._controllers, 30 * DAY_S)
+            await history.rollback(w.key, first, w.principal)
+            await w.advance(60)
+            assert await w.runs() == []
+            await w.apply(text("w"), rerun=True)
+            assert [r["trigger"] for r in await w.runs()] == ["re-run"]
 
     asyncio.run(main())

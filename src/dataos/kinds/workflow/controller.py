@@ -28,7 +28,7 @@ from dataos.workloads.attempts import Attempts
 from dataos.workloads.ports import JobRequest
 
 _ATTEMPTS = 5
-_SOONEST_S = 0.01
+_SOONEST_US = 10_000
 
 
 def job_request(manifest: Manifest, name: str, runnable: Runnable, run_as: UserId) -> JobRequest:
@@ -147,8 +147,8 @@ class WorkflowController:
         runtime, info = self._runtime(connection, spec, run, timer)
         again = None
         if timer is not None and timer.next_at is not None:
-            again = max(_SOONEST_S, (timer.next_at - now) / 1e6)
-        return Observed(runtime=runtime, wanted=count, processed=count, info=info, state=state, again_s=again)
+            again = max(now + _SOONEST_US, timer.next_at)
+        return Observed(runtime=runtime, wanted=count, processed=count, info=info, state=state, again_at_us=again)
 
     @staticmethod
     def _runtime(connection: sa.Connection, spec: WorkflowSpec, run: Any, timer: Any) -> tuple[str, str]:
