@@ -25,7 +25,7 @@ def unrest(world: World) -> list[str]:
     found += [f"{m.id} is down" for m in world.machines.values() if not m.gone and (m.life is None or not m.life.up)]
     found += [f"{life.name} is frozen" for life in up if life.frozen_until_us > world.loop.now_us]
     found += [f"{life.name} ends after its looks" for life in up if life.stopping]
-    found += [f"{life.name} looks at {unit}" for life in up for unit in life.reconciler._tasks]
+    found += [f"{life.name} looks at {unit}" for life in up for unit in life.reconciler._units()]
     found += [f"run {r.id} of {r.doc.name} ({r.state})" for r in world.model.runs.runs.values() if r.open]
     for key, uid in world.model.living.items():
         timer = world.model.runs.timers.get(uid)

@@ -56,7 +56,7 @@ class Reconciler:
         self._owner = owner
         self._handlers = handlers
         self._kicked: set[str] = set()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Lease, asyncio.Task[None]] = {}
         self._wait_until = _NEVER_US  # when the loop looks again by itself, in the clock's time
         self._stopping = False
         self._latest_us = 0
@@ -95,7 +95,7 @@ class Reconciler:
         room = MAX_IN_FLIGHT - len(self._tasks)
         if room <= 0:
             return None
-        busy = {unit for unit in self._kicked if unit in self._tasks}  # looked at again when that look ends
+        busy = self._kicked & self._units()  # looked at again when that look ends
         kicked, self._kicked = self._kicked - busy, busy
         now = self._clock.now_us()
         try:
@@ -111,8 +111,8 @@ class Reconciler:
             self._kicked |= kicked - {lease.unit for lease in leases}
         for lease in leases:
             task = asyncio.create_task(self._look(lease), name=lease.unit)
-            self._tasks[lease.unit] = task
-            task.add_done_callback(lambda _, unit=lease.unit: self._ended(unit))
+            self._tasks[lease] = task
+            task.add_done_callback(lambda _, lease=lease: self._ended(lease))
         return due
 
     def _claim(
@@ -121,10 +121,14 @@ class Reconciler:
         leases = work.claim(connection, self._owner, now, int(LEASE_S * 1e6), room, kicked)
         return leases, work.next_due(connection, now)
 
-    def _ended(self, unit: str) -> None:
+    def _units(self) -> set[str]:
+        """Units that are looked at. One may be twice: where a lease ran out, and its look still goes on."""
+        return {lease.unit for lease in self._tasks}
+
+    def _ended(self, lease: Lease) -> None:
         full = len(self._tasks) >= MAX_IN_FLIGHT
-        self._tasks.pop(unit, None)
-        if full or self._stopping or unit in self._kicked:
+        self._tasks.pop(lease, None)
+        if full or self._stopping or lease.unit in self._kicked:
             self._bell.ring()
 
     async def _look(self, lease: Lease) -> None:
@@ -172,7 +176,7 @@ class Reconciler:
             if self._tasks:
                 until = self._clock.now_us() + int(LEASE_S * 1e6)
                 try:
-                    await self._store.write_deferred(work.renew, self._owner, list(self._tasks), until)
+                    await self._store.write_deferred(work.renew, self._owner, sorted(self._units()), until)
                 except DataOSError as error:
                     _log.warning("renewing leases failed", error=str(error))
 
