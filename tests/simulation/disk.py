@@ -130,10 +130,7 @@ class Disk:
 
     def reset(self) -> None:
         """As new."""
-        if self.connection.in_transaction():
-            self.connection.rollback()
-        self.raw.deserialize(self._image)
-        self.raw.execute("PRAGMA foreign_keys=ON")
+        self.put_back(self._image)
 
     def close(self) -> None:
         """The end of the process's database."""
@@ -147,6 +144,13 @@ class Disk:
     def image(self) -> bytes:
         """All bytes of the database."""
         return self.raw.serialize()
+
+    def put_back(self, image: bytes) -> None:
+        """As it was then."""
+        if self.connection.in_transaction():
+            self.connection.rollback()
+        self.raw.deserialize(image)
+        self.raw.execute("PRAGMA foreign_keys=ON")
 
 
 class SimulatedStore(Store):
@@ -163,12 +167,14 @@ class SimulatedStore(Store):
         return await self._call(True, fn, args, kwargs)
 
     async def write_deferred(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return await self._call(True, fn, args, kwargs)
+        return await self._call(True, fn, args, kwargs, deferred=True)
 
     async def read(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self._call(False, fn, args, kwargs)
 
-    async def _call(self, write: bool, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    async def _call(
+        self, write: bool, fn: Callable[..., Any], args: Any, kwargs: Any, *, deferred: bool = False
+    ) -> Any:
         life, weather = self._life, self._world.weather
         life.live()
         delay, after = weather.latency(), weather.latency()
@@ -183,7 +189,13 @@ class SimulatedStore(Store):
             raise away()
         if fault == "full":
             raise fail("store.full", "the store's disk is full: nothing was changed", retry=10.0)
+        waits = write and not deferred
+        if waits and self._world.power is not None:
+            self._world.power.before_write()
+            life.live()
         result = self._once(write, fn, args, kwargs, twice=fault == "twice")
+        if waits and self._world.power is not None:
+            self._world.power.after_write()
         if after:
             await asyncio.sleep(after)
             life.live()

@@ -23,6 +23,7 @@ from dataos.kinds.workflow.plan import JobState
 from dataos.store import tables, work
 from dataos.workloads.admissions import Admissions
 from dataos.workloads.attempts import Attempts
+from simulation.disk import SimulatedStore
 
 Patch = pytest.MonkeyPatch
 MUTANTS: dict[str, Callable[[Patch], None]] = {}
@@ -350,6 +351,16 @@ def _(patch: Patch) -> None:
         real(connection, attempt_id, replace(planned, rerunnable=True), lease)
 
     patch.setattr(Attempts, "_record_plan", staticmethod(record))
+
+
+@mutant("an apply is answered before it is on the disk")
+def _(patch: Patch) -> None:
+    real = SimulatedStore._call
+
+    async def call(self: Any, write: bool, fn: Any, args: Any, kwargs: Any, *, deferred: bool = False) -> Any:
+        return await real(self, write, fn, args, kwargs, deferred=deferred or fn.__name__ == "_store_all")
+
+    patch.setattr(SimulatedStore, "_call", call)
 
 
 @mutant("a failed answer of the store counts as a failed attempt")

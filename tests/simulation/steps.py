@@ -15,6 +15,7 @@ from dataos.governance.principals import OPERATOR_TAG, Principal
 from dataos.kinds.workflow.verbs import Asked, Verb
 from simulation.manifests import NAMES, Doc, draw, key_of
 from simulation.model import Call
+from simulation.power import Power
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -347,8 +348,11 @@ def _start(world: World, step: Step, args: dict[str, Any]) -> None:
 
 def _reboot(world: World, step: Step, args: dict[str, Any]) -> None:
     machine = _machine(world, args["machine"])
-    machine.reboot()
-    machine.supervise(args["again_s"])
+    if world.climate.alone and world.power is None:
+        world.power = Power(world, machine, args["again_s"])
+    else:
+        machine.reboot()
+        machine.supervise(args["again_s"])
 
 
 def _freeze(world: World, step: Step, args: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from simulation.disk import Disk
 from simulation.loop import Livelock, VirtualLoop
 from simulation.machines import Machine
 from simulation.model import CALL, UNSURE, Call, Model
+from simulation.power import Power
 from simulation.servers import Life
 from simulation.steps import Step
 from simulation.weather import Climate, Weather
@@ -80,6 +81,7 @@ class World:
         self.cut: set[str] = set()  # machines that were cut off from the store
         self.jumped_s = 0.0  # by all clocks, at most
         self.model = Model(self)
+        self.power: Power | None = None  # about to go
         self.calls: list[Call] = []
         self.pending: dict[int, asyncio.Task[Any]] = {}
         self.step = 0
@@ -190,6 +192,8 @@ class World:
         self.weather.begin(self.seed)
         self.step = -1
         self.trace("CALM")
+        if self.power is not None:
+            self.power.fail()
         for machine in self.machines.values():
             if machine.life is not None and machine.life.stopping:
                 self.loop.advance(1.0)

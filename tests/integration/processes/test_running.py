@@ -377,10 +377,13 @@ import os, socket, time
 for _ in range(2):
     while True:
         try:
-            s = socket.socket(socket.AF_UNIX); s.connect(os.environ["DATAOS_SERVER_SOCKET"]); break
+            s = socket.socket(socket.AF_UNIX); s.connect(os.environ["DATAOS_SERVER_SOCKET"])
+            if word := s.recv(10):  # nothing: it was the old one's, which was about to close
+                break
         except OSError:
-            time.sleep(0.02)
-    print(s.recv(10).decode())
+            pass
+        time.sleep(0.02)
+    print(word.decode())
     s.recv(1)
 """
 
