@@ -184,11 +184,11 @@ class ResourceUnits:
             "processed": observed.processed,
             "info": observed.info[:2000],
             "state": state,
-            "updated_at": now,
         }
         if not newer:
             values["status"] = observed.status
-        connection.execute(_UPDATE, {"of_uid": view.uid, **values})
+        if any(getattr(row, name) != value for name, value in values.items()):  # most looks find what they left
+            connection.execute(_UPDATE, {"of_uid": view.uid, "updated_at": now, **values})
         if not newer and (row.status != observed.status or row.runtime != observed.runtime):
             data = {"status": observed.status, "runtime": observed.runtime, "info": observed.info[:500]}
             records.add_event(connection, now, view.uid, "status", "control", data)
