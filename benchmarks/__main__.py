@@ -200,13 +200,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHES, []], default=[])
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
-    figures: list[Figure] = []
+    lines = ["| what | measured | budget | beside it |", "|---|---|---|---|"]
+    print("\n".join(lines))
     for name in options.names or BENCHES:
         print(f"bench: {name}...", file=sys.stderr, flush=True)
-        figures += BENCHES[name]()
-    lines = ["| what | measured | budget | beside it |", "|---|---|---|---|"]
-    lines += [f"| {f.what} | {f.measured} | {f.budget} | {f.note} |" for f in figures]
-    print("\n".join(lines))
+        for f in BENCHES[name]():
+            lines.append(f"| {f.what} | {f.measured} | {f.budget} | {f.note} |")
+            print(lines[-1], flush=True)
     if options.write:
         write("\n".join(lines))
 
