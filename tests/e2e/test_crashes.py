@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 from support.crashes import start_until, wait_dead
-from support.server import Installation, below, installation, processes_of, wait_until
+from support.server import Installation, below, installation, shims, wait_until
 
 SCRIPT = """
 import os, pathlib, time
@@ -118,17 +117,6 @@ def test_a_deletion_that_was_cut_off_is_completed(made, point):
     wait_dead(process)
     made.up()
     wait_until(lambda: made.cli("get", "-t", "workflow", "-n", "w").code == 1, 20, "the deletion")
-
-
-def shims(made: Installation) -> list[int]:
-    found = []
-    for pid in processes_of(made.home / "work"):
-        try:
-            if b"shim.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 LONG = SCRIPT.replace("time.sleep(0.5)", "time.sleep(4)")

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support.crashes import start_until, wait_dead
-from support.server import NO_SANDBOX, Installation, alive, below, installation, processes_of, wait_until
+from support.server import NO_SANDBOX, Installation, alive, below, installation, shims, wait_until
 
 DEPOT = "name: files\nversion: v2alpha\ntype: depot\ndepot: {{type: FILE, file: {{path: {path}}}}}\n"
 
@@ -159,15 +159,3 @@ def test_a_killed_engine_comes_back_and_a_running_statement_fails_cleanly(made):
 
 
 SLOW = "SELECT sum(a.x * b.x) FROM UNNEST(sequence(1, 100000)) AS a(x) CROSS JOIN UNNEST(sequence(1, 100000)) AS b(x)"
-
-
-def named(pid: int, text: bytes) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return text in file.read()
-    except OSError:
-        return False
-
-
-def shims(made: Installation) -> list[int]:
-    return [pid for pid in processes_of(made.home / "work") if named(pid, b"shim.py")]

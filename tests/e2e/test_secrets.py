@@ -297,7 +297,7 @@ def test_nothing_printed_or_answered_holds_a_value(scene):
 def test_no_command_line_and_no_environment_of_the_platform_holds_a_value(scene):
     assert len(scene.seen) > 6
     assert any("dataos.engines" in s for s in scene.seen)
-    assert any("shim" in s for s in scene.seen)
+    assert any("spawner" in s for s in scene.seen)
     for text in scene.seen:
         assert found_in(text.encode()) == [], text
 

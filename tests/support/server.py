@@ -148,6 +148,18 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def shims(made: Installation) -> list[int]:
+    """Supervisors of its jobs."""
+    return [pid for pid in processes_of(made.home / "work") if _called(pid) == "dataos-shim"]
+
+
+def _called(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it ended
+        return ""
+
+
 def below(pid: int) -> list[int]:
     """Descendants of a process, nearest first."""
     found: list[int] = []

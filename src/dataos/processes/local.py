@@ -7,7 +7,6 @@ any number of servers on the same folder agree through `records`. Knows keys and
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import select
 import signal
@@ -22,7 +21,7 @@ from weakref import WeakValueDictionary
 
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
-from dataos.processes import folders, limits, logfiles, records, sandbox, trees, watches
+from dataos.processes import folders, limits, logfiles, records, sandbox, spawning, trees, watches
 from dataos.processes import shim as shim_program
 from dataos.processes.ports import Isolation, Launch, Observation, Phase, ProcessRunner, Usage
 
@@ -78,6 +77,7 @@ class LocalRunner(ProcessRunner):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches = watches.Watches(self._shim_ended)
+        self._spawner = spawning.Spawner(self._root)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="processes")
 
     async def start(self, key: str, launch: Launch) -> None:
@@ -170,6 +170,7 @@ class LocalRunner(ProcessRunner):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._spawner.close)
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
@@ -283,40 +284,22 @@ class LocalRunner(ProcessRunner):
 
     def _spawn(self, key: str) -> None:
         """Start a shim and wait until it has claimed the folder or left it to another."""
-        folder = str(self._root / key)
-        ready, low = os.pipe()
+        ready, told = os.pipe()
         try:
-            # Out of the way of 0 to 3, which the shim gets.
-            told = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 10)
-            os.close(low)
             try:
-                pid = os.posix_spawn(
-                    sys.executable,
-                    [sys.executable, "-I", "-S", shim_program.__file__, folder],
-                    {"PATH": os.defpath, "LANG": "C.UTF-8"},  # nothing of the server's environment reaches a job
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                        (os.POSIX_SPAWN_OPEN, 2, f"{folder}/shim.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                        (os.POSIX_SPAWN_DUP2, told, shim_program.READY_FD),
-                    ],
-                    setsid=True,
-                    setsigmask=[],
-                    setsigdef=[signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE],
-                )
+                self._spawner.spawn(str(self._root / key), told)
             except OSError as error:
-                raise self._not_up(key, f"its supervisor cannot be started: {error.strerror}") from error
+                raise self._not_up(key, f"its supervisor cannot be started: {error.strerror or error}") from error
             finally:
                 os.close(told)
             self._checkpoint("processes.shim-spawned")
             word = _first_word(ready)
         finally:
             os.close(ready)
-        if word == shim_program.UP:
+        if word is not None and word.startswith(shim_program.UP):
             return
         if word is None:
             raise self._not_up(key, f"its supervisor was not up within {_UP_WITHIN_S:.0f} s")
-        os.waitpid(pid, 0)
         if word == b"" and folders.look(self._root, key).phase is Phase.ABSENT:
             raise self._not_up(key, "its supervisor ended while starting")
 

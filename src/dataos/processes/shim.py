@@ -1,7 +1,7 @@
 """The supervisor of one job: claims it, runs it once, bounds it, and leaves a synced exit record.
 
-Started by the server as `python -I -S shim.py <job folder>`, in a session of its own, with descriptor 3 to say that it
-is up. It outlives the server, needs nothing from it, and never runs a thread: a fork must be safe at any time.
+Forked by the server's `spawner`, in a session of its own, with descriptor 3 to say that it is up. It outlives both,
+needs nothing from them, and never runs a thread: a fork must be safe at any time.
 Standard library only; what it shares with the server is in `records`, `trees`, `limits` and `logfiles`.
 """
 
@@ -16,10 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Protocol, cast
-
-# `-I -S` leaves only the standard library on the path; our package is appended, so nothing in it can shadow that.
-sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from typing import Any, NoReturn, Protocol, cast
 
 from dataos.processes import limits, logfiles, records, trees
 
@@ -32,12 +29,13 @@ _TIMEOUT_GRACE_S = 5.0
 _KILL_WITHIN_S = 10.0
 _DRAIN_S = 2.0
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _NICE = 5
 
 
 class _Prctl(Protocol):
-    def __call__(self, option: int, value: int, /) -> int: ...
+    def __call__(self, option: int, value: int | bytes, /) -> int: ...
 
 
 def _load_prctl() -> _Prctl | None:
@@ -50,6 +48,12 @@ def _load_prctl() -> _Prctl | None:
         return cast("_Prctl", ctypes.CDLL(None, use_errno=True).prctl)
     except (ImportError, OSError, AttributeError):
         return None
+
+
+def name_process(name: bytes) -> None:
+    """What `ps` and `top` call this process; at most 15 bytes."""
+    if (prctl := _load_prctl()) is not None:
+        prctl(_PR_SET_NAME, name)
 
 
 class Supervisor:
@@ -373,8 +377,7 @@ def _say(word: bytes) -> None:
 
 def main(folder: str) -> None:
     """Claim the folder and supervise its program, or leave it to the shim that was first."""
-    with contextlib.suppress(PermissionError):  # started as a leader already
-        os.setsid()
+    name_process(b"dataos-shim")
     os.umask(0o077)
     os.chdir(folder)
     folder = os.getcwd()
@@ -397,9 +400,10 @@ def main(folder: str) -> None:
     Supervisor(folder, launch, identity).run(signals)
 
 
-if __name__ == "__main__":
+def run(folder: str) -> NoReturn:
+    """All of a shim's life, in a process of its own."""
     try:
-        main(sys.argv[1])
+        main(folder)
     except BaseException as error:  # noqa: BLE001 - the end of the process: its traceback goes to the job's shim.err
         sys.excepthook(type(error), error, error.__traceback__)
         os._exit(1)
