@@ -11,31 +11,13 @@ import pytest
 
 from support.crashes import start_until, wait_dead
 from support.server import Installation, installation, wait_until
+from support.workflows import job, workflow
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with installation(tmp_path_factory.mktemp("server")) as made:
         yield made
-
-
-def job(name: str, script: str = "print('done')", *dependencies: str, extra: str = "") -> str:
-    body = "\n".join("            " + line for line in script.strip().splitlines())
-    return f"""
-    - name: {name}
-      dependencies: [{", ".join(dependencies)}]
-      spec:
-        stack: script
-        compute: runnable-default
-        stackSpec:
-          script: |
-{body}
-{extra}"""
-
-
-def workflow(name: str, *jobs: str, schedule: str = "", meta: str = "") -> str:
-    timing = f"  schedule: {{{schedule}}}\n" if schedule else ""
-    return f"name: {name}\nversion: v1\ntype: workflow\n{meta}workflow:\n{timing}  dag:{''.join(jobs)}\n"
 
 
 def apply(server: Installation, name: str, text: str, *flags: str):

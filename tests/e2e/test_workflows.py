@@ -8,31 +8,13 @@ from datetime import datetime
 import pytest
 
 from support.server import Installation, installation, wait_until
+from support.workflows import job, workflow
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with installation(tmp_path_factory.mktemp("server")) as made:
         yield made
-
-
-def job(name: str, script: str, *dependencies: str, extra: str = "", resources: str = "") -> str:
-    body = "\n".join("            " + line for line in script.strip().splitlines())
-    return f"""
-    - name: {name}
-      dependencies: [{", ".join(dependencies)}]
-      spec:
-        stack: script
-        compute: runnable-default
-        {resources}
-        stackSpec:
-          script: |
-{body}
-{extra}"""
-
-
-def workflow(name: str, *jobs: str) -> str:
-    return f"name: {name}\nversion: v1\ntype: workflow\nworkflow:\n  dag:{''.join(jobs)}\n"
 
 
 STAMP = "import time\nprint('start', time.time())\ntime.sleep(0.6)\nprint('end', time.time())"

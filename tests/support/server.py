@@ -150,10 +150,11 @@ def processes_of(folder: Path) -> list[int]:
 
 def shims(made: Installation) -> list[int]:
     """Supervisors of its jobs."""
-    return [pid for pid in processes_of(made.home / "work") if _called(pid) == "dataos-shim"]
+    return [pid for pid in processes_of(made.home / "work") if called(pid) == "dataos-shim"]
 
 
-def _called(pid: int) -> str:
+def called(pid: int) -> str:
+    """A process's name; empty if it ended."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:  # it ended

@@ -50,10 +50,13 @@ def _load_prctl() -> _Prctl | None:
         return None
 
 
+_prctl = _load_prctl()  # once, in the spawner: its forks have it
+
+
 def name_process(name: bytes) -> None:
     """What `ps` and `top` call this process; at most 15 bytes."""
-    if (prctl := _load_prctl()) is not None:
-        prctl(_PR_SET_NAME, name)
+    if _prctl is not None:
+        _prctl(_PR_SET_NAME, name)
 
 
 class Supervisor:
@@ -63,7 +66,6 @@ class Supervisor:
         self._folder = folder
         self._launch = launch
         self._identity = identity
-        self._prctl = _load_prctl()
         self._selector = selectors.DefaultSelector()
         self._log = logfiles.LogWriter(os.path.join(folder, "log"), int(launch["log_bytes"]))
         self._group: limits.MemoryGroup | None = None
@@ -84,8 +86,8 @@ class Supervisor:
             self._record(None, "stopped", started_at)
             return
         self._group = limits.MemoryGroup.make(limits.group_name(), int(self._launch["memory_bytes"]))
-        if self._prctl is not None:
-            self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        if _prctl is not None:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         try:
             self._fork()
         except (OSError, subprocess.SubprocessError, ValueError) as error:
@@ -156,8 +158,8 @@ class Supervisor:
     def _become_child(self, mother: int) -> None:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        if self._prctl is not None:
-            self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if _prctl is not None:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != mother:  # it died before the call above
                 os._exit(127)
         if self._group is not None:

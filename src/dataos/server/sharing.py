@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dataos.core import durable
 from dataos.core.errors import fail
 from dataos.core.ids import Ids
 from dataos.core.secrecy import Secret
@@ -50,9 +51,7 @@ def server_id(home: Home, ids: Ids) -> str:
             return known
     made = str(ids.run_id())
     try:
-        fresh = file.with_suffix(".new")
-        fresh.write_text(made + "\n")
-        fresh.replace(file)
+        durable.write(file, made.encode() + b"\n")
     except OSError as error:
         raise unwritable(home.root, error) from error
     return made

@@ -13,6 +13,7 @@ from support import lakes
 from support.care import PASSPHRASE, SECRET, back_up, restore, revealed
 from support.crashes import care_until
 from support.server import processes_of, wait_until
+from support.workflows import job, workflow
 
 
 def test_a_backup_of_a_running_server_is_a_whole_installation_elsewhere(made, other, tmp_path):
@@ -239,22 +240,9 @@ def test_a_killed_restore_leaves_no_home(made, other, tmp_path, point):
 
 def test_a_job_that_ran_when_the_backup_was_made_starts_again_in_the_restored_home(made, other, tmp_path):
     script = (
-        "import os, pathlib, time; pathlib.Path(os.environ['DATAOS_OUT_DIR'], 'ran').write_text('x'); time.sleep(SLEEP)"
+        "import os, pathlib, time; pathlib.Path(os.environ['DATAOS_OUT_DIR'], 'ran').write_text('x'); time.sleep(4)"
     )
-    text = f"""
-name: w
-version: v1
-type: workflow
-workflow:
-  dag:
-    - name: a
-      spec:
-        stack: script
-        compute: runnable-default
-        stackSpec:
-          rerunnable: true
-          script: "{script.replace("SLEEP", "4")}"
-"""
+    text = workflow("w", job("a", script, extra="          rerunnable: true"))
     made.ok("apply", "-f", made.write("w.yaml", text))
     wait_until(lambda: list((made.home / "work").glob("*/out/ran")), 20)
     back_up(made, tmp_path / "b")

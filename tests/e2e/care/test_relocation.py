@@ -11,6 +11,7 @@ from support import lakes
 from support.care import DEPOT, revealed
 from support.crashes import care_until
 from support.server import wait_until
+from support.workflows import job, workflow
 
 
 def test_a_home_is_moved_with_its_tables_and_its_depots(made, tmp_path):
@@ -52,7 +53,7 @@ def test_a_home_that_was_moved_by_hand_says_what_to_do(made, tmp_path):
 def test_a_running_server_or_job_keeps_a_home_where_it_is(made, tmp_path):
     refused = made.cli("home", "relocate", str(tmp_path / "x"))
     assert (refused.code, "already runs" in refused.err) == (1, True)
-    text = "name: w\nversion: v1\ntype: workflow\nworkflow:\n  dag:\n    - name: a\n      spec:\n        stack: script\n        compute: runnable-default\n        stackSpec:\n          script: 'import time; time.sleep(20)'\n"
+    text = workflow("w", job("a", "import time; time.sleep(20)"))
     made.ok("apply", "-f", made.write("w.yaml", text))
     wait_until(lambda: list((made.home / "work").glob("*/shim.json")), 20)
     made.ok("down")

@@ -15,13 +15,7 @@ import pytest
 from dataos.processes import spawning
 from integration.processes.conftest import Home, python, until
 from integration.processes.test_crashes import bury, go, serve
-
-
-def called(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+from support.server import called
 
 
 def spawners(home: Home) -> list[int]:
