@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataos.core.clock import from_us
 from dataos.core.errors import fail
-from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
+from dataos.processes.ports import START_WITHIN_S, Launch, Observation, Phase, ProcessRunner
 from dataos.server import sharing
 from dataos.workloads.attempts import ORPHANED
 from simulation.loop import OWNER
@@ -167,7 +167,10 @@ class SimulatedRunner(ProcessRunner):
         self._life.live()
 
     async def start(self, key: str, launch: Launch) -> None:
+        asked = asyncio.get_running_loop().time()
         await self._pause()
+        if asyncio.get_running_loop().time() - asked > START_WITHIN_S:
+            raise fail("process.start", f"cannot start {key}: its files took too long (simulated)", retry=1.0)
         if key in self._machine.processes:
             return
         if key in self._machine.late:

@@ -172,7 +172,9 @@ class Model:
                     ]
                     right = any((found := self.find(r)) is None or found.deleting for r in wanted)
                 case "run.conflict" if "nothing to stop" in problem.message:
-                    right = row is not None and not self.runs.open_runs(row.uid)
+                    # found alive, and gone by the time its runs were looked at: nothing to stop is true of it too
+                    found = row or self.kept(call.key)
+                    right = found is not None and not self.runs.open_runs(found.uid)
                 case "run.conflict" if "it is paused" in problem.message:
                     right = row is not None and row.uid in self.runs.timers and self.runs.timers[row.uid].paused
                 case _:

@@ -299,3 +299,28 @@ def test_a_look_that_was_too_slow_gives_no_token_to_an_ended_attempt(worlds):
         world.loop.advance(60)
         assert held
         assert attempts(world) == [("a-1", "aborted")]
+
+
+def test_a_start_whose_permission_came_late_does_not_happen(worlds):
+    """The store's answer is long on its way; the others give this server up meanwhile and begin the next try."""
+    with worlds(alone=False, machines=2) as world:
+        apply(world, "w0", A)
+        held = []
+        for machine in world.machines.values():
+            store = machine.life.store
+
+            async def late(fn, /, *args, write=store.write, machine=machine.id, **kwargs):
+                answer = await write(fn, *args, **kwargs)
+                if fn.__name__ == "_record_plan" and not held:
+                    held.append(machine)
+                    world.weather.cut_off.add(machine)
+                    await asyncio.sleep(2 * world.ttl_s)
+                    world.weather.cut_off.discard(machine)
+                    await asyncio.sleep(world.ttl_s)
+                return answer
+
+            store.write = late
+        world.loop.advance(10 * world.ttl_s)
+        assert held
+        assert [a for a in attempts(world) if a[1] == "succeeded"] == [("a-2", "succeeded")]
+        assert list(world.model.runs.started) == [k for k in world.model.runs.started if k.endswith("-a-2")]

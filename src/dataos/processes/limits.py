@@ -212,12 +212,17 @@ def _open_below(parent: int, name: str) -> int | None:
 # --- a server's sign of life, where others would take its work over ---------------------------------------------------
 
 
+def uptime_s() -> float:
+    """Seconds since the machine started, with the time that it was suspended: for time limits of this machine."""
+    return time.clock_gettime(_CLOCK)
+
+
 def show_alive(path: str) -> None:
     """Write the sign of life: this machine's time since its start, which no change of the clock moves."""
     beside = f"{path}.new"
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, repr(time.clock_gettime(_CLOCK)).encode())
+        os.write(fd, repr(uptime_s()).encode())
     finally:
         os.close(fd)
     os.rename(beside, path)
@@ -233,4 +238,4 @@ def is_stale(alive: dict[str, Any] | None) -> bool:
             shown = float(file.read())
     except (OSError, ValueError):
         return True
-    return time.clock_gettime(_CLOCK) - shown > float(alive["within_s"])
+    return uptime_s() - shown > float(alive["within_s"])

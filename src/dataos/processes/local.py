@@ -23,7 +23,7 @@ from dataos.core.clock import Clock
 from dataos.core.errors import fail
 from dataos.processes import folders, limits, logfiles, records, sandbox, spawning, trees, watches
 from dataos.processes import shim as shim_program
-from dataos.processes.ports import Isolation, Launch, Observation, Phase, ProcessRunner, Usage
+from dataos.processes.ports import START_WITHIN_S, Isolation, Launch, Observation, Phase, ProcessRunner, Usage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class LocalRunner(ProcessRunner):
         """
         folders.check_key(key)
         async with self._lock(key):
-            state = await self._run(self._start, key, launch)
+            state = await self._run(self._start, key, launch, limits.uptime_s())
             self._watch(key, state)
 
     async def observe(self, key: str) -> Observation:
@@ -184,7 +184,7 @@ class LocalRunner(ProcessRunner):
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
-    def _start(self, key: str, launch: Launch) -> folders.State:
+    def _start(self, key: str, launch: Launch, asked_s: float) -> folders.State:
         for _ in range(3):
             state = folders.look(self._root, key)
             if state.phase is not Phase.ABSENT:
@@ -194,6 +194,10 @@ class LocalRunner(ProcessRunner):
             if not (self._root / key).is_dir():
                 self._write(key, launch)
                 self._checkpoint("processes.folder-written")
+            if limits.uptime_s() - asked_s > START_WITHIN_S:
+                raise fail(
+                    "process.start", f"cannot start {key}: its files took longer than {START_WITHIN_S:.0f} s", retry=1.0
+                )
             self._spawn(key)
             self._checkpoint("processes.shim-up")
         # Three shims in a row claimed and died before they wrote a word.

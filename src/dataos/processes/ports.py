@@ -86,13 +86,19 @@ class Usage:
     rest: int
 
 
+START_WITHIN_S = 10.0
+"""A start that was held up for longer (a slow disk, a suspended machine) is given up before its program begins: whoever
+asked may have lost the right to it meanwhile."""
+
+
 class ProcessRunner(Protocol):
     """A place to run programs."""
 
     async def start(self, key: str, launch: Launch) -> None:
         """Start the program once. Returns when its supervisor is up. A second call for the same key does nothing.
 
-        Raises DataOSError `process.no_sandbox` (user code without a sandbox), `process.start` (cannot start).
+        Raises DataOSError `process.no_sandbox` (user code without a sandbox), `process.start` (cannot start, or not
+        within `START_WITHIN_S`).
         """
         ...
 

@@ -7,6 +7,7 @@ succeeded. Whoever runs jobs (Workflow) decides about retries; this module only 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from dataos.processes.admission import Demand
 from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
 from dataos.store import tables, work
 from dataos.store.database import Store
-from dataos.store.work import Lease
+from dataos.store.work import Lease, StaleLease
 from dataos.workloads import environment
 from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
 
@@ -43,6 +44,7 @@ ORPHANED = "orphaned"
 """Why a job was ended that outlived its server: others may have taken it over (processes.ports.Observation)."""
 
 _PAGE = 500
+_FRESH_S = 1.0  # how old the knowledge may be, at a start, that the attempt is this server's
 _ATTEMPT_KEY = re.compile(r"[0-9a-z]{12}-.+-[0-9]+")
 """Only attempts' files are looked after here: other programs may run under other keys."""
 
@@ -277,10 +279,26 @@ class Attempts:
             log_bytes=self._bounds.log_bytes,
             scratch_bytes=min(runnable.scratch_bytes or self._bounds.scratch_bytes, self._bounds.scratch_bytes),
         )
-        await self._store.write(self._record_plan, request.attempt_id, plan, lease)
+        await self._record(request.attempt_id, plan, lease)
         await self._start(request.attempt_id, launch)
         self._checkpoint("workloads.launched")
-        await self._store.write_deferred(self._mark_running, request.attempt_id, lease)
+        try:
+            await self._store.write_deferred(self._mark_running, request.attempt_id, lease)
+        except StaleLease:
+            await self.reclaim()  # if it was taken over meanwhile, what was just started must not go on
+            raise
+
+    async def _record(self, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
+        """Write the plan, and come back with fresh knowledge that the attempt is this server's.
+
+        While the store's answer was on its way, others may have given this server up and begun the next attempt.
+        """
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        await self._store.write(self._record_plan, attempt_id, plan, lease)
+        while loop.time() - asked > _FRESH_S:
+            asked = loop.time()
+            await self._store.read(lease.check)
 
     async def _start(self, attempt_id: AttemptId, launch: Launch) -> None:
         """Start the program. Where the runner gave up waiting, its supervisor may be up after all, or come up later: an

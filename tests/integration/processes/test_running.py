@@ -518,3 +518,25 @@ def test_a_program_has_no_input_and_leaves_no_core(home: Home, mode: str):
             assert os.listdir(home.work / "crash" / "scratch") == []
 
     asyncio.run(story())
+
+
+def test_a_start_that_was_held_up_for_long_does_not_happen(home: Home, mode: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dataos.processes.local.START_WITHIN_S", 0.2)
+    slow = ["processes.folder-written"]
+
+    def checkpoint(name: str) -> None:
+        if name in slow:
+            slow.clear()
+            time.sleep(0.5)
+
+    async def story():
+        async with home.runner(mode, checkpoint=checkpoint) as runner:
+            with pytest.raises(DataOSError, match="took longer than") as caught:
+                await runner.start("late", python("print('hello')"))
+            assert caught.value.problem.retry
+            assert (await runner.observe("late")).phase is Phase.ABSENT
+            await runner.start("late", python("print('hello')"))
+            ended = await until(runner, "late", Phase.EXITED)
+            assert ended.exit_code == 0
+
+    asyncio.run(story())
