@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -101,24 +102,99 @@ class FileDepot(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """One object of a store. `location` is its address in the store (`s3://bucket/key`), as engines take it;
+    `key` is the whole key in the bucket, the depot's prefix included."""
+
+    location: str
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class ObjectStoreConnection:
+    """How to reach one bucket or container, for one purpose. Credentials never show in repr.
+
+    `credentials` by kind: s3 `access_key_id`, `secret_access_key` (and `session_token`); azure `account_key`; gcs
+    `service_account` (the JSON text of a key). Empty: none, requests are not signed.
+    """
+
+    kind: Literal["s3", "gcs", "azure"]
+    bucket: str
+    """Bucket, or container."""
+    prefix: str = ""
+    """Folder of the depot in it: without slashes at its ends, empty for the whole bucket."""
+    scheme: str = "s3"
+    """Of locations: s3, gs, abfss, wasbs."""
+    region: str | None = None
+    """None: none was said (S3: us-east-1)."""
+    endpoint: str | None = None
+    """Address with scheme of a store outside of the vendor's cloud, or None."""
+    path_style: bool = False
+    """S3: the bucket stands in the path instead of the host name."""
+    account: str | None = None
+    """Azure: the storage account."""
+    host: str | None = None
+    """Azure: `[account].[endpointSuffix]`, as locations name it."""
+    credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    ca_pem: str | None = field(default=None, repr=False)
+    """Certificates (PEM) to trust besides the system's."""
+
+    def location(self, key: str = "") -> str:
+        """Address of a key: `s3://bucket/key`, `abfss://container@host/key`."""
+        authority = self.bucket if self.host is None else f"{self.bucket}@{self.host}"
+        return f"{self.scheme}://{authority}" + (f"/{key}" if key else "")
+
+
+@runtime_checkable
+class ObjectStoreDepot(Protocol):
+    """The ability of depots that hold objects: S3, GCS, ABFSS, WASBS. What FileDepot is for folders."""
+
+    def object_store(self, entry: DepotEntry, credentials: Mapping[str, str]) -> ObjectStoreConnection:
+        """How engines reach the store. Raises DataOSError `depot.credentials`."""
+        ...
+
+    async def objects(self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl) -> list[StoredObject]:
+        """The objects that an address names: one object, a folder (all below it), or a glob (`*`, `?`, `[..]` within
+        one part, `**` across). Sorted by key. Hidden names (`.x`, `_x`) and empty folder marks are left out.
+
+        Raises DataOSError `depot.path` if nothing is there, naming the physical place.
+        """
+        ...
+
+
+EngineKind = Literal["postgresql", "mysql", "sqlite", "duckdb"]
+"""What the embedded SQL engine can attach."""
+
+
 @runtime_checkable
 class Attachable(Protocol):
     """The ability of depots that the embedded SQL engine can attach."""
+
+    def engine_kind(self, entry: DepotEntry) -> EngineKind | None:
+        """What it is to the engine; None if this depot (a JDBC subprotocol) cannot be attached."""
+        ...
 
     def connection(self, entry: DepotEntry, credentials: Mapping[str, str]) -> DatabaseConnection: ...
 
 
 @dataclass(frozen=True)
 class DatabaseConnection:
-    """How to reach a database. `options` are driver parameters such as sslmode. The password never shows in repr."""
+    """How to reach a database. `options` are driver parameters such as sslmode. The password never shows in repr.
 
-    kind: Literal["postgresql"]
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str = field(repr=False)
+    Of sqlite and duckdb only `path` is filled: the file, links followed. An empty `database` (mysql): all of them.
+    """
+
+    kind: EngineKind
+    host: str = ""
+    port: int = 0
+    database: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    path: str = ""
 
 
 def required(udl: Udl) -> tuple[str, str]:

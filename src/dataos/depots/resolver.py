@@ -15,7 +15,18 @@ import sqlalchemy as sa
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import Acl, Adapter, AdapterContext, DepotEntry, LakehouseListing
+from dataos.depots.ports import (
+    Acl,
+    Adapter,
+    AdapterContext,
+    Attachable,
+    DepotEntry,
+    EngineKind,
+    LakehouseListing,
+    ObjectStoreConnection,
+    ObjectStoreDepot,
+    StoredObject,
+)
 from dataos.governance.vault import Vault
 from dataos.manifest import registry
 from dataos.store import tables
@@ -92,6 +103,38 @@ class Depots:
         if udl.acl == "rw":
             _refuse_read_only(entry)
         return await self.adapter(entry).resolve(entry, udl)
+
+    def engine_kind(self, entry: DepotEntry) -> EngineKind | None:
+        """What the depot is to the embedded SQL engine, which reads it in place; None if it cannot attach it."""
+        descriptor = registry.find_depot_type(entry.type)
+        if descriptor is None or descriptor.adapter is None:
+            return None
+        adapter = self.adapter(entry)
+        return adapter.engine_kind(entry) if isinstance(adapter, Attachable) else None
+
+    async def object_store(self, name: str, acl: Acl = "r") -> ObjectStoreConnection:
+        """How engines reach the bucket of a depot, for a purpose.
+
+        Raises DataOSError `depot.not_found`, `depot.unsupported` (no object store), `depot.read_only`,
+        `depot.credentials`, `secret.not_found`.
+        """
+        entry = await self.get(name)
+        return self._object_stores(entry).object_store(entry, await self.credentials(name, acl))
+
+    async def objects(self, udl: Udl) -> list[StoredObject]:
+        """The objects that an address names (see `ObjectStoreDepot.objects`), read with the credentials of its `acl`.
+
+        Raises as `object_store`, and DataOSError `depot.path` (nothing there), `depot.unreachable`, `depot.timeout`.
+        """
+        entry = await self.get(udl.depot)
+        acl: Acl = "rw" if udl.acl == "rw" else "r"
+        return await self._object_stores(entry).objects(entry, await self.credentials(udl.depot, acl), udl)
+
+    def _object_stores(self, entry: DepotEntry) -> ObjectStoreDepot:
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, ObjectStoreDepot):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it holds no objects")
+        return adapter
 
     def _credentials(self, connection: sa.Connection, name: str, acl: Acl) -> dict[str, str]:
         entry = find(connection, name)

@@ -12,7 +12,7 @@ from typing import Any
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import AdapterContext, ColumnDescription, DatabaseConnection, DepotEntry
+from dataos.depots.ports import AdapterContext, ColumnDescription, DatabaseConnection, DepotEntry, EngineKind
 from dataos.depots.types.postgresql.spec import FILE_PARAMS
 
 # The system's own schemas are no collections: they show roles, password hashes and other databases' names.
@@ -77,6 +77,9 @@ class PostgresqlAdapter:
         if udl.collection:
             text += f" {udl.collection}" + (f".{udl.dataset}" if udl.dataset else "")
         return text
+
+    def engine_kind(self, entry: DepotEntry) -> EngineKind | None:
+        return "postgresql"
 
     def connection(self, entry: DepotEntry, credentials: Mapping[str, str]) -> DatabaseConnection:
         """How to reach the database. Raises DataOSError `depot.credentials` if user name or password is missing."""
