@@ -32,12 +32,11 @@ from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.processes.admission import Admission
-from dataos.server.wiring import job_unit
 from dataos.store import upgrades
 from dataos.store.clocks import DatabaseClock
 from dataos.store.servers import Server
 from dataos.workloads.admissions import Admissions
-from dataos.workloads.attempts import Attempts, Bounds
+from dataos.workloads.attempts import Attempts, Bounds, job_unit
 from dataos.workloads.ports import Rooms
 from simulation.disk import MASTER_KEY, SimulatedStore
 from simulation.loop import OWNER

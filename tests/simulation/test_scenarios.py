@@ -324,3 +324,18 @@ def test_a_start_whose_permission_came_late_does_not_happen(worlds):
         assert held
         assert [a for a in attempts(world) if a[1] == "succeeded"] == [("a-2", "succeeded")]
         assert list(world.model.runs.started) == [k for k in world.model.runs.started if k.endswith("-a-2")]
+
+
+def test_a_server_that_was_given_up_keeps_what_nobody_has_looked_at_yet(worlds):
+    with worlds(alone=False) as world:
+        world.weather.fate = lambda key: ("ok", 60.0)
+        apply(world, "w0", A)
+        world.loop.advance(5)
+        raw = world.disk.raw
+        raw.execute("UPDATE servers SET state = 'lost'")
+        raw.execute("UPDATE work SET server = NULL, lease_owner = NULL, lease_until = NULL")
+        world.loop.advance(world.ttl_s)
+        bound = raw.execute("SELECT count(*) FROM work WHERE unit LIKE 'job:%' AND server IS NOT NULL").fetchone()
+        assert bound[0] == 1
+        world.loop.advance(120)
+        assert attempts(world) == [("a-1", "succeeded")]

@@ -68,7 +68,7 @@ from dataos.store.database import Store
 from dataos.store.listening import Listener
 from dataos.store.servers import Server
 from dataos.workloads.admissions import Admissions
-from dataos.workloads.attempts import Attempts
+from dataos.workloads.attempts import Attempts, job_unit
 from dataos.workloads.attempts import Bounds as AttemptBounds
 from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
@@ -296,12 +296,6 @@ def _third_party(rooms: KindRooms) -> dict[str, Controller]:
         except Exception as error:  # noqa: BLE001 - named boundary: somebody else's code
             _log.error("a kind is left out: its controller cannot be made", kind=kind.type, exc_info=error)
     return made
-
-
-def job_unit(attempt_id: str) -> str:
-    """`<run>-<job>-<number>` -> `job:<run>/<job>`."""
-    run_id, _, rest = attempt_id.partition("-")
-    return f"job:{run_id}/{rest.rpartition('-')[0]}"
 
 
 def _examine(home: Home, settings: Settings, clusters: ClusterController) -> list[dict[str, str]]:

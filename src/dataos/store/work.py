@@ -22,7 +22,7 @@ _w = tables.work
 # Statements of every look, built once: building one costs more than running it.
 _UNIT = _w.c.unit == sa.bindparam("of_unit")
 _FENCE = sa.select(_w.c.fence).where(_UNIT)
-_ROW = sa.select(_w.c.fence, _w.c.wakes, _w.c.due_at).where(_UNIT)
+_ROW = sa.select(_w).where(_UNIT)
 _INSERT = _w.insert()
 _UPDATE = _w.update().where(_UNIT)
 _DELETE = _w.delete().where(_UNIT)
@@ -197,6 +197,18 @@ def give_up(connection: sa.Connection, server: str, now_us: int) -> None:
     """A server is lost: its leases are free, and the units of its processes are anybody's, at once."""
     give_back(connection, server)
     connection.execute(_w.update().where(_w.c.server == server).values(server=None, due_at=now_us))
+
+
+def take_back(connection: sa.Connection, unit: str, server: str) -> bool:
+    """A server that was given up, and lives: the unit of a process of its is its own again, unless somebody else looks
+    at it, or has begun something with it, already. False if so."""
+    row = connection.execute(_ROW, {"of_unit": unit}).first()
+    if row is None or row.server == server:
+        return True
+    if row.server is not None or row.lease_owner not in (None, server):
+        return False
+    connection.execute(_UPDATE, {"of_unit": unit, "server": server})
+    return True
 
 
 def claimable(connection: sa.Connection, now_us: int) -> int:

@@ -121,6 +121,12 @@ class Bounds:
     scratch_bytes: int
 
 
+def job_unit(attempt_id: str) -> str:
+    """The unit of work of an attempt: `<run>-<job>-<number>` -> `job:<run>/<job>`."""
+    run_id, _, rest = attempt_id.partition("-")
+    return f"job:{run_id}/{rest.rpartition('-')[0]}"
+
+
 class Attempts:
     """Starts, watches and settles attempts. One per server."""
 
@@ -183,13 +189,19 @@ class Attempts:
 
     async def reclaim(self) -> list[str]:
         """End the processes on this machine whose attempts are not this server's any more: others took them over while
-        it was away. Returns their keys."""
+        it was away, or are about to. What nobody has looked at yet is its own again. Returns the keys of what ends."""
 
-        def ours(connection: sa.Connection, keys: list[str]) -> set[str]:
+        def lost(connection: sa.Connection, keys: list[str]) -> set[str]:
             rows = connection.execute(sa.select(_a.c.id, _a.c.state, _a.c.server).where(_a.c.id.in_(keys))).all()
-            return {r.id for r in rows if r.state not in OPEN or self.is_elsewhere(r)}
+            return {
+                r.id
+                for r in rows
+                if r.state not in OPEN
+                or self.is_elsewhere(r)
+                or not work.take_back(connection, job_unit(r.id), self._server)
+            }
 
-        keys = sorted(await self._store.read(ours, await self._runner.keys()))
+        keys = sorted(await self._store.write(lost, await self._runner.keys()))
         for key in keys:
             await self._runner.stop(key, 0.0)
         return keys

@@ -113,3 +113,22 @@ def test_a_server_that_was_given_up_and_did_not_hear_of_it_binds_nothing(store):
     assert caught.value.problem.retry is not None
     store.write_sync(servers.beat, A, NOW)
     store.write_sync(work.bind, lease, "a")
+
+
+def test_a_unit_is_taken_back_unless_somebody_has_begun_to_look_at_it(store):
+    for unit in ("job:1", "job:2", "job:3"):
+        store.write_sync(work.wake, unit, NOW)
+    store.write_sync(lambda c: c.execute(tables.work.update().values(server="a")))
+    assert store.write_sync(servers.declare_lost, "a", 1, NOW)
+    taken = claim(store, "b")
+    store.write_sync(lambda c: work.bind(c, taken[0], "b"))
+    store.write_sync(work.give_back, "b")
+    (again,) = store.write_sync(work.claim, "b", NOW, 60_000_000, 1, [])
+    left = next(u for u in ("job:1", "job:2", "job:3") if u not in (taken[0].unit, again.unit))
+    assert not store.write_sync(work.take_back, taken[0].unit, "a"), "it is bound to another server"
+    if again.unit != taken[0].unit:
+        assert not store.write_sync(work.take_back, again.unit, "a"), "another server looks at it"
+    assert store.write_sync(work.take_back, left, "a")
+    assert left not in [lease.unit for lease in claim(store, "b")]
+    assert store.write_sync(work.take_back, left, "a"), "a second time changes nothing"
+    assert store.write_sync(work.take_back, "job:none", "a")
