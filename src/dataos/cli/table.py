@@ -20,6 +20,14 @@ _NAMED = {"-n": True, "--name": True}
 _ID = {"-i": True, "--id": True}
 _LAYER = {"-l": True, "--layer": True}
 _TAGS = {"-t": True, "--tags": True}
+_ADDRESS = {"-a": True, "--address": True}
+_DATATYPE = {"-t": True, "--datatype": True, "--type": True}
+_DECIMAL = {"-p": True, "--precision": True, "-s": True, "--scale": True}
+_PARTITIONS = {"-p": True, "--partitions": True, "-n": True, "--count": True}
+_PROPERTIES = {"-p": True, "--properties": True}
+_BRANCH = {"-b": True, "--branch": True}
+_TAG = {"-b": True, "--tag": True}
+_BRANCHES = {"--source": True, "--target": True}
 _COMMON = {"--help": False, "-h": False, "--no-icons": False}
 
 
@@ -33,6 +41,44 @@ class Command:
     summary: str
     positionals: int = 0
     aliases: tuple[tuple[str, ...], ...] = ()
+
+
+_DATASET_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
+    ("create", {"-f": True, "--manifestFile": True}, "Make a dataset of its manifest."),
+    ("list", _OUTPUT, "List the datasets of a collection."),
+    ("get", _OUTPUT, "Show a dataset as `create` takes it."),
+    ("drop", {"-p": True, "--purge": True}, "Forget a dataset; --purge true deletes its files."),
+    ("register", {"-m": True, "--metadataLocation": True}, "Take up a table by its metadata file."),
+    ("properties", _OUTPUT, "Show a dataset's properties."),
+    ("add-properties", _PROPERTIES, "Set properties of a dataset."),
+    ("remove-properties", _PROPERTIES, "Unset properties of a dataset."),
+    (
+        "add-field",
+        {**_NAMED, **_DATATYPE, **_DECIMAL, "-k": True, "--keyType": True, "-v": True, "--valueType": True},
+        "Add a column.",
+    ),
+    ("drop-field", _NAMED, "Drop a column."),
+    ("rename-field", {**_NAMED, "-m": True, "--newName": True, "--new-name": True}, "Rename a column."),
+    ("update-field", {**_NAMED, **_DATATYPE, **_DECIMAL}, "Widen a column's type."),
+    ("set-nullable", {**_NAMED, "-b": True, "--nullable": True}, "Let a column hold nulls, or forbid it."),
+    ("update-partition", _PARTITIONS, "Partition what is written from now on in another way."),
+    ("snapshots", {**_OUTPUT, **_BRANCH}, "List the snapshots of a dataset."),
+    ("set-snapshot", _ID, "Make any snapshot the current one."),
+    ("rollback", _ID, "Go back to an earlier snapshot."),
+    ("cherrypick-snapshot", {"--sid": True, "-sid": True}, "Apply one snapshot's changes on main."),
+    ("metadata", _OUTPUT, "List the metadata files of a dataset."),
+    ("set-metadata", {"-v": True, "--version": True}, "Nothing to do: the catalog is always current."),
+    ("list-branch", _OUTPUT, "List the branches of a dataset."),
+    ("create-branch", {**_BRANCH, **_ID}, "Make a branch."),
+    ("rename-branch", {**_BRANCH, **_NAMED}, "Rename a branch."),
+    ("delete-branch", _BRANCH, "Delete a branch."),
+    ("replace-branch", _BRANCHES, "Let --source stand where --target stands."),
+    ("fastforward-branch", _BRANCHES, "Advance --target to where --source stands."),
+    ("list-tag", _OUTPUT, "List the tags of a dataset."),
+    ("create-tag", {**_TAG, **_ID}, "Name a snapshot."),
+    ("rename-tag", {**_TAG, **_NAMED}, "Rename a tag."),
+    ("delete-tag", _TAG, "Delete a tag."),
+)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -446,6 +492,21 @@ COMMANDS: tuple[Command, ...] = (
         "dataos.cli.develop",
         {**_OUTPUT, **_SERVER, **_OF_TYPE},
         "Print the API of Resources as OpenAPI.",
+    ),
+    *(
+        Command(
+            ("dataset", verb),
+            "dataos.cli.datasets",
+            {**_ADDRESS, **_SERVER, **flags},
+            summary,
+        )
+        for verb, flags, summary in _DATASET_VERBS
+    ),
+    Command(
+        ("dataset",),
+        "dataos.cli.datasets",
+        {**_ADDRESS, **_SERVER, **_PARTITIONS},
+        "As `dataset update-partition`.",
     ),
     Command(("view",), "dataos.cli.pages", {**_SERVER, "-a": True, "--app": True}, "Open an app in the browser."),
     Command(("doc",), "dataos.cli.pages", {"-o": True, "--out": True}, "Write a page for each command."),

@@ -31,6 +31,7 @@ USERS = UseCase("manage-users", "Manage Users")
 TOKENS = UseCase("manage-user-tokens", "Manage User Tokens")
 WORKSPACES = UseCase("manage-workspaces", "Manage Workspaces")
 SECRETS = UseCase("read-secrets", "Read Secrets")
+DATASETS = UseCase("write-depot-dataset", "Write Depot - Dataset")
 METRICS = UseCase("read-metrics", "Read Metrics")
 MAINTAIN = UseCase("manage-maintenance", "Maintain the Installation")
 

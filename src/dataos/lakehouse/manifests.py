@@ -12,15 +12,19 @@ from typing import Any, cast
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.manifest import (
+    DataFile,
     DataFileContent,
     ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
     ManifestFile,
+    ManifestWriter,
     read_manifest_list,
     write_manifest,
     write_manifest_list,
 )
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 
@@ -93,58 +97,110 @@ def reapply(
     seam = _SeamIO(files)
     newest = held_snapshots[-1]
     added = _added_entries(seam, held_snapshots)
-    folder = f"{base.location.rstrip('/')}/metadata"
-    codec: Any = base.properties.get("write.avro.compression-codec", "gzip")
     schema_id = newest.schema_id if newest.schema_id is not None else held.current_schema_id
-    schema = held.schema_by_id(schema_id) or held.schema()
     parent = base.current_snapshot()
-    collector = SnapshotSummaryCollector()
-    new_manifests: list[ManifestFile] = []
-    for number, (spec_id, entries) in enumerate(sorted(added.items())):
-        spec = base.specs().get(spec_id)
-        if spec is None:
-            raise NotAnAppendError(f"its partition spec {spec_id} is gone")
-        output = seam.new_output(f"{folder}/{name}-m{number}.avro")
-        with write_manifest(base.format_version, spec, schema, output, newest.snapshot_id, codec) as writer:
-            for entry in entries:
+    draft = SnapshotDraft(files, base, newest.snapshot_id, name, held.schema_by_id(schema_id) or held.schema())
+    for spec_id, entries in sorted(added.items()):
+        draft.add(spec_id, [e.data_file for e in entries])
+    draft.keep(_read_list(seam, parent) if parent else [])
+    kept = {k: v for s in held_snapshots for k, v in own_properties(s).items()}
+    return draft.finish(Operation.APPEND, kept, max(newest.timestamp_ms, base.last_updated_ms))
+
+
+class SnapshotDraft:
+    """A snapshot on top of a table's current one, put together of manifests: some are kept as they are, some written
+    anew. `written` are the files that only this draft names. `schema`: the one that added files were written with.
+    """
+
+    def __init__(self, files: Files, base: TableMetadata, snapshot_id: int, name: str, schema: Schema) -> None:
+        self._seam = _SeamIO(files)
+        self._base = base
+        self._id = snapshot_id
+        self._name = name
+        self._schema = schema
+        self._folder = f"{base.location.rstrip('/')}/metadata"
+        self._codec: Any = base.properties.get("write.avro.compression-codec", "gzip")
+        self._collector = SnapshotSummaryCollector()
+        self._manifests: list[ManifestFile] = []
+        self._number = 0
+        self.written: list[str] = []
+
+    def keep(self, manifests: Iterable[ManifestFile]) -> None:
+        """Take over manifests that stay as they are."""
+        self._manifests += manifests
+
+    def add(self, spec_id: int, data_files: Iterable[DataFile]) -> None:
+        """Add data files of one partition spec. Raises NotAnAppendError if the table has lost that spec."""
+        spec = self._spec(spec_id)
+        with self._writer(spec) as writer:
+            for data_file in data_files:
                 writer.add_entry(
                     ManifestEntry.from_args(
                         status=ManifestEntryStatus.ADDED,
-                        snapshot_id=newest.snapshot_id,
+                        snapshot_id=self._id,
                         sequence_number=None,  # taken from the new snapshot
                         file_sequence_number=None,
-                        data_file=entry.data_file,
+                        data_file=data_file,
                     )
                 )
-                collector.add_file(entry.data_file, schema, spec)
-        new_manifests.append(writer.to_manifest_file())
-    sequence_number = base.next_sequence_number()
-    manifest_list = f"{folder}/snap-{newest.snapshot_id}-{name}.avro"
-    with write_manifest_list(
-        base.format_version,
-        seam.new_output(manifest_list),
-        newest.snapshot_id,
-        parent.snapshot_id if parent else None,
-        sequence_number,
-        codec,
-    ) as lists:
-        lists.add_manifests(new_manifests + (_read_list(seam, parent) if parent else []))
-    kept = {k: v for s in held_snapshots for k, v in _own_properties(s).items()}
-    summary = update_snapshot_summaries(
-        Summary(Operation.APPEND, **collector.build(), **kept),
-        parent.summary.additional_properties if parent and parent.summary else None,
-    )
-    return Snapshot.model_validate(
-        {
-            "snapshot-id": newest.snapshot_id,
-            "parent-snapshot-id": parent.snapshot_id if parent else None,
-            "sequence-number": sequence_number,
-            "timestamp-ms": max(newest.timestamp_ms, base.last_updated_ms),
-            "manifest-list": manifest_list,
-            "summary": summary,
-            "schema-id": base.current_schema_id,
-        }
-    )
+                self._collector.add_file(data_file, self._schema, spec)
+        self._manifests.append(writer.to_manifest_file())
+
+    def remove(self, manifest: ManifestFile, paths: set[str]) -> None:
+        """Keep a manifest without some of its data files: it is written anew."""
+        spec = self._spec(manifest.partition_spec_id)
+        with self._writer(spec) as writer:
+            for entry in _read_entries(self._seam, manifest, discard_deleted=True):
+                if entry.data_file.file_path in paths:
+                    self._collector.remove_file(entry.data_file, self._schema, spec)
+                    writer.delete(entry)
+                else:
+                    writer.existing(entry)
+        self._manifests.append(writer.to_manifest_file())
+
+    def _spec(self, spec_id: int) -> PartitionSpec:
+        spec = self._base.specs().get(spec_id)
+        if spec is None:
+            raise NotAnAppendError(f"its partition spec {spec_id} is gone")
+        return spec
+
+    def _writer(self, spec: PartitionSpec) -> ManifestWriter:
+        path = f"{self._folder}/{self._name}-m{self._number}.avro"
+        self._number += 1
+        self.written.append(path)
+        output = self._seam.new_output(path)
+        return write_manifest(self._base.format_version, spec, self._schema, output, self._id, self._codec)
+
+    def finish(self, operation: Operation, properties: Mapping[str, str], timestamp_ms: int) -> Snapshot:
+        """Write the manifest list; returns the snapshot."""
+        parent = self._base.current_snapshot()
+        sequence_number = self._base.next_sequence_number()
+        manifest_list = f"{self._folder}/snap-{self._id}-{self._name}.avro"
+        self.written.append(manifest_list)
+        with write_manifest_list(
+            self._base.format_version,
+            self._seam.new_output(manifest_list),
+            self._id,
+            parent.snapshot_id if parent else None,
+            sequence_number,
+            self._codec,
+        ) as lists:
+            lists.add_manifests(self._manifests)
+        summary = update_snapshot_summaries(
+            Summary(operation, **self._collector.build(), **properties),
+            parent.summary.additional_properties if parent and parent.summary else None,
+        )
+        return Snapshot.model_validate(
+            {
+                "snapshot-id": self._id,
+                "parent-snapshot-id": parent.snapshot_id if parent else None,
+                "sequence-number": sequence_number,
+                "timestamp-ms": timestamp_ms,
+                "manifest-list": manifest_list,
+                "summary": summary,
+                "schema-id": self._base.current_schema_id,
+            }
+        )
 
 
 def _added_entries(seam: _SeamIO, snapshots: list[Snapshot]) -> dict[int, list[ManifestEntry]]:
@@ -163,10 +219,21 @@ def _added_entries(seam: _SeamIO, snapshots: list[Snapshot]) -> dict[int, list[M
     return found
 
 
-def _own_properties(snapshot: Snapshot) -> Mapping[str, str]:
+def own_properties(snapshot: Snapshot) -> Mapping[str, str]:
+    """What a client wrote into a snapshot's summary, without the figures."""
     if snapshot.summary is None:
         return {}
     return {k: v for k, v in snapshot.summary.additional_properties.items() if not k.startswith(_COMPUTED)}
+
+
+def manifests_of(files: Files, snapshot: Snapshot) -> list[ManifestFile]:
+    """Manifests of a snapshot. Raises DataOSError `iceberg.invalid`, `iceberg.corrupt`."""
+    return _read_list(_SeamIO(files), snapshot)
+
+
+def entries_of(files: Files, manifest: ManifestFile, *, deleted: bool = False) -> list[ManifestEntry]:
+    """Entries of a manifest, with `deleted` also those of files that it took away. Raises as `manifests_of`."""
+    return _read_entries(_SeamIO(files), manifest, discard_deleted=not deleted)
 
 
 def _read_list(seam: _SeamIO, snapshot: Snapshot) -> list[ManifestFile]:

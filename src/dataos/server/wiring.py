@@ -32,7 +32,7 @@ from dataos.core.meters import Meters
 from dataos.core.settings import QuotaSettings, Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
-from dataos.doors import heimdall, identities, queries, reference, resources, watching, workspaces
+from dataos.doors import datasets, heimdall, identities, queries, reference, resources, watching, workspaces
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
@@ -53,6 +53,7 @@ from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.listing import Listing
+from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.manifest import registry
 from dataos.processes.admission import Admission
@@ -244,6 +245,7 @@ def build(
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
+        datasets.router(Datasets(catalog), datasets.DatasetDoor(depots), authenticate),
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
         heimdall.router(store, known, users, res, authenticate),
