@@ -19,7 +19,7 @@ from dataos.doors.authentication import Authenticate
 from dataos.doors.dataset_addresses import DatasetAddresses
 from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.lakehouse import rest
+from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef, View
 
@@ -226,7 +226,7 @@ Address = Query(description="dataos://depot:collection/dataset")
 class DatasetDoor:
     """What every route does first: who, which table, whether they may, through which view."""
 
-    def __init__(self, depots: Depots, authorise: rest.Authorise = rest.allow_all) -> None:
+    def __init__(self, depots: Depots, authorise: Authorise = allow_all) -> None:
         self.addresses = DatasetAddresses(depots)
         self._authorise = authorise
 

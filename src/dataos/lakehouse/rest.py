@@ -18,23 +18,16 @@ from dataos.core import logs
 from dataos.core.errors import DataOSError, fail
 from dataos.governance.principals import Principal
 from dataos.lakehouse import namespaces, protocol
+from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.views import PUBLISHED, AttemptView, CommitRequest, CreateRequest, Loaded, TableRef, View
 
 _log = logs.get(__name__)
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
-Authorise = Callable[[Principal, str, str, str | None, str | None], Awaitable[None]]
-"""(principal, action, warehouse, namespace, table); raises DataOSError `auth.forbidden`. Actions: `list`,
-`namespace.read|create|update|drop`, `table.read|create|write|drop|rename|register`."""
-
 _NAMESPACE = "/v1/{warehouse}/namespaces/{namespace}"
 _TABLE = _NAMESPACE + "/tables/{table}"
 _KEY_LIFETIME = "PT30M"
-
-
-async def allow_all(_: Principal, _action: str, _warehouse: str, _namespace: str | None, _table: str | None) -> None:
-    """The hook of an installation without policies."""
 
 
 def router(catalog: Catalog, authenticate: Authenticate, authorise: Authorise = allow_all) -> APIRouter:
