@@ -440,3 +440,70 @@ def test_a_job_file_of_another_version(jobs: Jobs, tmp_path: Path) -> None:
     done = jobs.run({"job": {}}, {}, version=99)
     assert done.code == 1
     assert done.problem["code"] == "flare.job"
+
+
+# --- step functions ---------------------------------------------------------------------------------------------------
+
+
+def with_functions(runner: Runner, sql: str, *functions: dict[str, Any], **job: Any) -> Done:
+    body = spec([RAW], {"s0": sql}, [output("s0", runner.table)], **job)
+    body["job"]["steps"][0]["sequence"][0]["functions"] = list(functions)
+    return runner.jobs.run(body, {"orders": [runner.file]})
+
+
+def test_functions_of_a_step_work_one_after_the_other(server: Server, runner: Runner) -> None:
+    """ch04-AS12: one of each family in a chain, on a real job; the lineage goes through them."""
+    keys = ["id", "customer_name", "phone", "ssn", "at", "mail_domain", "code"]
+    total = "sum(amount) as amount"
+    done = with_functions(
+        runner,
+        "SELECT id, name, amount, '1-877-267-2323' AS phone, '000-12-3251' AS ssn, array('x', 'y') AS tags, "
+        "'2020-03-01T05:07:38Z' AS at, 'a@b.example' AS mail FROM orders WHERE id < 3",
+        {"name": "rename", "column": "name", "asColumn": "Customer Name"},
+        {"name": "cleanse_column_names"},
+        {"name": "set_type", "columns": {"amount": "int"}},
+        {"name": "hash", "column": "phone", "algo": "MD5"},
+        {"name": "mask_number", "column": "ssn", "pattern": "XXX-XX-####"},
+        {"name": "flatten", "column": "tags", "asColumn": "tag"},
+        {"name": "drop", "columns": ["tags"]},
+        {"name": "split_email", "column": "mail"},
+        {"name": "any_timestamp", "column": "at", "asColumn": "at", "timezone": "Asia/Kolkata"},
+        {"name": "encode", "algo": "base32", "column": "amount", "asColumn": "code"},
+        {"name": "pivot", "groupBy": keys, "column": "tag", "aggregateExpression": total},
+        {"name": "unpivot", "columns": ["x", "y"], "pivotColumns": "*", "keyColumnName": "tag", "valueColumnName": "n"},
+    )
+    assert done.code == 0, done.log
+    found = table(server, runner.table).scan().to_arrow().to_pylist()
+    ann = [r for r in found if r["customer_name"] == "ann"]
+    assert sorted((r["tag"], r["n"]) for r in ann) == [("x", 10), ("y", 10)]
+    assert {r["phone"] for r in ann} == {"75cb2eeea30b8b577e33ca26e8a308c8"}
+    assert {(r["ssn"], r["mail_domain"], r["code"]) for r in ann} == {("XXX-XX-3251", "b.example", "GEYA====")}
+    assert {r["at"].strftime("%Y-%m-%d %H:%M:%S") for r in ann} == {"2020-03-01 10:37:38"}
+    lineage = {e["output"] + "." + e["column"]: e["inputs"] for e in done.result["lineage"]}
+    assert lineage["s0.customer_name"] == [{"input": "orders", "column": "name"}]
+    assert {"input": "orders", "column": "amount"} in lineage["s0.n"]
+
+
+def test_a_function_that_does_not_fit_names_step_function_and_column(runner: Runner) -> None:
+    done = with_functions(
+        runner, "SELECT * FROM orders", {"name": "snake_case"}, {"name": "trim", "column": "nam", "method": "trim"}
+    )
+    assert done.code == 1
+    assert done.problem["message"] == "step s0: function 2, trim: there is no column `nam`"
+    assert done.problem["path"] == "job.steps[0].sequence[0].functions[1]"
+    assert "name" in done.problem["hint"]
+
+
+def test_a_value_that_is_none_of_the_type_fails(runner: Runner) -> None:
+    done = with_functions(runner, "SELECT * FROM orders", {"name": "set_type", "columns": {"amount": "int"}})
+    assert done.code == 1
+    assert "the text 'x' cannot be cast to int" in done.problem["message"]
+
+
+def test_random_ids_are_the_same_in_every_output(server: Server, runner: Runner) -> None:
+    outputs = [output("a", f"{runner.table}a"), output("b", f"{runner.table}b")]
+    body = spec([RAW], {"a": "SELECT id FROM orders", "b": "SELECT key FROM a"}, outputs)
+    body["job"]["steps"][0]["sequence"][0]["functions"] = [{"name": "generate_uuid", "asColumn": "key"}]
+    done = runner.jobs.run(body, {"orders": [runner.file]})
+    assert done.code == 0, done.log
+    assert rows(server, f"{runner.table}a", "key") == rows(server, f"{runner.table}b", "key")

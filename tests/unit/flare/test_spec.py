@@ -259,7 +259,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.inputs.0.format", "delta"),
     ("job.steps.0.sink", [{"sequenceName": "a"}]),
     ("job.steps.0", "steps/one.yaml"),
-    ("job.steps.0.sequence.0.functions", [{"name": "drop"}]),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
     ("job.steps.0.sequence.0.outputType", "Iceberg"),

@@ -162,7 +162,6 @@ LATER_INPUT = {
     "input_type": "the standalone form `inputType`",
 }
 LATER_STEP = {
-    "functions": "step functions",
     "classpath": "a step in a class (`classpath`)",
     "params": "a step in a class (`params`)",
     "output_type": "a writer inside a step",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path
 from dataos.stacks.flare.assertions import Assertion
+from dataos.stacks.flare.stepfunctions.model import Call
 
 FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
 """Formats that are built: files of FILE depots, tables of a Lakehouse, tables of a PostgreSQL depot."""
@@ -32,6 +33,7 @@ class Step:
     name: str
     sql: str
     doc: str
+    functions: tuple[Call, ...]  # applied to the answer of the SQL, in order
     path: Path  # of the list item; its SQL stands at `sql` below it
 
 

@@ -5,7 +5,8 @@ Silent differences come first: a statement that would run and answer wrongly is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import cast
 
@@ -226,6 +227,42 @@ def _percentile(arguments: list[exp.Expr]) -> exp.Expr | None:
     return exp.WithinGroup(this=call, expression=ordered)
 
 
+def _replacement(arguments: list[exp.Expr]) -> exp.Expr | None:
+    """`regexp_replace` with a replacement as Java reads it: `$1x` is group 1 and an x, `\\$` a dollar. This engine
+    takes `$1x` for a group of that name, which answers nothing."""
+    if len(arguments) != 3 or not all(isinstance(a, exp.Literal) and a.is_string for a in arguments[1:]):
+        return None
+    try:
+        groups = re.compile(arguments[1].name).groups
+    except re.error:
+        groups = 9
+    written = "".join(_java_pieces(arguments[2].name, groups))
+    if written == arguments[2].name:
+        return None
+    changed = [arguments[0].copy(), arguments[1].copy(), exp.Literal.string(written)]
+    return exp.Anonymous(this="regexp_replace", expressions=changed)
+
+
+def _java_pieces(text: str, groups: int) -> Iterator[str]:
+    """Pieces of a replacement in this engine's form. A group's number takes digits as long as there is such a group."""
+    position = 0
+    while position < len(text):
+        letter, following = text[position], text[position + 1 : position + 2]
+        position += 1
+        if letter == "\\" and following:
+            yield "$$" if following == "$" else following
+            position += 1
+        elif letter == "$" and following.isdigit():
+            number = following
+            position += 1
+            while position < len(text) and text[position].isdigit() and int(number + text[position]) <= groups:
+                number += text[position]
+                position += 1
+            yield f"${{{number}}}"
+        else:
+            yield letter
+
+
 _CALLS: dict[str, Callable[[list[exp.Expr]], exp.Expr | None]] = {
     "weekday": _template("(dayofweek(arg_0) + 5) % 7", 1),
     "log": _template("ln(arg_0)", 1),
@@ -236,6 +273,7 @@ _CALLS: dict[str, Callable[[list[exp.Expr]], exp.Expr | None]] = {
     "timestamp_seconds": _template("timestamp_micros(CAST(round(arg_0 * 1000000) AS BIGINT))", 1),
     "percentile_approx": _percentile,
     "approx_percentile": _percentile,
+    "regexp_replace": _replacement,
 }
 
 

@@ -28,6 +28,7 @@ from dataos.stacks.flare.blocks import (
 )
 from dataos.stacks.flare.model import FlareSpec, Input, Output, Step
 from dataos.stacks.flare.sizing import read_sizing
+from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 
 MODEL = StackBlock
 _JOB_KEYS = (
@@ -201,6 +202,7 @@ def _step(data: Any, reading: Reading, path: Path) -> Step | None:
     _check_name(entry.name, "step", reading, (*path, "name"))
     for key, what in LATER_STEP.items():
         refuse(entry, key, what, reading, path)
+    calls = stepfunctions.read(entry.functions, reading, (*path, "functions"))
     for command in entry.commands:
         word = text_of(command.get("name")).lower() if isinstance(command, dict) else text_of(command).lower()
         if word not in ("persist", "unpersist", "unpersisted"):
@@ -218,7 +220,7 @@ def _step(data: Any, reading: Reading, path: Path) -> Step | None:
         reading.error(path, "the step has no `sql`", code="manifest.missing")
     if len(reading.problems) > before:
         return None
-    return Step(entry.name, entry.sql or "", entry.doc, path)
+    return Step(entry.name, entry.sql or "", entry.doc, calls, path)
 
 
 def _check_name(name: str, what: str, reading: Reading, path: Path) -> None:

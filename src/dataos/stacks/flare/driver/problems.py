@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dataos.core import names
@@ -34,6 +35,15 @@ def of_step(error: Exception, what: str, text: str, path: Path, columns: Iterabl
     return DataOSError(
         Problem(problem[0], f"{what}: {problem[1]}", hint=problem[3], path=render(path) or None, **place)
     )
+
+
+def of_function(error: Exception, what: str, path: Path, columns: Sequence[str]) -> DataOSError:
+    """The error of a step function, `what` (`step x: function 2, rename`), written at `path` below stackSpec."""
+    if isinstance(error, DataOSError):
+        found = [replace(p, message=f"{what}: {p.message}", line=None, column=None) for p in error.problems]
+        return DataOSError([_placed(p, path) for p in found])
+    code, message, _, hint = explain(error, what, columns)
+    return DataOSError(Problem(code, f"{what}: {message}", hint=hint, path=render(path) or None))
 
 
 def _placed(problem: Problem, path: Path) -> Problem:

@@ -28,6 +28,8 @@ from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers
 from dataos.stacks.flare.driver.writers import Writers
 from dataos.stacks.flare.model import FlareSpec, Output, Step, relative
+from dataos.stacks.flare.stepfunctions import reading as stepfunctions
+from dataos.stacks.flare.stepfunctions.model import Frame
 
 _TEXT_TWICE = 3
 """Reading text this often costs more than keeping it as Parquet (measured: a pass over CSV 2 s, over Parquet 0.3 s)."""
@@ -170,25 +172,64 @@ class Run:
                 self._log.info(f"{step.name}: the statement has no effect here")
                 continue
             self._log.info(f"calculating sequence {step.name}")
-            self._state.checked[step.name] = checked
             with self.result.timed(f"step {step.name}"):
                 self._make_step(spec, engine, step, checked)
             views.append(step.name)
             self._show(spec, engine, step.name)
 
     def _make_step(self, spec: FlareSpec, engine: Engine, step: Step, checked: sql.Checked) -> None:
+        """The view of a step: its SQL, then one view a function, of which the last has the step's name."""
         path = (*relative(step.path, spec.root), "sql")
         known = [c for v in checked.reads for c in self._state.columns[v]]
+        names = [_between(step.name, n) for n in range(len(step.functions))] + [step.name]
         try:
-            frame = engine.sql(checked.text)
-            self._learn(step.name, frame)
-            frame.createOrReplaceTempView(step.name)
-            if spec.explain:
-                frame.explain(extended=True)
-            if step.name in self._state.keep:
-                self._keep(engine, step.name)
+            self._register(engine, names[0], checked, explain=spec.explain and not step.functions)
         except Exception as error:
             raise problems.of_step(error, f"step {step.name}", step.sql, path, known) from error
+        for number, (call, source, target) in enumerate(zip(step.functions, names[:-1], names[1:], strict=True), 1):
+            try:
+                frame = self._frame(source)
+                text = stepfunctions.FUNCTIONS[call.name].render(call, frame, lambda q: self._ask(engine, q))
+                made = sql.check(text, [source], self._now, self._state.types)
+                self._register(engine, target, made, explain=spec.explain and target == step.name)
+            except Exception as error:
+                what = f"step {step.name}: function {number}, {call.name}"
+                where = relative(call.path, spec.root)
+                raise problems.of_function(error, what, where, self._state.columns[source]) from error
+        if step.name in self._state.keep:
+            try:
+                self._keep(engine, step.name)
+            except Exception as error:
+                raise problems.of_step(error, f"step {step.name}", step.sql, path, known) from error
+
+    def _register(self, engine: Engine, view: str, checked: sql.Checked, *, explain: bool) -> None:
+        """Make a view of a checked statement, and remember what is known of it."""
+        frame = engine.sql(checked.text)
+        self._learn(view, frame)
+        self._state.checked[view] = checked
+        frame.createOrReplaceTempView(view)
+        if explain:
+            frame.explain(extended=True)
+
+    def _frame(self, view: str) -> Frame:
+        """A view as step functions see it. Raises DataOSError where two columns have one name."""
+        columns = self._state.columns[view]
+        folded = [c.lower() for c in columns]
+        twice = sorted({c for c in columns if folded.count(c.lower()) > 1})
+        if twice:
+            raise DataOSError(
+                Problem(
+                    "flare.function",
+                    f"the step's SQL answers several columns named {', '.join(twice)}",
+                    hint="give each a name of its own with AS",
+                )
+            )
+        types = self._state.types[view.lower()]
+        return Frame(view, {c: types[c.lower()] or "string" for c in columns})
+
+    def _ask(self, engine: Engine, query: str) -> list[Any]:
+        views = list(self._state.columns)
+        return [row[0] for row in engine.run(sql.check(query, views, self._now).text)]
 
     def _learn(self, view: str, frame: Any) -> None:
         """Remember a view's columns and their types."""
@@ -216,7 +257,7 @@ class Run:
         views = [i.name for i in spec.inputs]
         read: list[tuple[str, sql.Checked]] = []
         for step in spec.steps:
-            checked = sql.check(step.sql, views)
+            checked = _whole(step, sql.check(step.sql, views))
             if checked.text:
                 read.append((step.name, checked))
                 views.append(step.name)
@@ -351,6 +392,29 @@ class Run:
             return True
         checked = self._state.checked.get(view)
         return checked is not None and any(self._needed(r, step) for r in checked.reads)
+
+
+_COSTLY_FUNCTIONS = frozenset(
+    {"any_date", "any_timestamp", "drop_duplicates", "encode", "decode", "flatten", "flatten_outer", "format_date",
+     "parse_as_json", "parse_html", "pivot", "split_url", "unfurl", "unpivot"}
+)  # fmt: skip
+
+
+def _between(step: str, number: int) -> str:
+    """The name of the view before function `number` (from 0) of a step."""
+    return f"{step}__{number}"
+
+
+def _whole(step: Step, checked: sql.Checked) -> sql.Checked:
+    """What holds for a step with its functions: whether it answers anew at each look, whether it is dear."""
+    volatile, costly = checked.volatile, checked.costly
+    for call in step.functions:
+        costly = costly or call.name in _COSTLY_FUNCTIONS
+        volatile = volatile or call.name == "generate_uuid"
+        if call.name == "set_variable":
+            part = sql.check(f"SELECT {call.text('expression')}", [])
+            volatile, costly = volatile or part.volatile, costly or part.costly
+    return replace(checked, volatile=volatile, costly=costly)
 
 
 def _spelt(name: str, views: Any) -> str:
