@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from dataos.cli.develop import sample
-from dataos.manifest import documents, registry, runnables
+from dataos.manifest import depot_types, documents, registry, runnables
 from dataos.manifest.annotations import Words
+from dataos.manifest.depot_types import DepotTypeDescriptor
 from dataos.manifest.model_schemas import field_docs
-from dataos.manifest.registry import DepotTypeDescriptor, KindDescriptor, StackDescriptor
+from dataos.manifest.registry import KindDescriptor, StackDescriptor
 from dataos.manifest.specs import Spec
 
 LATER = "It can be validated and planned; applying it comes with a later version ([roadmap](../../roadmap.md)).\n"
@@ -29,7 +30,7 @@ def pages() -> dict[str, str]:
         made[f"kinds/{kind.type}.md"] = _kind(kind)
     for stack in registry.STACKS.values():
         made[f"stacks/{stack.name}.md"] = _stack(stack)
-    for type_ in registry.DEPOT_TYPES.values():
+    for type_ in depot_types.DEPOT_TYPES.values():
         made[f"depots/{type_.name.lower()}.md"] = _depot(type_)
     return made
 
@@ -44,11 +45,13 @@ def _common() -> str:
     for stack in registry.STACKS.values():
         hosts, ready = ", ".join(stack.hosts), "yes" if stack.planner else "later"
         parts.append(f"| [{stack.name}](stacks/{stack.name}.md) | {', '.join(stack.versions)} | {hosts} | {ready} |\n")
-    parts.append("\n## Depot types\n\n| type | also | abilities | can be reached |\n|---|---|---|---|\n")
-    for found in registry.DEPOT_TYPES.values():
-        also, can = ", ".join(found.aliases), ", ".join(sorted(found.abilities))
-        ready = "yes" if found.adapter else "later"
-        parts.append(f"| [{found.name}](depots/{found.name.lower()}.md) | {also} | {can} | {ready} |\n")
+    words = list(depot_types.MEANINGS)
+    parts.append(f"\n## Depot types\n\n| type | also | {' | '.join(words)} |\n|---|---{'|---' * len(words)}|\n")
+    for found in depot_types.DEPOT_TYPES.values():
+        can = found.abilities.to_json()
+        shown = " | ".join("" if can[w] == "no" else can[w] for w in words)
+        parts.append(f"| [{found.name}](depots/{found.name.lower()}.md) | {', '.join(found.aliases)} | {shown} |\n")
+    parts += ["\n", *(f"- {word}: {meaning}\n" for word, meaning in depot_types.MEANINGS.items())]
     parts.append(
         "\n## What every job may say\n\nThe keys of `workflow.dag[].spec`, and of the sections of Services and Workers.\n"
     )
@@ -91,7 +94,12 @@ def _stack(stack: StackDescriptor) -> str:
 
 
 def _depot(found: DepotTypeDescriptor) -> str:
-    facts = [f"- Abilities: {', '.join(sorted(found.abilities))}"]
+    can = found.abilities
+    facts = [f"- It can: {', '.join(can.named()) or 'nothing yet'}" + (f" ({found.note})" if found.note else "")]
+    if later := can.named(depot_types.LATER):
+        facts.append(f"- Comes with a later version: {', '.join(later)}")
+    if found.extra:
+        facts.append(f"- Its driver: `pip install 'dataos[{found.extra}]'`")
     if found.aliases:
         facts.append(f"- Also called: {', '.join(f'`{a}`' for a in found.aliases)}")
     if found.sections:

@@ -107,7 +107,7 @@ def types(
             {
                 "type": d.name,
                 "aliases": list(d.aliases),
-                "abilities": sorted(d.abilities),
+                "abilities": d.abilities.named(),
                 "ready": d.adapter is not None,
             }
             for d in depots

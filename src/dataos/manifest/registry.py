@@ -18,6 +18,7 @@ from typing import Any
 
 from dataos.core import names
 from dataos.core.errors import fail
+from dataos.manifest.depot_types import DEPOT_TYPES, DepotTypeDescriptor
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,6 @@ class StackDescriptor:
     bind: str | None = None  # "module:bind": (canonical spec, `stacks.Use`, reading) -> references; checks of the rest
     list_key: str = ""  # a stackSpec that is a list is read as the value of this key
     brings_port: bool = False  # a Service needs no `servicePort`: the stack has its own
-
-
-@dataclass(frozen=True)
-class DepotTypeDescriptor:
-    """One depot type. `sections` are spellings of the typed section; abilities feed checks and docs."""
-
-    name: str
-    spec: str  # "module:read": (location data, reading) -> location model
-    adapter: str | None  # "module:Adapter"; None: cannot be reached yet
-    aliases: tuple[str, ...] = ()
-    sections: tuple[str, ...] = ()
-    needs_secret: bool = True
-    abilities: frozenset[str] = frozenset()  # read, write, list, query, stream, scan
-    credentials: tuple[tuple[str, ...], ...] = ()  # ways to log in: each, the keys that it needs; (): any keys
-    credential_options: tuple[str, ...] = ()  # keys that may stand beside them
 
 
 KINDS: dict[str, KindDescriptor] = {
@@ -307,121 +293,6 @@ STACKS: dict[str, StackDescriptor] = {
         _later_stack("dataos-resource", "dataos_resource", "workflow", flavours=("apply", "delete", "run")),
         _later_stack("fastfun", "fastfun", "worker", versions=("2.0", "1.0"), flavours=("alpha",)),
         _later_stack("pulsar-function", "fastfun", "worker", versions=("3.0",), flavours=("lakehouse-sink",)),
-    )
-}
-
-
-def _later_depot_type(
-    name: str,
-    abilities: str,
-    *credentials: str,
-    sections: tuple[str, ...] = (),
-    aliases: tuple[str, ...] = (),
-    options: str = "",
-    needs_secret: bool = True,
-) -> DepotTypeDescriptor:
-    """A depot type that is read in full and has no adapter yet. `credentials`: the keys of one way to log in each."""
-    return DepotTypeDescriptor(
-        name,
-        spec=f"dataos.depots.types.{name.lower()}.spec:read",
-        adapter=None,
-        aliases=aliases,
-        sections=(name.lower(), *sections),
-        needs_secret=needs_secret,
-        abilities=frozenset(abilities.split()),
-        credentials=tuple(tuple(keys.split()) for keys in credentials),
-        credential_options=tuple(options.split()),
-    )
-
-
-_USER = "username password"
-_AZURE = "azurestorageaccountname azurestorageaccountkey"
-_TABLES = "read write list query scan"
-_FILES = "read write list query"
-
-_LATER_DEPOT_TYPES = (
-    _later_depot_type("ABFSS", _FILES, _AZURE, options="azureendpointsuffix"),
-    _later_depot_type("WASBS", _FILES, _AZURE, options="azureendpointsuffix"),
-    _later_depot_type(
-        "S3", _FILES, "accesskeyid secretkey", "awsaccesskeyid awssecretaccesskey", options="awsendpoint awsbucketname"
-    ),
-    _later_depot_type(
-        "GCS", _FILES, "gcskey_json", "email privatekey privatekeyid", options="projectid email gcskeyjson"
-    ),
-    _later_depot_type("BIGQUERY", _TABLES, "json_keyfile", options="projectid email"),
-    _later_depot_type("REDSHIFT", _TABLES, _USER, options="awsaccesskeyid awsaccesskey awssecretaccesskey"),
-    _later_depot_type("SNOWFLAKE", _TABLES, _USER, "username passphrase key", options="auth_mode"),
-    _later_depot_type(
-        "JDBC", _TABLES, _USER, "token", sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2")
-    ),
-    _later_depot_type("MYSQL", _TABLES, _USER, sections=("jdbc",)),
-    _later_depot_type("MSSQL", _TABLES, _USER, sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",)),
-    _later_depot_type("ORACLE", _TABLES, _USER, sections=("jdbc",)),
-    _later_depot_type(
-        "MONGODB",
-        "read write scan",
-        _USER,
-        sections=("mongo",),
-        aliases=("MONGO",),
-        options="keyStorePassword trustStorePassword ca_file key_store_file trust_store_file",
-        needs_secret=False,
-    ),
-    _later_depot_type(
-        "ELASTICSEARCH", "read write", _USER, sections=("elasticesearch", "opensearch"), needs_secret=False
-    ),
-    _later_depot_type(
-        "OPENSEARCH", "read write", _USER, sections=("elasticesearch", "elasticsearch"), needs_secret=False
-    ),
-    _later_depot_type(
-        "KAFKA",
-        "read write stream scan",
-        _USER,
-        options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file",
-        needs_secret=False,
-    ),
-    _later_depot_type("EVENTHUB", "read write stream", "eh_shared_access_key_name eh_shared_access_key"),
-    _later_depot_type(
-        "PULSAR",
-        "read write list stream scan",
-        sections=("fastbase",),
-        aliases=("FASTBASE",),
-        needs_secret=False,
-    ),
-    _later_depot_type("REDIS", "read write", needs_secret=False),
-    _later_depot_type("HTTP", "read", needs_secret=False),
-    _later_depot_type("PRESTO", "read query", needs_secret=False),
-)
-
-DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {
-    d.name: d
-    for d in (
-        DepotTypeDescriptor(
-            "FILE",
-            spec="dataos.depots.types.file.spec:read",
-            adapter="dataos.depots.types.file.adapter:FileAdapter",
-            sections=("file",),
-            needs_secret=False,
-            abilities=frozenset({"read", "list"}),
-        ),
-        DepotTypeDescriptor(
-            "POSTGRESQL",
-            spec="dataos.depots.types.postgresql.spec:read",
-            adapter="dataos.depots.types.postgresql.adapter:PostgresqlAdapter",
-            aliases=("POSTGRES",),
-            sections=("postgresql", "postgres", "jdbc"),
-            abilities=frozenset({"read", "list", "query"}),
-            credentials=(("username", "password"),),
-            credential_options=("user",),
-        ),
-        DepotTypeDescriptor(
-            "ICEBERG",
-            spec="dataos.depots.types.iceberg.spec:read",
-            adapter="dataos.depots.types.iceberg.adapter:IcebergAdapter",
-            sections=("iceberg",),
-            needs_secret=False,
-            abilities=frozenset({"read", "write", "list", "query"}),
-        ),
-        *_LATER_DEPOT_TYPES,
     )
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataos.manifest import registry
+from dataos.manifest import depot_types, registry
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "src" / "dataos").rglob("*.py"))
@@ -74,7 +74,7 @@ def _only_heavy(node: ast.ImportFrom) -> bool:
 
 def test_every_dotted_string_of_a_descriptor_resolves():
     stacks = [*registry.STACKS.values(), registry.find_stack("script")]
-    for named in (*registry.KINDS.values(), *stacks, *registry.DEPOT_TYPES.values()):
+    for named in (*registry.KINDS.values(), *stacks, *depot_types.DEPOT_TYPES.values()):
         assert named is not None
         assert callable(registry.resolve(named.spec))
         built = next(getattr(named, a) for a in ("controller", "planner", "adapter") if hasattr(named, a))

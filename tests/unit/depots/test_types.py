@@ -4,13 +4,13 @@ import copy
 
 import pytest
 
-from dataos.manifest import registry
+from dataos.manifest import depot_types
 from support.asset_samples import LOCATIONS, REFS, depot
 from support.kind_reading import faults, good, put, read
 
 
 def test_every_type_has_a_sample():
-    assert set(LOCATIONS) == set(registry.DEPOT_TYPES) - {"ICEBERG"}
+    assert set(LOCATIONS) == set(depot_types.DEPOT_TYPES) - {"ICEBERG"}
 
 
 @pytest.mark.parametrize("type_", LOCATIONS)
@@ -25,7 +25,7 @@ def test_typed_section_and_spec_say_the_same_under_every_version(type_, version)
     assert typed.version == ("v1" if version == "v1beta1" else version)
     assert typed.spec.source == "wool1"
     later = [p.code for p in typed.unsupported]
-    assert later == ([] if type_ in ("FILE", "POSTGRESQL") else ["depot.unsupported"])
+    assert later == ([] if depot_types.DEPOT_TYPES[type_].adapter else ["depot.unsupported"])
 
 
 @pytest.mark.parametrize("type_", LOCATIONS)

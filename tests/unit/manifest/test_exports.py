@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dataos.core.errors import DataOSError
-from dataos.manifest import exports, registry
+from dataos.manifest import depot_types, exports, registry
 from dataos.manifest.documents import Meta, read_manifest
 from dataos.manifest.model_schemas import field_docs
 from dataos.manifest.specs import Reading, Spec
@@ -206,7 +206,7 @@ def test_every_field_of_a_manifest_says_what_it_is():
     """Of the meta section, the sections and locations themselves; parts below them may speak for themselves."""
     models: list[type[Spec]] = [Meta]
     models += [registry.written_model(k.spec) for k in registry.KINDS.values()]
-    models += [registry.written_model(d.spec) for d in registry.DEPOT_TYPES.values()]
+    models += [registry.written_model(d.spec) for d in depot_types.DEPOT_TYPES.values()]
     silent = [
         f"{model.__name__}.{field}"
         for model in models

@@ -12,8 +12,8 @@ from typing import Annotated, Any, cast
 
 from dataos.core import names
 from dataos.manifest.annotations import Words
+from dataos.manifest.depot_types import DepotTypeDescriptor
 from dataos.manifest.documents import Context
-from dataos.manifest.registry import DepotTypeDescriptor
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 
 REFERENCES = ("secrets", "secret", "dataossecrets")

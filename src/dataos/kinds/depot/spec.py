@@ -10,6 +10,7 @@ from dataos.core.addresses import ResourceKey
 from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
 from dataos.manifest import blocks, registry
 from dataos.manifest.annotations import ALSO, WORDS, Shape
+from dataos.manifest.depot_types import DEPOT_TYPES, DepotTypeDescriptor
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import Path, Reading, Spec, Text, is_credential, read_model, spelled, suggest
 
@@ -170,7 +171,7 @@ def _notices(spec: DepotSection, context: Context, reading: Reading, path: Path)
         reading.error((*path, "compute"), names.rule_text("compute", spec.compute, names.STD), code="manifest.name")
 
 
-def _type(data: dict[str, Any], reading: Reading, path: Path) -> registry.DepotTypeDescriptor | None:
+def _type(data: dict[str, Any], reading: Reading, path: Path) -> DepotTypeDescriptor | None:
     key = next((k for k in data if k.lower() == "type"), None)
     written = data[key] if key is not None else None
     if not isinstance(written, str) or not written.strip():
@@ -206,7 +207,7 @@ def _subprotocol(data: dict[str, Any]) -> str:
 
 
 def _take_location(
-    data: dict[str, Any], descriptor: registry.DepotTypeDescriptor, reading: Reading, path: Path
+    data: dict[str, Any], descriptor: DepotTypeDescriptor, reading: Reading, path: Path
 ) -> tuple[str, dict[str, Any] | None]:
     """Take the location out of `data`: the typed section, else `spec`, else keys that stand beside an empty `spec`.
 
@@ -254,7 +255,7 @@ def _without_external(location: dict[str, Any], data: dict[str, Any], path: Path
 
 
 def _beside(
-    data: dict[str, Any], descriptor: registry.DepotTypeDescriptor, empty: bool, reading: Reading, path: Path
+    data: dict[str, Any], descriptor: DepotTypeDescriptor, empty: bool, reading: Reading, path: Path
 ) -> dict[str, Any] | None:
     """Attributes directly below `depot`; a type that needs none may leave them out."""
     canonical = _section(descriptor)
@@ -279,29 +280,29 @@ def _beside(
     return None
 
 
-def _foreign_section(data: dict[str, Any], descriptor: registry.DepotTypeDescriptor) -> tuple[str, str] | None:
+def _foreign_section(data: dict[str, Any], descriptor: DepotTypeDescriptor) -> tuple[str, str] | None:
     """A section of another type: (its type, its key)."""
     for key, value in data.items():
-        for other in registry.DEPOT_TYPES.values():
+        for other in DEPOT_TYPES.values():
             if isinstance(value, dict) and other is not descriptor and key.lower() == _section(other):
                 return other.name, key
     return None
 
 
-def _section(descriptor: registry.DepotTypeDescriptor) -> str:
+def _section(descriptor: DepotTypeDescriptor) -> str:
     return descriptor.sections[0] if descriptor.sections else descriptor.name.lower()
 
 
-def _model(descriptor: registry.DepotTypeDescriptor) -> type[Spec] | None:
+def _model(descriptor: DepotTypeDescriptor) -> type[Spec] | None:
     return registry.written_model(descriptor.spec)
 
 
-def _keys(descriptor: registry.DepotTypeDescriptor) -> list[str]:
+def _keys(descriptor: DepotTypeDescriptor) -> list[str]:
     model = _model(descriptor)
     return [info.alias or name for name, info in model.model_fields.items()] if model else []
 
 
-def _required(descriptor: registry.DepotTypeDescriptor) -> list[str]:
+def _required(descriptor: DepotTypeDescriptor) -> list[str]:
     model = _model(descriptor)
     if model is None:
         return ["?"]

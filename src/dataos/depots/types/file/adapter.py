@@ -15,9 +15,9 @@ from pathlib import Path
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
+from dataos.depots import paths, tableformats
 from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry, required
 
-_GLOB = frozenset("*?[")
 _MAX_FILES = 100_000
 
 
@@ -44,15 +44,19 @@ class FileAdapter:
 
     async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
         folder = await asyncio.to_thread(self._place, entry, collection, None)
+        if tableformats.is_table_format(entry.location.get("format")):
+            return await tableformats.tables(_Tables(self.root(entry)), str(entry.location["format"]), paths.relative(collection, None))
         return await asyncio.to_thread(lambda: sorted(e.name for e in _visible(folder)))
 
     async def describe(
         self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
     ) -> list[ColumnDescription]:
-        raise fail(
-            "depot.unsupported",
-            f"files of depot '{entry.name}' have no columns before a job reads them",
-            hint="load them into the lakehouse with a Flare job; files are not queried with SQL",
+        format_ = entry.location.get("format")
+        if not tableformats.is_table_format(format_):
+            raise tableformats.no_columns(entry)
+        await asyncio.to_thread(self._place, entry, collection, dataset)
+        return await tableformats.describe(
+            _Tables(self.root(entry)), entry, str(format_), paths.relative(collection, dataset)
         )
 
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
@@ -100,15 +104,15 @@ class FileAdapter:
 
     def _place(self, entry: DepotEntry, collection: str | None, dataset: str | None) -> Path:
         root = self.root(entry)
-        relative = _relative(collection, dataset)
+        relative = paths.relative(collection, dataset)
         place = Path(os.path.realpath(root / relative)) if relative else root
         _inside(entry, root, place, relative)
         return place
 
     def _files(self, entry: DepotEntry, collection: str, dataset: str) -> list[Path]:
         root = self.root(entry)
-        relative = _relative(collection, dataset)
-        if _GLOB & set(relative):
+        relative = paths.relative(collection, dataset)
+        if paths.is_pattern(relative):
             found = sorted(_matching(root, relative))
         else:
             place = self._place(entry, collection, dataset)
@@ -127,14 +131,40 @@ class FileAdapter:
         return found
 
 
-def _relative(collection: str | None, dataset: str | None) -> str:
-    parts = [] if collection in (None, "none") else [str(collection)]
-    if dataset:
-        parts += [p for p in dataset.split("/") if p]
-    for part in parts:
-        if part in (".", "..") or "\x00" in part:
-            raise fail("depot.path", f"'{'/'.join(parts)}' may not hold `.` or `..` as a path part")
-    return "/".join(parts)
+class _Tables:
+    """Names and content below a root, for `tableformats`. Links that leave the root show nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def folders(self, folder: str) -> list[str]:
+        place = self._inside(folder)
+        return await asyncio.to_thread(_folders, place) if place is not None and place.is_dir() else []
+
+    async def names(self, folder: str) -> list[str]:
+        place = self._inside(folder)
+        return await asyncio.to_thread(lambda: sorted(os.listdir(place))) if place and place.is_dir() else []
+
+    async def read(self, path: str, most_bytes: int) -> bytes:
+        place = self._inside(path)
+        if place is None:
+            raise FileNotFoundError(path)
+        return await asyncio.to_thread(_content, place, most_bytes)
+
+    def place(self, path: str = "") -> str:
+        return str(self._root / path)
+
+    def _inside(self, path: str) -> Path | None:
+        place = Path(os.path.realpath(self._root / path))
+        return place if place == self._root or self._root in place.parents else None
+
+
+def _content(file: Path, most_bytes: int) -> bytes:
+    with file.open("rb") as opened:
+        content = opened.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"larger than {most_bytes} bytes")
+    return content
 
 
 def _inside(entry: DepotEntry, root: Path, place: Path, relative: str) -> None:

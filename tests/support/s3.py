@@ -1,0 +1,90 @@
+"""A real HTTP server that speaks S3 (moto's), on loopback; and one that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import http.server
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.server import ThreadedMotoServer
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running store. It accepts every key pair."""
+
+    endpoint: str
+
+    def bucket(self, name: str, objects: Mapping[str, bytes] | None = None) -> None:
+        """Make a bucket with objects in it."""
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # the server's own, in this process
+        backend.create_bucket(name, "us-east-1")
+        for key, content in (objects or {}).items():
+            backend.put_object(name, key, content)
+
+
+@contextmanager
+def running() -> Iterator[S3]:
+    """Start it on a free port of loopback, stop it at the end."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield S3(f"http://{host}:{port}")
+    finally:
+        server.stop()
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+
+
+@dataclass
+class Answering:
+    """A server of one answer: `requests` are the (method, path, headers) that came."""
+
+    endpoint: str
+    requests: list[tuple[str, str, dict[str, str]]]
+
+
+Answer = Callable[[int, str], tuple[int, bytes]]
+"""Number of the request (from 0) and its path -> status and body."""
+
+
+@contextmanager
+def answering(answer: Answer, content_type: str = "application/xml") -> Iterator[Answering]:
+    """Serve HTTP on loopback with answers of the test's choice."""
+    seen: list[tuple[str, str, dict[str, str]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def _reply(self) -> None:
+            length = int(self.headers.get("content-length") or 0)
+            if length:
+                self.rfile.read(length)
+            seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+            status, body = answer(len(seen) - 1, self.path)
+            self.send_response(status)
+            self.send_header("content-type", content_type)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _reply
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Answering(f"http://127.0.0.1:{server.server_port}", seen)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
