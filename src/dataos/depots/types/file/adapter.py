@@ -45,7 +45,9 @@ class FileAdapter:
     async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
         folder = await asyncio.to_thread(self._place, entry, collection, None)
         if tableformats.is_table_format(entry.location.get("format")):
-            return await tableformats.tables(_Tables(self.root(entry)), str(entry.location["format"]), paths.relative(collection, None))
+            return await tableformats.tables(
+                _Tables(self.root(entry)), str(entry.location["format"]), paths.relative(collection, None)
+            )
         return await asyncio.to_thread(lambda: sorted(e.name for e in _visible(folder)))
 
     async def describe(
