@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
+from dataos.depots.blocking import BlockingCalls
 
 Acl = Literal["r", "rw"]
 
@@ -66,13 +67,14 @@ class AdapterContext:
     allowed_paths: tuple[Path, ...]
     connect_timeout_s: float
     lakehouse: LakehouseListing | None = None
+    calls: BlockingCalls = field(default_factory=BlockingCalls)
 
 
 class Adapter(Protocol):
     """One depot type. Listing methods return names in order; `describe` returns columns in the dataset's order.
 
     All may raise DataOSError `depot.unreachable`, `depot.timeout`, `depot.credentials`, `depot.no_such_database`,
-    `depot.path` (missing or not allowed), `depot.dataset_not_found`, `depot.unsupported`.
+    `depot.path` (missing or not allowed), `depot.dataset_not_found`, `depot.driver`, `depot.unsupported`.
     """
 
     def __init__(self, context: AdapterContext) -> None: ...

@@ -133,13 +133,14 @@ class Mount:
     """
 
     depot: str
-    kind: str  # postgresql
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str = field(repr=False)
+    kind: str  # postgresql, mysql, sqlite, duckdb
+    host: str = ""
+    port: int = 0
+    database: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    path: str = ""  # of sqlite and duckdb, which have nothing else
     probe: Callable[[], Awaitable[None]] | None = field(default=None, compare=False, repr=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
@@ -167,6 +167,20 @@ class Gateway:
         parsed, source = statements.parse(statement.sql)
         providers = await self._catalogs.providers()
         names_ = _Names(self, providers, statement, principal, source)
+        try:
+            return await self._run_parsed(parsed, names_, query_id, limited=limited)
+        except DataOSError as error:
+            if error.problem.code != "query.unknown_catalog" or names_.missed is None:
+                raise
+            why = await self._catalogs.why_not(names_.missed)
+            if why is None:
+                raise
+            raise DataOSError(replace(why, line=error.problem.line, column=error.problem.column)) from error
+
+    async def _run_parsed(
+        self, parsed: statements.Parsed, names_: _Names, query_id: str, *, limited: bool
+    ) -> QueryResult:
+        statement = names_.statement
         if isinstance(parsed, statements.Explain):
             return await self._explain(parsed, names_, query_id)
         if not isinstance(parsed, statements.Select):
@@ -350,6 +364,7 @@ class _Names:
         self.principal = principal
         self.source = source
         self.asked: dict[str, RelationProvider] = {}
+        self.missed: str | None = None  # a catalog that is not mounted
 
     @property
     def default_catalog(self) -> str | None:
@@ -373,6 +388,7 @@ class _Names:
         for known, provider in self.providers.items():
             if known.lower() == name.lower():
                 return known, provider
+        self.missed = name
         mounted = ", ".join(sorted(self.providers)) or "none"
         near = names.nearest(name.lower(), self.providers)
         raise problems.at(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from dataos.core.clock import Clock
-from dataos.core.errors import DataOSError
+from dataos.core.errors import DataOSError, Problem
 from dataos.core.logs import get as get_logger
 from dataos.depots.ports import Attachable, DepotEntry
 from dataos.depots.resolver import Depots
@@ -18,12 +18,15 @@ from dataos.gateway.providers.databases import DatabaseProvider
 from dataos.gateway.providers.lakehouse import LakehouseProvider
 from dataos.gateway.relations import RelationProvider
 from dataos.lakehouse.catalog import Catalog
+from dataos.manifest import depot_types, registry
 
 _log = get_logger(__name__)
 
 
 class MountedDepots:
-    """The catalogs of one Cluster: all depots (`only` None), or those it lists. FILE depots are no catalogs."""
+    """The catalogs of one Cluster: all depots (`only` None), or those it lists.
+
+    Depots that the engine cannot attach are no catalogs."""
 
     def __init__(self, depots: Depots, catalog: Catalog, clock: Clock, only: frozenset[str] | None = None) -> None:
         self._depots = depots
@@ -35,7 +38,10 @@ class MountedDepots:
         """The depots that this Cluster mounts and that can be queried."""
         found = await self._depots.list()
         return [
-            e for e in found if e.type in ("ICEBERG", "POSTGRESQL") and (self._only is None or e.name in self._only)
+            e
+            for e in found
+            if (self._only is None or e.name in self._only)
+            and (e.type == "ICEBERG" or self._depots.engine_kind(e) is not None)
         ]
 
     async def providers(self) -> Mapping[str, RelationProvider]:
@@ -47,6 +53,14 @@ class MountedDepots:
             else:
                 made[entry.name] = self._databases
         return made
+
+    async def why_not(self, catalog: str) -> Problem | None:
+        """The refusal of a depot whose type cannot be queried here; None if there is no such depot, or it can."""
+        found = next((e for e in await self._depots.list() if e.name.lower() == catalog.lower()), None)
+        descriptor = registry.find_depot_type(found.type) if found is not None else None
+        if found is None or descriptor is None or found.type == "ICEBERG" or self._depots.engine_kind(found):
+            return None
+        return depot_types.refusal(descriptor, "query", found.name)
 
     async def access(self, folders: Sequence[Path] = ()) -> Access:
         """What the engine must reach for these depots: the warehouses' folders (and `folders`), the databases.
@@ -86,5 +100,6 @@ class MountedDepots:
             user=target.user,
             password=target.password,
             options=dict(target.options),
+            path=target.path,
             probe=probe,
         )

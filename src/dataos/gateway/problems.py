@@ -131,6 +131,14 @@ def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
                 hint="add the column that is selected (or ordered by) to GROUP BY, or wrap it: max(x), arbitrary(x)",
             )
         )
+    if "Invalid type in column" in failure.text or "field format" in failure.text:
+        return DataOSError(
+            Problem(
+                "query.invalid_cast",
+                "A SQLite table holds a value that does not have its column's declared type",
+                hint="SQLite lets any value in: correct the rows, or read the column through a view that CASTs it",
+            )
+        )
     known = _BY_KIND.get(failure.kind)
     if known is not None:
         return DataOSError(Problem(known[0], known[1], hint=known[2]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dataos.core.addresses import Udl
+from dataos.core.errors import Problem
 from dataos.governance.principals import Principal
 
 
@@ -36,11 +37,15 @@ class IcebergScan:
 
 @dataclass(frozen=True)
 class DatabaseScan:
-    """Rows of a table in a mounted database."""
+    """Rows of a table in a mounted database.
+
+    `reading`: columns that are not taken as the engine reads them, with a form of `sources.READINGS`.
+    """
 
     depot: str
     schema: str
     table: str
+    reading: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,10 @@ class Catalogs(Protocol):
 
     async def providers(self) -> Mapping[str, RelationProvider]:
         """Catalog name (= depot name) -> provider, for every mounted depot that can be queried."""
+        ...
+
+    async def why_not(self, catalog: str) -> Problem | None:
+        """Why a depot of that name is no catalog, if its type is the reason."""
         ...
 
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from dataos.core.errors import DataOSError, Problem
 from dataos.engines.ports import EngineSession
-from dataos.gateway import duckdb_types
+from dataos.gateway import duckdb_types, sources
 from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation
 
 
@@ -89,11 +89,11 @@ def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp
             ],
         )
         return exp.Table(this=call), (f"iceberg_scan:{path}:{scan.snapshot_id}",), False
-    return _database_table(scan, session, cluster)
+    return _database_table(scan, relation.columns, session, cluster)
 
 
 def _database_table(
-    scan: DatabaseScan, session: EngineSession, cluster: str
+    scan: DatabaseScan, columns: Sequence[Column], session: EngineSession, cluster: str
 ) -> tuple[exp.Expr | None, tuple[str, ...], bool]:
     catalog = session.catalogs.get(scan.depot)
     if catalog is None:
@@ -113,4 +113,12 @@ def _database_table(
         db=exp.to_identifier(scan.schema, quoted=True),
         catalog=exp.to_identifier(catalog, quoted=True),
     )
-    return table, (f"{catalog}.{scan.schema}.{scan.table}",), False
+    raw = (f"{catalog}.{scan.schema}.{scan.table}",)
+    if not scan.reading:
+        return table, raw, False
+    # Filters and masks too see the columns so: what is said of texts must not be judged by the source's collation.
+    forms = dict(scan.reading)
+    read = [sources.read(column.name, forms.get(column.name, "")) for column in columns]
+    inner = exp.Select(expressions=read)
+    inner.set("from_", exp.From(this=table))
+    return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("__dt_read", quoted=True))), raw, False

@@ -93,10 +93,11 @@ class DepotTypeDescriptor:
 def refusal(descriptor: DepotTypeDescriptor, ability: str, depot: str) -> Problem:
     """The Problem of asking a depot for an ability that its type lacks here, naming the types that have it."""
     word = "cannot yet" if getattr(descriptor.abilities, ability) is LATER else "cannot"
+    note = f" ({descriptor.note})" if getattr(descriptor.abilities, ability) is YES and descriptor.note else ""
     able = ", ".join(d.name for d in DEPOT_TYPES.values() if getattr(d.abilities, ability) is YES)
     return Problem(
         "depot.unsupported",
-        f"depot '{depot}' is of type {descriptor.name}, which {word} {_REFUSALS[ability]}",
+        f"depot '{depot}' is of type {descriptor.name}, which {word} {_REFUSALS[ability]}{note}",
         hint=(f"types that can: {able}; " if able else "") + "`dataos depot types` shows what each type can do",
     )
 
@@ -178,8 +179,16 @@ _ALL = (
     _type("BIGQUERY", _TABLES, "json_keyfile", options="projectid email"),
     _type("REDSHIFT", _TABLES, _USER, options="awsaccesskeyid awsaccesskey awssecretaccesskey"),
     _type("SNOWFLAKE", _TABLES, _USER, "username passphrase key", options="auth_mode"),
-    _type("JDBC", _TABLES, _USER, "token", sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2")),
-    _type("MYSQL", _TABLES, _USER, sections=("jdbc",)),
+    _type(
+        "JDBC",
+        _ATTACHED,
+        _USER,
+        "token",
+        adapter="JdbcAdapter",
+        sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2"),
+        note="queried in place with subprotocol mysql, mariadb, sqlite or duckdb",
+    ),
+    _type("MYSQL", _ATTACHED, _USER, adapter="MysqlAdapter", sections=("jdbc",), options="user"),
     _type("MSSQL", _TABLES, _USER, sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",)),
     _type("ORACLE", _TABLES, _USER, sections=("jdbc",)),
     _type(

@@ -8,6 +8,7 @@ import pytest
 
 from integration.gateway.gateway_world import SHOP, World
 from support import postgres as pg
+from support.mysql import mariadb  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,17 @@ from dataos.engines.duckdb import macros
 
 # The loader finds an extension's entry point by the file's name, which differs from the wheel's for postgres.
 _EXTENSIONS = {"postgres": "postgres_scanner", "avro": "avro", "iceberg": "iceberg"}
+_EXTENSIONS_OF_MOUNTS = {"mysql": ("mysql", "mysql_scanner"), "sqlite": ("sqlite", "sqlite_scanner")}
+_CLEAR = {"postgresql": "CALL pg_clear_cache()", "mysql": "CALL mysql_clear_cache()"}
+
+# MySQL compares, sorts and groups texts by its collations (mostly without letter case), averages with four digits, and
+# has its own order of NULL: only filters go down to it, and the gateway keeps those on texts from it.
+_MYSQL_SETTINGS = (
+    "SET GLOBAL mysql_aggregate_pushdown_enabled = false",
+    "SET GLOBAL mysql_order_pushdown_enabled = false",
+    "SET GLOBAL mysql_tinyint1_as_boolean = false",
+    "SET GLOBAL mysql_session_time_zone = '+00:00'",
+)
 
 
 def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPyConnection, dict[str, str]]:
@@ -39,7 +50,11 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     # Given to connect(), the size limit shows in the settings and has no effect (DuckDB 1.5.5).
     connection.execute(f"SET temp_directory = {_text(config['spill_folder'])}")
     connection.execute(f"SET max_temp_directory_size = '{int(config['spill_mib'])}MiB'")
-    _load_extensions(connection, folder)
+    kinds = {mount["kind"] for mount in config["mounts"]}
+    _load_extensions(connection, folder, kinds)
+    if "mysql" in kinds:
+        for setting in _MYSQL_SETTINGS:
+            connection.execute(setting)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET default_null_order = 'nulls_last'")
     for macro in macros.ALL:
@@ -52,10 +67,16 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     return connection, failures
 
 
-def _load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def clearing(mounts: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Statements that make DuckDB forget the tables of mounted databases which it remembers."""
+    return tuple(_CLEAR[kind] for kind in sorted({mount["kind"] for mount in mounts} & _CLEAR.keys()))
+
+
+def _load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str]) -> None:
+    wanted = {**_EXTENSIONS, **dict(found for kind, found in _EXTENSIONS_OF_MOUNTS.items() if kind in kinds)}
     links = folder / "extensions"
     links.mkdir(mode=0o700, exist_ok=True)
-    for package, name in _EXTENSIONS.items():
+    for package, name in wanted.items():
         spec = importlib.util.find_spec(f"duckdb_extension_{package}")
         if spec is None or not spec.submodule_search_locations:
             raise RuntimeError(f"the package duckdb-extension-{package} is not installed")
@@ -88,15 +109,29 @@ def _attach(connection: duckdb.DuckDBPyConnection, mounts: Sequence[dict[str, An
 
 
 def _attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> None:
+    catalog = f'"{mount["catalog"]}"'
+    if mount["kind"] in ("sqlite", "duckdb"):
+        # The type is said: DuckDB would take it from the file's first bytes.
+        cursor.execute(f"ATTACH {_text(mount['path'])} AS {catalog} (TYPE {mount['kind']}, READ_ONLY)")
+        return
     # Credentials go through a secret: a connection text would show them in duckdb_databases() and in error messages.
     name = "s" + secrets.token_hex(8)
+    if mount["kind"] == "mysql":
+        more = "".join(f", {key.upper()} {_text(value)}" for key, value in mount["options"].items())
+        cursor.execute(
+            f'CREATE SECRET "{name}" (TYPE mysql, HOST {_text(mount["host"])}, PORT {int(mount["port"])}, '
+            f"USER {_text(mount['user'])}, PASSWORD {_text(mount['password'])}, "
+            f"DATABASE {_text(mount['database'])}{more})"
+        )
+        cursor.execute(f"ATTACH '' AS {catalog} (TYPE mysql, READ_ONLY, SECRET \"{name}\")")
+        return
     cursor.execute(
         f'CREATE SECRET "{name}" (TYPE postgres, HOST {_text(mount["host"])}, PORT {_text(str(mount["port"]))}, '
         f"DATABASE {_text(mount['database'])}, USER {_text(mount['user'])}, PASSWORD {_text(mount['password'])})"
     )
     options = {"connect_timeout": "5", "application_name": "dataos", **mount["options"]}
     text = " ".join(f"{k}={_quoted(v)}" for k, v in options.items())
-    cursor.execute(f'ATTACH {_text(text)} AS "{mount["catalog"]}" (TYPE postgres, READ_ONLY, SECRET "{name}")')
+    cursor.execute(f'ATTACH {_text(text)} AS {catalog} (TYPE postgres, READ_ONLY, SECRET "{name}")')
 
 
 def _text(value: str) -> str:

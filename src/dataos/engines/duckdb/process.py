@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dataos.engines.duckdb import frames
-from dataos.engines.duckdb.database import open_database
+from dataos.engines.duckdb.database import clearing, open_database
 from dataos.engines.duckdb.running import Statement, failure_of
 
 SOCKET = "engine.sock"
@@ -38,7 +38,7 @@ class Program:
     def __init__(self, config: dict[str, Any], database: duckdb.DuckDBPyConnection) -> None:
         self._token = str(config["token"])
         self._database = database
-        self._mounted = bool(config["mounts"])
+        self._clearing = clearing(config["mounts"])
         self._threads = ThreadPoolExecutor(int(config["max_statements"]) + 4, thread_name_prefix="statement")
         self._watching: set[asyncio.Task[None]] = set()
         self.app = Starlette(
@@ -74,11 +74,12 @@ class Program:
     async def _refresh(self, request: Request) -> Response:
         if not self._allowed(request):
             return Response(status_code=403)
-        if self._mounted:
+        if self._clearing:
 
             def clear() -> None:
                 with self._database.cursor() as cursor:
-                    cursor.execute("CALL pg_clear_cache()")
+                    for statement in self._clearing:
+                        cursor.execute(statement)
 
             await asyncio.get_running_loop().run_in_executor(self._threads, clear)
         return Response(status_code=204)
@@ -87,7 +88,7 @@ class Program:
         if not self._allowed(request):
             return Response(status_code=403)
         body = await request.json()
-        statement = Statement(self._database.cursor(), asyncio.get_running_loop(), retry_stale=self._mounted)
+        statement = Statement(self._database.cursor(), asyncio.get_running_loop(), clearing=self._clearing)
         self._threads.submit(statement.run, str(body["sql"]), body.get("max_rows"))
         # Neither server nor framework ends a handler when the client goes away: we listen for it ourselves.
         watch = asyncio.create_task(_cancel_on_disconnect(request, statement))

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import duckdb
@@ -31,11 +31,11 @@ class Statement:
     """Runs one SELECT on its own cursor. `run` is called in a thread, the rest on the event loop."""
 
     def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop, *, retry_stale: bool
+        self, cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop, *, clearing: Sequence[str]
     ) -> None:
         self._cursor = cursor
         self._loop = loop
-        self._retry_stale = retry_stale
+        self._clearing = clearing
         self._frames: deque[bytes | None] = deque()
         self._room = threading.Condition()
         self._news = asyncio.Event()
@@ -129,9 +129,10 @@ class Statement:
         except duckdb.Error as error:
             # Tables of a mounted database are remembered by DuckDB and may have changed since.
             stale = isinstance(error, (duckdb.CatalogException, duckdb.BinderException)) or "prepare COPY" in str(error)
-            if not (stale and self._retry_stale):
+            if not (stale and self._clearing):
                 raise
-            self._cursor.execute("CALL pg_clear_cache()")
+            for statement in self._clearing:
+                self._cursor.execute(statement)
             self._cursor.execute(sql)
 
     def _flush(self, sink: _Sink) -> None:
@@ -207,6 +208,6 @@ def failure_of(error: BaseException) -> dict[str, str]:
     kind = next((k for cls, k in _KINDS if isinstance(error, cls)), FailureKind.INTERNAL)
     if kind in (FailureKind.MEMORY, FailureKind.SOURCE) and "max_temp_directory_size" in text:
         kind = FailureKind.DISK
-    if kind is FailureKind.INTERNAL and ("prepare COPY" in text or "Postgres" in text):
+    if kind is FailureKind.INTERNAL and any(w in text for w in ("prepare COPY", "Postgres", "MySQL", "sqlite")):
         kind = FailureKind.SOURCE
     return {"kind": kind.value, "text": text}

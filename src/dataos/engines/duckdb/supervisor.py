@@ -406,6 +406,8 @@ async def _probe(mounts: Sequence[Mount]) -> dict[str, Problem]:
 def _mount_json(mount: Mount, catalog: str) -> dict[str, Any]:
     return {
         "catalog": catalog,
+        "kind": mount.kind,
+        "path": mount.path,
         "host": mount.host,
         "port": mount.port,
         "database": mount.database,

@@ -1,20 +1,26 @@
-"""Tables of POSTGRESQL depots. Descriptions are remembered for seconds: a connection for each statement would cost more
+"""Tables of the databases that the engine attaches.
+
+Descriptions are remembered for seconds: a connection for each statement would cost more
 than the statement. A failure that a stale description explains makes the gateway forget it and try once more."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
+from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
-from dataos.gateway import types
-from dataos.gateway.relations import Column, DatabaseScan, Relation, Version
+from dataos.gateway import sources
+from dataos.gateway.relations import DatabaseScan, Relation, Version
 from dataos.governance.principals import Principal
 
 _REMEMBER_US = 10_000_000
 
 
 class DatabaseProvider:
-    """All POSTGRESQL depots; the catalog's name is the depot's."""
+    """All of them; the catalog's name is the depot's."""
 
     def __init__(self, depots: Depots, clock: Clock) -> None:
         self._depots = depots
@@ -66,14 +72,46 @@ class DatabaseProvider:
     async def _describe(self, catalog: str, schema: str, table: str) -> Relation | None:
         entry = await self._depots.get(catalog)
         secret = await self._depots.credentials(catalog)
+        kind = self._depots.engine_kind(entry)
         try:
             columns = await self._depots.adapter(entry).describe(entry, secret, schema, table)
         except DataOSError as error:
             if error.problem.code == "depot.dataset_not_found":
                 return None
             raise
-        made = tuple(Column(c.name, types.from_postgresql(c.native_type), c.nullable) for c in columns)
-        return Relation(catalog, schema, table, made, DatabaseScan(catalog, schema, table))
+        if kind in ("postgresql", "mysql"):  # the others have no such names
+            await self._refuse_twins(entry, secret, schema, table)
+        made = [sources.column(str(kind), c.name, c.native_type, c.nullable) for c in columns]
+        reading = tuple((column.name, form) for column, form in made if form)
+        scan = DatabaseScan(catalog, schema, table, reading)
+        return Relation(catalog, schema, table, tuple(column for column, _ in made), scan)
+
+    async def _refuse_twins(self, entry: DepotEntry, secret: Mapping[str, str], schema: str, table: str) -> None:
+        """The engine folds letter case: of two names that differ in it only, it would read either one."""
+        adapter = self._depots.adapter(entry)
+        schemas, tables = await asyncio.gather(
+            adapter.list_collections(entry, secret), adapter.list_datasets(entry, secret, schema)
+        )
+        where = f"depot '{entry.name}'"
+        if len(_twins(schemas, schema)) > 1:
+            raise _ambiguous(f"{where} has schemas", _twins(schemas, schema))
+        # MySQL's tables are read schema by schema: one pair makes the whole schema unreadable.
+        wanted = tables if self._depots.engine_kind(entry) == "mysql" else [table]
+        for name in wanted:
+            if len(_twins(tables, name)) > 1:
+                raise _ambiguous(f"{where}: schema '{schema}' has tables", _twins(tables, name))
+
+
+def _twins(known: list[str], name: str) -> list[str]:
+    return [k for k in known if k.lower() == name.lower()]
+
+
+def _ambiguous(where: str, twins: list[str]) -> DataOSError:
+    return fail(
+        "query.ambiguous",
+        f"{where} whose names differ in letter case only: {', '.join(twins)}",
+        hint="names are compared without letter case here: rename one, or read it through a view",
+    )
 
 
 def _spelled(known: list[str], wanted: str) -> str | None:

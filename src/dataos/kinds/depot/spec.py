@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
+from dataos.depots.types.jdbc.spec import FILES
 from dataos.kinds.depot.credentials import InlineCredentials, InlineSecret, SecretReference, read_credentials
 from dataos.manifest import blocks, registry
 from dataos.manifest.annotations import ALSO, WORDS, Shape
@@ -96,7 +97,11 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     data = dict(cast("dict[str, Any]", section))
     before = len(reading.problems)
     descriptor = _type(data, reading, path)
-    credentials = read_credentials(data, context, descriptor, reading, path)
+    # A database that is one file of the server's machine has no login.
+    free = descriptor is not None and descriptor.name == "JDBC" and _subprotocol(data).lower() in FILES
+    credentials = read_credentials(
+        data, context, replace(descriptor, needs_secret=False) if descriptor and free else descriptor, reading, path
+    )
     if descriptor is None:
         return None
     if descriptor.adapter is None:

@@ -9,6 +9,13 @@ from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import PortNumber
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model
 
+FILE_PARAMS = {
+    "ssl_ca": ("ssl_ca", "sslca", "ssl-ca", "sslrootcert"),
+    "ssl_cert": ("ssl_cert", "sslcert", "ssl-cert"),
+    "ssl_key": ("ssl_key", "sslkey", "ssl-key"),
+}
+"""Driver's option -> parameters that name its file; it must lie under storage.allowed_paths."""
+
 
 class MysqlLocation(Spec):
     """`params`: for instance `tls: skip-verify` for a server that signed its certificate itself."""
