@@ -151,7 +151,7 @@ CONDITIONS = {
     "lakehouse": {"iceberg.queryEngine.themis.spark.driver.memory", "iceberg.queryEngine.themis.spark.executor.memory"},
     "bundle": {f"resources.#.dependencyConditions.#.{k}" for k in (
         "status", "status.is", "status.is.#", "runtime", "runtime.contains", "runtime.contains.#")},
-    "depot": {"jdbc.database", "postgresql.params.sslmode", "opensearch.nodes.#", "kafka.brokers.#",
+    "depot": {"jdbc.database", "jdbc.host", "jdbc.port", "postgresql.params.sslmode", "opensearch.nodes.#", "kafka.brokers.#",
               "connectionSecret.#.data", "connectionSecret.#.values", "connectionSecrets.#.data",
               "connectionSecret.data", "secrets.#.data"},  # keys may stand beside them
     "policy": {"access.collection", "access.objects.paths.#", "data.selector.column", "data.selector.column.tags",
