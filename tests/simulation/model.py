@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simulation.servers import Life
     from simulation.world import World
 
+_WRITERS = ("apply", "delete", "rollback")
+
 CALL: ContextVar[Call | None] = ContextVar("simulation_call", default=None)
 
 UNSURE = ("store.unavailable",)
@@ -162,7 +164,7 @@ class Model:
                 case "resource.conflict":
                     right = any((found := self.find(k)) is not None and found.deleting for k in doc_keys or [call.key])
                 case "resource.not_found":
-                    right = row is None
+                    right = row is None or (row.deleting and call.verb not in _WRITERS)
                 case "request.idempotency":
                     first = self.answers.get(call.idempotency or "")
                     right = first is not None and first[0].docs != call.docs
@@ -172,9 +174,7 @@ class Model:
                     ]
                     right = any((found := self.find(r)) is None or found.deleting for r in wanted)
                 case "run.conflict" if "nothing to stop" in problem.message:
-                    # found alive, and gone by the time its runs were looked at: nothing to stop is true of it too
-                    found = row or self.kept(call.key)
-                    right = found is not None and not self.runs.open_runs(found.uid)
+                    right = row is not None and not self.runs.open_runs(row.uid)
                 case "run.conflict" if "it is paused" in problem.message:
                     right = row is not None and row.uid in self.runs.timers and self.runs.timers[row.uid].paused
                 case _:

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from simulation.manifests import CANARY
 
 if TYPE_CHECKING:
+    from simulation.servers import Life
     from simulation.world import World
 
 
 _LATE_US = 2_000_000
 """A look that says when the next one is takes its time."""
+
+
+def _held(life: Life) -> list[str]:
+    return sorted(set(life.admissions._running) - set(life.admissions._granted))
 
 
 def unrest(world: World) -> list[str]:
@@ -26,6 +31,7 @@ def unrest(world: World) -> list[str]:
     found += [f"{life.name} is frozen" for life in up if life.frozen_until_us > world.loop.now_us]
     found += [f"{life.name} ends after its looks" for life in up if life.stopping]
     found += [f"{life.name} looks at {unit}" for life in up for unit in life.reconciler._units()]
+    found += [f"a slot of {life.name} is held for {key}" for life in up for key in _held(life)]
     found += [f"run {r.id} of {r.doc.name} ({r.state})" for r in world.model.runs.runs.values() if r.open]
     for key, uid in world.model.living.items():
         timer = world.model.runs.timers.get(uid)
@@ -106,10 +112,8 @@ def look(world: World) -> None:
     if CANARY.encode() in world.disk.image():
         must("secrets", "a secret value is in the store in clear text")
     for machine in world.machines.values():
-        life = machine.life
-        held = set(life.admissions._running) - set(life.admissions._granted) if life is not None else set[str]()
-        if held:
-            must("rest", f"slots on {machine.id} are held by {sorted(held)}")
+        if machine.life is not None and (held := _held(machine.life)):
+            must("rest", f"slots on {machine.id} are held by {held}")
     _runs(world, living)
 
 

@@ -165,6 +165,7 @@ class Life:
                 lambda: prune_runs(store, KEEP_RUNS),
                 catalog.collect_garbage,
             ],
+            often=[lambda: self.admissions.tidy(self.attempts.open_here)],
             row_bounds=BOUNDS,
         )
         self.history = History(store, clock, bell, self.resources.generations, controllers, KEEP_DELETED_S)
@@ -196,6 +197,7 @@ class Life:
         self.up = True
         loop = self.task(self.reconciler.run())
         upkeep = self.task(self.upkeep.forever())
+        often = self.task(self.upkeep.look_often())
         member = self.task(self._stay())
         await asyncio.wait({loop, member}, return_when=asyncio.FIRST_COMPLETED)
         self.up = False
@@ -205,9 +207,9 @@ class Life:
                 if not isinstance(task.exception(), DataOSError):
                     self.world.fault("server", f"a part of the server ended: {task.exception()!r}")
         self.reconciler.stop()
-        for task in (upkeep, member):
+        for task in (upkeep, often, member):
             task.cancel()
-        await asyncio.gather(loop, upkeep, member, return_exceptions=True)
+        await asyncio.gather(loop, upkeep, often, member, return_exceptions=True)
         with contextlib.suppress(DataOSError):
             await self.membership.leave()
         self._end()

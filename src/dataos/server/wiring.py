@@ -221,7 +221,7 @@ def build(
             lambda: prune_runs(store, settings.quotas.runs),
             catalog.collect_garbage,
         ],
-        often=[files.trim],
+        often=[files.trim, lambda: admissions.tidy(attempts.open_here)],
         row_bounds=Bounds(
             events=settings.quotas.events,
             idempotency_keys=settings.quotas.idempotency_keys,

@@ -8,7 +8,7 @@ an end of one must not make a thousand look.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from dataos.processes.admission import Admission, Decision, Demand
@@ -39,6 +39,7 @@ class Admissions:
         self._running: dict[str, Demand] = {}
         self._granted: dict[str, float] = {}  # running ones that have not heard of it yet, and since when
         self._waiting: dict[str, tuple[Demand, str, float]] = {}
+        self._doubtful: set[str] = set()  # running ones that the last round of `tidy` found to be no open attempts
 
     @property
     def again_s(self) -> float:
@@ -80,6 +81,19 @@ class Admissions:
         """Only these attempts are this server's (any more): free the slots of all others."""
         for key in [k for k in self._running if k not in attempt_ids]:
             self.release(key)
+
+    async def tidy(self, open_here: Callable[[], Awaitable[Collection[str]]]) -> None:
+        """Free the slots of attempts that are not open: a look that worked on what it had read long ago may have taken
+        one for an attempt that ended meanwhile, and nobody looks at that again.
+
+        `open_here` tells this server's open attempts. Two rounds must find the same: an attempt may be about to begin.
+        """
+        before = self._running.keys() - self._granted.keys()
+        open_ = await open_here()
+        gone = {key for key in before if key not in open_}
+        for key in gone & self._doubtful:
+            self.release(key)
+        self._doubtful = gone - self._doubtful
 
     def forget(self, attempt_id: str) -> None:
         """A waiting demand went away; a slot that it was granted is somebody else's."""

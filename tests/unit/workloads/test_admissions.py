@@ -102,3 +102,26 @@ def test_slots_of_attempts_that_others_took_over_are_free():
     assert queue.rung == ["job:waiting"]
     assert queue.ask("waiting").admit
     assert not queue.ask("next").admit
+
+
+def test_a_slot_taken_for_an_attempt_that_has_ended_is_freed_at_the_second_look():
+    queue = Queue(1)
+    queue.all.holds(attempt("ended"))
+    assert not queue.ask("next", 1).admit
+
+    async def tidy(*open_: str) -> None:
+        async def here() -> set[str]:
+            return set(open_)
+
+        await queue.all.tidy(here)
+
+    asyncio.run(tidy())
+    assert not queue.ask("next", 1).admit, "it may be about to begin"
+    asyncio.run(tidy("ended"))
+    asyncio.run(tidy())
+    assert not queue.ask("next", 1).admit, "it was there in between"
+    asyncio.run(tidy())
+    assert queue.rung == ["job:next"]
+    asyncio.run(tidy())
+    asyncio.run(tidy())
+    assert queue.all.counts == (1, 0), "a slot that was granted is not doubted before it is taken up"

@@ -88,17 +88,30 @@ class Verbs:
                 type=key.type,
                 name=key.name,
             )
-        row = await self._store.read(find, key)
-        if row is None or row.deleting_at is not None:
-            where = f" in workspace {key.workspace}"
-            raise fail("resource.not_found", f"no workflow `{key.name}`{where}", type=key.type, name=key.name)
-        rules.require_owner(asked.principal, row.owner, f"{asked.verb} {summary(row)['id']}", rules.MANAGE)
-        manifest = await self._manifests.get(row.uid, row.generation)
-        answer = await self._store.write(self._ask, row, manifest.spec, asked)
+        while True:
+            row = await self._store.read(self._find, key)
+            rules.require_owner(asked.principal, row.owner, f"{asked.verb} {summary(row)['id']}", rules.MANAGE)
+            manifest = await self._manifests.get(row.uid, row.generation)
+            answer = await self._store.write(self._ask, key, row, manifest.spec, asked)
+            if answer is not None:
+                break
         self._bell.ring()
         return {"verb": str(asked.verb), "resource": summary(row)["id"], **answer}
 
-    def _ask(self, connection: sa.Connection, row: Any, spec: WorkflowSpec, asked: Asked) -> dict[str, Any]:
+    @staticmethod
+    def _find(connection: sa.Connection, key: ResourceKey) -> Any:
+        row = find(connection, key)
+        if row is None or row.deleting_at is not None:
+            where = f" in workspace {key.workspace}"
+            raise fail("resource.not_found", f"no workflow `{key.name}`{where}", type=key.type, name=key.name)
+        return row
+
+    def _ask(
+        self, connection: sa.Connection, key: ResourceKey, row: Any, spec: WorkflowSpec, asked: Asked
+    ) -> dict[str, Any] | None:
+        """None if the Workflow was deleted, and made anew, since its manifest was read."""
+        if self._find(connection, key).uid != row.uid:
+            return None
         now = self._clock.now_us()
         match asked.verb:
             case Verb.PAUSE:
