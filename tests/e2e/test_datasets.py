@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +153,34 @@ def test_dropping_is_for_operators(server: Installation) -> None:
     assert lakes.ids_of(server, "gone.orders") == [1, 2]
     dataset(server, "drop", "-a", address, "--purge", "true")
     assert server.cli("dataset", "register", "-a", address, "-m", file).code == 1
+
+
+def test_maintenance(server: Installation) -> None:
+    table = lakes.make_table(server, "kept.orders", 1, 2)
+    address = "dataos://lakehouse:kept/orders"
+    table.overwrite(lakes.rows(3))
+    folder = Path(table.location())
+    before = len(list(folder.rglob("*.parquet")))
+    ask = ("expire", "-a", address, "--older-than", "0s")
+    planned = dataset(server, *ask, "--dry-run", "-O", "json").json
+    assert len(list(folder.rglob("*.parquet"))) == before
+    done = dataset(server, *ask, "-O", "json").json
+    assert {**planned, "dryRun": False} == done
+    assert (len(done["snapshots"]), done["dataFiles"]) == (2, 1)
+    assert len(list(folder.rglob("*.parquet"))) == before - 1
+    assert "snapshots expired" in dataset(server, *ask).out
+    lost = folder / "data" / "lost.parquet"
+    lost.write_bytes(b"x")
+    assert dataset(server, "clean-orphans", "-a", address, "-O", "json").json["files"] == 0
+    assert str(lost) in dataset(server, "clean-orphans", "-a", address, "--older-than", "0s", "--dry-run").out
+    assert lost.exists()
+    assert dataset(server, "clean-orphans", "-a", address, "--older-than", "0s", "-O", "json").json["files"] == 1
+    assert not lost.exists()
+    assert lakes.ids_of(server, "kept.orders") == [3]
+    current = table.refresh().current_snapshot().snapshot_id
+    refused = server.cli("dataset", "expire", "-a", address, "-i", str(current))
+    assert refused.code == 1
+    assert "it is the current snapshot" in refused.err
 
 
 def test_bad_calls(server: Installation) -> None:

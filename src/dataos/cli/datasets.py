@@ -415,3 +415,71 @@ def _snapshot(text: str | None) -> str | None:
     if not text.strip().isdigit():
         raise fail("usage.snapshot", f"`{text}` is no id of a snapshot", hint="dataos dataset snapshots shows them")
     return text.strip()
+
+
+# --- maintenance ------------------------------------------------------------------------------------------------------
+
+OlderThan = Annotated[str | None, typer.Option("--older-than", help="A time (UTC), epoch milliseconds, or an age: 7d.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+def _upkeep(
+    reader: Reader, action: str, verb: str, dataset: Dataset, show: Callable[[dict[str, Any]], list[Any]], **body: Any
+) -> int:
+    out = reader.out()
+    body = {"address": dataset.need(), **{k: v for k, v in body.items() if v is not None}}
+    call = lambda: reader.client().json("POST", f"/api/v1/datasets/{verb}", body=body, timeout_s=_LONG_S)  # noqa: E731
+    done = _logged(out, action, call)
+    if isinstance(done, int):
+        return done
+    if out.machine:
+        out.data(done)
+    else:
+        out.table(["WHAT", "WOULD BE" if done.get("dryRun") else "DONE"], show(done))
+    return ExitCode.OK
+
+
+_LONG_S = 3600.0
+
+
+@command(app, "dataset-expire")
+def expire(
+    reader: Reader,
+    dataset: Dataset,
+    older_than: OlderThan = None,
+    retain_last: Annotated[int | None, typer.Option("--retain-last", help="Newest of each branch that stay.")] = None,
+    snapshot: Annotated[list[str] | None, typer.Option("-i", "--id", help="Only this one; repeatable.")] = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Expire old snapshots and delete the files that only they name; by default those older than five days."""
+
+    def show(done: dict[str, Any]) -> list[Any]:
+        return [
+            ["snapshots expired", len(done["snapshots"])],
+            ["snapshots kept", done["snapshotsKept"]],
+            ["branches and tags expired", ", ".join(done["references"]) or 0],
+            ["data files deleted", done["dataFiles"]],
+            ["delete files deleted", done["deleteFiles"]],
+            ["metadata files deleted", done["metadataFiles"]],
+            ["bytes freed", done["bytes"]],
+        ]
+
+    more = {"olderThanTimestamp": older_than, "retainLast": retain_last, "snapshotIds": snapshot, "dryRun": dry_run}
+    return _upkeep(reader, "expire snapshots", "expire", dataset, show, **more)
+
+
+@command(app, "dataset-clean-orphans")
+def clean_orphans(
+    reader: Reader,
+    dataset: Dataset,
+    older_than: OlderThan = None,
+    location: Annotated[str | None, typer.Option("--location", help="A folder in the table's folder.")] = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Delete files in the table's folder that nothing names; by default those older than three days."""
+
+    def show(done: dict[str, Any]) -> list[Any]:
+        return [["files deleted", done["files"]], ["bytes freed", done["bytes"]], *(["", p] for p in done["paths"])]
+
+    more = {"olderThanTimestamp": older_than, "location": location, "dryRun": dry_run}
+    return _upkeep(reader, "remove orphans", "clean-orphans", dataset, show, **more)

@@ -27,6 +27,7 @@ _PARTITIONS = {"-p": True, "--partitions": True, "-n": True, "--count": True}
 _PROPERTIES = {"-p": True, "--properties": True}
 _BRANCH = {"-b": True, "--branch": True}
 _TAG = {"-b": True, "--tag": True}
+_CUT = {"--older-than": True, "--dry-run": False}
 _BRANCHES = {"--source": True, "--target": True}
 _COMMON = {"--help": False, "-h": False, "--no-icons": False}
 
@@ -78,6 +79,8 @@ _DATASET_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
     ("create-tag", {**_TAG, **_ID}, "Name a snapshot."),
     ("rename-tag", {**_TAG, **_NAMED}, "Rename a tag."),
     ("delete-tag", _TAG, "Delete a tag."),
+    ("expire", {**_OUTPUT, **_CUT, **_ID, "--retain-last": True}, "Expire old snapshots, with their files."),
+    ("clean-orphans", {**_OUTPUT, **_CUT, "--location": True}, "Delete files that nothing names."),
 )
 
 

@@ -318,6 +318,7 @@ class Catalog:
                     hint="two tables cannot share files",
                 )
             base = here.metadata_location if here else None
+            rows.forget_garbage_below(connection, staged.pointer.location)
             moved = Change(ref, base, staged.pointer, grew=False, origin=metadata_location)
             rows.apply(connection, view, [moved], self.clock.now_us())
             return [metadata_location]

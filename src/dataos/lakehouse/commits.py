@@ -134,6 +134,7 @@ class Commits:
             updates = _updates.validate_python(normalise(raw, base))
             metadata = self._apply(updates, base, pointer, root)
         _check_held(raw, attempt_id)
+        _check_removed(raw, base)
         _check_format(metadata)
         _check_properties(metadata.properties, metadata.location)
         self._secure(updates, base, metadata)
@@ -282,6 +283,21 @@ def _check_held(updates: Sequence[Mapping[str, Any]], attempt_id: AttemptId | No
             "iceberg.unsupported",
             "a job cannot expire snapshots: their files would be gone before the run is published",
             hint="use the dataset maintenance operations outside of a run",
+        )
+
+
+def _check_removed(updates: Sequence[Mapping[str, Any]], base: TableMetadata | None) -> None:
+    """Snapshots on which a branch or tag stands do not expire: one may have been put there since the client looked."""
+    gone = {i for u in updates if u.get("action") == "remove-snapshots" for i in u.get("snapshot-ids", [])}
+    if base is None or not gone:
+        return
+    moved = {u.get("ref-name") for u in updates if u.get("action") in ("remove-snapshot-ref", "set-snapshot-ref")}
+    heads = [name for name, ref in base.refs.items() if ref.snapshot_id in gone and name not in moved]
+    if heads:
+        raise fail(
+            "iceberg.conflict",
+            f"snapshots to expire are in use: {', '.join(f'`{h}`' for h in sorted(heads))} stands on one",
+            hint="load the table again and retry, or remove the branch or tag first",
         )
 
 

@@ -12,7 +12,7 @@ import gzip
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,14 @@ class Files(Protocol):
 
     def delete_folder(self, location: str) -> None:
         """Delete a folder with all its files; a missing one is fine."""
+        ...
+
+    def walk(self, location: str) -> Iterator[tuple[str, int, int]]:
+        """All files below a folder: path, time of the last change (UTC milliseconds), size in bytes."""
+        ...
+
+    def real(self, location: str) -> str:
+        """One spelling for each file, however it was named."""
         ...
 
     def secure(self, location: str, folder: str) -> None:
@@ -115,6 +123,18 @@ class LocalFiles:
         shutil.rmtree(root, ignore_errors=True)
         with contextlib.suppress(OSError):
             root.parent.rmdir()  # the namespace's folder, once its last table is gone
+
+    def walk(self, location: str) -> Iterator[tuple[str, int, int]]:
+        top = os.path.realpath(plain(location))
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # a writer's draft, renamed just now
+                    found = os.lstat(path)
+                    yield path, found.st_mtime_ns // 1_000_000, found.st_size
+
+    def real(self, location: str) -> str:
+        return os.path.realpath(plain(location))
 
     def secure(self, location: str, folder: str) -> None:
         real = os.path.realpath(plain(location))

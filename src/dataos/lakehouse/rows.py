@@ -29,6 +29,7 @@ _on = tables.iceberg_overlay_namespaces
 _p = tables.publications
 _g = tables.iceberg_garbage
 _i = tables.iceberg_idempotency
+_a = tables.attempts
 
 
 # Sail percent-encodes the rest in the file names it commits; PyIceberg and DuckDB take names as they are.
@@ -477,6 +478,56 @@ def _uses(connection: sa.Connection, t: sa.Table, location: str) -> bool:
     above = sa.func.substr(sa.literal(location), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/"
     query = sa.select(t.c.name).where(sa.or_(t.c.location == location, below, above)).limit(1)
     return connection.execute(query).first() is not None
+
+
+LONE_FILE = ""
+"""In the place of a garbage note's base: the path is a single file that nothing names."""
+
+
+def add_garbage_files(connection: sa.Connection, paths: Iterable[str], due_us: int) -> None:
+    """Note single files that no table names any more."""
+    values = [{"path": path, "base": LONE_FILE, "due_at": due_us} for path in sorted(set(paths))]
+    for start in range(0, len(values), 500):
+        some = values[start : start + 500]
+        known = connection.execute(sa.select(_g.c.path).where(_g.c.path.in_([v["path"] for v in some]))).scalars()
+        there = set(known)
+        new = [v for v in some if v["path"] not in there]
+        if new:
+            connection.execute(_g.insert(), new)
+
+
+def forget_garbage_below(connection: sa.Connection, location: str) -> None:
+    """Files of a folder that was garbage are in use again."""
+    inside = sa.func.substr(_g.c.path, 1, len(location) + 1) == location + "/"
+    connection.execute(_g.delete().where(sa.or_(_g.c.path == location, inside)))
+
+
+def held_metadata(
+    connection: sa.Connection, location: str, but_reads_of: AttemptId | None = None
+) -> tuple[set[str], int | None]:
+    """Metadata files below a table's folder that runs hold or look at, and since when the oldest of these runs may
+    have been writing (UTC microseconds; None: no run). `but_reads_of`: an attempt whose mere looking does not count."""
+    rows = connection.execute(
+        sa.select(
+            _o.c.attempt_id,
+            _o.c.updated_at,
+            _o.c.metadata_location,
+            _o.c.base_metadata_location,
+            _o.c.origin_metadata_location,
+        )
+    ).all()
+    found: set[str] = set()
+    since: list[int] = []
+    for row in rows:
+        if row.attempt_id == but_reads_of and row.metadata_location == row.base_metadata_location:
+            continue
+        paths = {row.metadata_location, row.base_metadata_location, row.origin_metadata_location} - {None}
+        inside = {p for p in paths if p.startswith(location + "/")}
+        if inside:
+            found |= inside
+            started = connection.execute(sa.select(_a.c.created_at).where(_a.c.id == row.attempt_id)).scalar()
+            since.append(row.updated_at if started is None else started)
+    return found, min(since, default=None)
 
 
 def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> list[tuple[str, str | None]]:

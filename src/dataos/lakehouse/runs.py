@@ -260,7 +260,14 @@ async def collect_garbage(catalog: Catalog) -> int:
     done = 0
     while True:
         due = await catalog.store.write(rows.due_garbage, now)
+        lone = [path for path, base in due if base == rows.LONE_FILE]
+        if lone:
+            await catalog.work(_delete_files, catalog, lone)
+            await catalog.store.write(_forget_all, lone)
+            done += len(lone)
         for path, base in due:
+            if base == rows.LONE_FILE:
+                continue
             if base is not None:
                 await catalog.work(_delete_difference, catalog, path, base)
             else:
@@ -271,6 +278,16 @@ async def collect_garbage(catalog: Catalog) -> int:
             break
     await catalog.store.write(rows.forget_results, now - _KEY_LIFE_US)
     return done
+
+
+def _delete_files(catalog: Catalog, paths: list[str]) -> None:
+    for path in paths:
+        catalog.files.delete(path)
+
+
+def _forget_all(connection: sa.Connection, paths: list[str]) -> None:
+    for path in paths:
+        rows.forget_garbage(connection, path)
 
 
 def _delete_difference(catalog: Catalog, held_location: str, origin: str) -> None:

@@ -32,7 +32,17 @@ from dataos.core.meters import Meters
 from dataos.core.settings import QuotaSettings, Settings
 from dataos.depots.resolver import Depots
 from dataos.doors import app as http
-from dataos.doors import datasets, heimdall, identities, queries, reference, resources, watching, workspaces
+from dataos.doors import (
+    dataset_upkeep,
+    datasets,
+    heimdall,
+    identities,
+    queries,
+    reference,
+    resources,
+    watching,
+    workspaces,
+)
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
@@ -54,6 +64,7 @@ from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.operations.datasets import Datasets
+from dataos.lakehouse.operations.upkeep import Upkeep as TableUpkeep
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.manifest import registry
 from dataos.processes.admission import Admission
@@ -240,12 +251,14 @@ def build(
         doctor=lambda: asyncio.to_thread(_examine, home, settings, clusters),
         metrics_open=settings.metrics.open_on_loopback,
     )
+    dataset_door = datasets.DatasetDoor(depots)
     routers = [
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
-        datasets.router(Datasets(catalog), datasets.DatasetDoor(depots), authenticate),
+        datasets.router(Datasets(catalog), dataset_door, authenticate),
+        dataset_upkeep.router(TableUpkeep(catalog), dataset_door, clock, authenticate),
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
         heimdall.router(store, known, users, res, authenticate),

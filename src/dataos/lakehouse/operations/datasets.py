@@ -12,20 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataos.core.errors import DataOSError, fail
+from dataos.core.errors import fail
 from dataos.lakehouse import namespaces
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.operations import columns, forms, partitioning
+from dataos.lakehouse.operations.committing import Changes
 from dataos.lakehouse.operations.forms import DatasetForm
-from dataos.lakehouse.views import CommitRequest, CreateRequest, TableRef, View
+from dataos.lakehouse.views import CreateRequest, TableRef, View
 
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
     from dataos.lakehouse.operations.changes import Planned
     from dataos.lakehouse.operations.plans import Plans
-
-_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,7 @@ class Datasets:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-
-    def _plans(self) -> Plans:
-        """What imports PyIceberg; call it in a worker thread."""
-        from dataos.lakehouse.operations.plans import Plans
-
-        return Plans(self._catalog.files, self._catalog.commits(), self._catalog.ids.uid, self._catalog.clock.now_us)
+        self._changes = Changes(catalog)
 
     # --- making and finding -----------------------------------------------------------------------------------------
 
@@ -68,7 +62,7 @@ class Datasets:
 
     def _request(self, ref: TableRef, form: DatasetForm) -> CreateRequest:
         schema = {"type": "struct", "schema-id": 0, "fields": form.fields}
-        spec = self._plans().spec_for(schema, form.partitions)
+        spec = self._changes.plans().spec_for(schema, form.partitions)
         return CreateRequest(ref, schema, partition_spec=spec, properties=form.properties)
 
     async def list(self, view: View, warehouse: str, namespace: str | None = None) -> list[str]:
@@ -188,7 +182,7 @@ class Datasets:
         location = (await self._catalog.pointer(view, ref)).metadata_location
 
         def read() -> list[dict[str, Any]]:
-            return self._plans().references.list_metadata(self._catalog.commits().load(location), location)
+            return self._changes.plans().references.list_metadata(self._catalog.commits().load(location), location)
 
         return await self._catalog.work(read)
 
@@ -254,39 +248,15 @@ class Datasets:
             view, ref, lambda plans, metadata: plans.references.fast_forward(metadata, source, target)
         )
 
-    # --- how ---------------------------------------------------------------------------------------------------------
-
     async def _look(self, view: View, ref: TableRef, look: Callable[[Plans, TableMetadata], Any]) -> Any:
-        here = await self._catalog.pointer(view, ref)
-        return await self._catalog.work(
-            lambda: look(self._plans(), self._catalog.commits().load(here.metadata_location))
-        )
+        return await self._changes.look(view, ref, look)
+
+    async def _change(self, view: View, ref: TableRef, plan: Callable[[Plans, TableMetadata], Planned]) -> Planned:
+        return await self._changes.change(view, ref, plan)
 
     async def _move(self, view: View, ref: TableRef, plan: Callable[[Plans, TableMetadata], Planned]) -> dict[str, Any]:
         moved: dict[str, Any] = (await self._change(view, ref, plan)).result.to_json()
         return moved
-
-    async def _change(self, view: View, ref: TableRef, plan: Callable[[Plans, TableMetadata], Planned]) -> Planned:
-        tries = 0
-        while True:
-            tries += 1
-            here = await self._catalog.pointer(view, ref)
-            planned: Planned = await self._look(view, ref, plan)
-            if not planned.updates:
-                return planned
-            uuid = {"type": "assert-table-uuid", "uuid": here.uuid}
-            request = CommitRequest(ref, (uuid, *planned.requirements), planned.updates)
-            try:
-                await self._catalog.commit(view, [request])
-            except DataOSError as error:
-                code = error.problem.code
-                if not code.startswith("store."):  # there the outcome is not known
-                    for path in planned.written:
-                        await self._catalog.work(self._catalog.files.delete, path)
-                if code != "iceberg.conflict" or tries == _TRIES:
-                    raise
-                continue
-            return planned
 
 
 def _parse(metadata: bytes) -> dict[str, Any]:

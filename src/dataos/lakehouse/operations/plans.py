@@ -11,7 +11,7 @@ from pyiceberg.table.metadata import TableMetadata
 from dataos.lakehouse import manifests
 from dataos.lakehouse.commits import Commits
 from dataos.lakehouse.files import Files
-from dataos.lakehouse.operations import changes, columns, picking, references
+from dataos.lakehouse.operations import changes, columns, contents, expiry, picking, references
 from dataos.lakehouse.operations.changes import Planned
 from dataos.lakehouse.operations.partitioning import PartitionField
 
@@ -21,6 +21,8 @@ class Plans:
 
     changes = changes
     references = references
+    expiry = expiry
+    contents = contents
 
     def __init__(self, files: Files, commits: Commits, new_uuid: Callable[[], str], now_us: Callable[[], int]) -> None:
         self._files = files

@@ -1,0 +1,119 @@
+"""Maintenance of datasets under /api/v1/datasets: expire, clean-orphans (ch06 4.3), for people and for jobs.
+
+A job may ask for tables that it has loaded, which its plan named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataos.core.clock import Clock
+from dataos.core.errors import fail
+from dataos.core.ids import AttemptId
+from dataos.doors import answers
+from dataos.doors.answers import Answer
+from dataos.doors.authentication import Authenticate
+from dataos.doors.datasets import DatasetDoor
+from dataos.governance.principals import Principal
+from dataos.lakehouse.operations import moments
+from dataos.lakehouse.operations.upkeep import Upkeep
+from dataos.lakehouse.views import TableRef
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    address: str = Field(description="dataos://depot:collection/dataset")
+    dryRun: bool = Field(default=False, description="Only say what would be done.")
+
+
+class _CutBody(_Body):
+    olderThanMillis: int | str | None = Field(default=None, description="UTC epoch milliseconds.")
+    olderThanTimestamp: str | None = Field(default=None, description="A time (UTC without a zone), or an age: 7d.")
+
+
+class ExpireBody(_CutBody):
+    """Which snapshots expire; without anything what the table's properties say, else those older than five days."""
+
+    snapshotIds: list[str] = Field(default=[], description="Only these, if no cut-off is given.")
+    retainLast: int | None = Field(
+        default=None, ge=1, description="Newest of each branch that stay whatever their age."
+    )
+
+
+class OrphansBody(_CutBody):
+    """Which files that no version of the table names are deleted; those older than three days if nothing is said."""
+
+    location: str | None = Field(default=None, description="A folder in the table's folder.")
+
+
+class Expired(Answer):
+    """What expired, and the files that nothing names any more."""
+
+    dryRun: bool
+    snapshots: list[str]
+    references: list[str] = Field(description="Branches and tags that had outlived their time.")
+    snapshotsKept: int
+    metadataFiles: int
+    dataFiles: int
+    deleteFiles: int
+    bytes: int
+
+
+class Orphans(Answer):
+    """What was (or would be) deleted."""
+
+    dryRun: bool
+    files: int
+    bytes: int
+    olderThanMillis: int = Field(description="Files that changed later were left alone.")
+    paths: list[str] = Field(description="The first thousand.")
+
+
+def router(upkeep: Upkeep, door: DatasetDoor, clock: Clock, authenticate: Authenticate) -> APIRouter:
+    """Routes of maintenance."""
+    api = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
+
+    async def enter(principal: Principal, address: str) -> tuple[TableRef, AttemptId | None]:
+        _, ref = await door.enter(principal, "table.write", address)
+        attempt = principal.attempt.attempt_id if principal.attempt is not None else None
+        if attempt is not None and not await upkeep.has_loaded(attempt, ref):
+            raise fail("auth.forbidden", f"a job may not maintain {ref}: it has not loaded it", hint="make it an input")
+        return ref, attempt
+
+    @api.post("/expire", responses=answers.ok(Expired))
+    async def expire(body: ExpireBody, principal: Principal = Depends(authenticate)) -> Any:
+        """Expire snapshots, and delete the files that only they named."""
+        ref, attempt = await enter(principal, body.address)
+        done = await upkeep.expire_snapshots(
+            ref,
+            older_than_ms=moments.cut_off(body.olderThanMillis, body.olderThanTimestamp, clock.now_us() // 1000),
+            snapshot_ids=_ids(body.snapshotIds),
+            retain_last=body.retainLast,
+            dry_run=body.dryRun,
+            asked_by=attempt,
+        )
+        return done.to_json(body.dryRun)
+
+    @api.post("/clean-orphans", responses=answers.ok(Orphans))
+    async def clean_orphans(body: OrphansBody, principal: Principal = Depends(authenticate)) -> Any:
+        """Delete files in the table's folder that nothing names."""
+        ref, _ = await enter(principal, body.address)
+        done = await upkeep.remove_orphans(
+            ref,
+            older_than_ms=moments.cut_off(body.olderThanMillis, body.olderThanTimestamp, clock.now_us() // 1000),
+            location=body.location,
+            dry_run=body.dryRun,
+        )
+        return done.to_json(body.dryRun)
+
+    return api
+
+
+def _ids(texts: list[str]) -> list[int]:
+    broken = [text for text in texts if not text.strip().isdigit()]
+    if broken:
+        raise fail("dataset.expire", f"snapshotIds holds what is no id of a snapshot: {', '.join(broken)}")
+    return [int(text) for text in texts]
