@@ -16,7 +16,7 @@ from dataos.core.ids import AttemptId
 from dataos.doors import answers
 from dataos.doors.answers import Answer
 from dataos.doors.authentication import Authenticate
-from dataos.doors.datasets import DatasetDoor
+from dataos.doors.datasets import DatasetDoor, view_of
 from dataos.governance.principals import Principal
 from dataos.lakehouse.operations import moments
 from dataos.lakehouse.operations.upkeep import Upkeep
@@ -47,6 +47,44 @@ class OrphansBody(_CutBody):
     """Which files that no version of the table names are deleted; those older than three days if nothing is said."""
 
     location: str | None = Field(default=None, description="A folder in the table's folder.")
+
+
+class ManifestsBody(_Body):
+    """Whose manifests are put together."""
+
+
+class NewManifest(BaseModel):
+    """A manifest of the caller's own that lists new data files."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: str
+    specId: int = Field(ge=0)
+
+
+class ReplaceBody(BaseModel):
+    """Data files that hold the same rows as others."""
+
+    model_config = ConfigDict(extra="forbid")
+    address: str = Field(description="dataos://depot:collection/dataset")
+    baseSnapshot: str = Field(pattern=r"^\d{1,19}$", description="The snapshot that was read.")
+    added: list[NewManifest]
+    removed: list[str] = Field(min_length=1, description="Data files, as manifests spell them.")
+
+
+class Replaced(Answer):
+    """The commit that replaced the files."""
+
+    snapshot: str
+    deleteFilesRemoved: int = Field(description="Delete files that applied to nothing any more.")
+
+
+class Manifests(Answer):
+    """Manifests of the current snapshot, before and after."""
+
+    dryRun: bool
+    before: int
+    after: int
+    entries: int = Field(description="Files that were moved from manifest to manifest.")
 
 
 class Expired(Answer):
@@ -108,6 +146,20 @@ def router(upkeep: Upkeep, door: DatasetDoor, clock: Clock, authenticate: Authen
             dry_run=body.dryRun,
         )
         return done.to_json(body.dryRun)
+
+    @api.post("/rewrite-manifests", responses=answers.ok(Manifests))
+    async def rewrite_manifests(body: ManifestsBody, principal: Principal = Depends(authenticate)) -> Any:
+        """Put manifests together, so that fewer are opened to plan a query."""
+        ref, _ = await enter(principal, body.address)
+        done = await upkeep.rewrite_manifests(view_of(principal), ref, dry_run=body.dryRun)
+        return {"dryRun": body.dryRun, **done}
+
+    @api.post("/replace-files", responses=answers.ok(Replaced))
+    async def replace_files(body: ReplaceBody, principal: Principal = Depends(authenticate)) -> Any:
+        """Swap data files for others that hold the same rows: how a program that rewrites files commits them."""
+        ref, _ = await enter(principal, body.address)
+        added = [(one.path, one.specId) for one in body.added]
+        return await upkeep.replace_files(view_of(principal), ref, int(body.baseSnapshot), added, body.removed)
 
     return api
 

@@ -19,6 +19,7 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestFile,
     ManifestWriter,
+    ManifestWriterV2,
     read_manifest_list,
     write_manifest,
     write_manifest_list,
@@ -126,11 +127,12 @@ class SnapshotDraft:
         self.written: list[str] = []
 
     def keep(self, manifests: Iterable[ManifestFile]) -> None:
-        """Take over manifests that stay as they are."""
-        self._manifests += manifests
+        """Take over manifests that stay as they are; those in which nothing lives are left behind."""
+        self._manifests += [m for m in manifests if m.added_files_count != 0 or m.existing_files_count != 0]
 
-    def add(self, spec_id: int, data_files: Iterable[DataFile]) -> None:
-        """Add data files of one partition spec. Raises NotAnAppendError if the table has lost that spec."""
+    def add(self, spec_id: int, data_files: Iterable[DataFile], sequence_number: int | None = None) -> None:
+        """Add data files of one partition spec. `sequence_number`: of the rows, if they are older than this snapshot.
+        Raises NotAnAppendError if the table has lost that spec."""
         spec = self._spec(spec_id)
         with self._writer(spec) as writer:
             for data_file in data_files:
@@ -138,7 +140,7 @@ class SnapshotDraft:
                     ManifestEntry.from_args(
                         status=ManifestEntryStatus.ADDED,
                         snapshot_id=self._id,
-                        sequence_number=None,  # taken from the new snapshot
+                        sequence_number=sequence_number,  # None: taken from the new snapshot
                         file_sequence_number=None,
                         data_file=data_file,
                     )
@@ -147,9 +149,9 @@ class SnapshotDraft:
         self._manifests.append(writer.to_manifest_file())
 
     def remove(self, manifest: ManifestFile, paths: set[str]) -> None:
-        """Keep a manifest without some of its data files: it is written anew."""
+        """Keep a manifest without some of its files: it is written anew."""
         spec = self._spec(manifest.partition_spec_id)
-        with self._writer(spec) as writer:
+        with self._writer(spec, deletes=manifest.content is ManifestContent.DELETES) as writer:
             for entry in _read_entries(self._seam, manifest, discard_deleted=True):
                 if entry.data_file.file_path in paths:
                     self._collector.remove_file(entry.data_file, self._schema, spec)
@@ -158,17 +160,26 @@ class SnapshotDraft:
                     writer.existing(entry)
         self._manifests.append(writer.to_manifest_file())
 
+    def gather(self, spec_id: int, entries: Iterable[ManifestEntry]) -> None:
+        """One manifest of data files that live in others, which are not kept then."""
+        with self._writer(self._spec(spec_id)) as writer:
+            for entry in entries:
+                writer.existing(entry)
+        self._manifests.append(writer.to_manifest_file())
+
     def _spec(self, spec_id: int) -> PartitionSpec:
         spec = self._base.specs().get(spec_id)
         if spec is None:
             raise NotAnAppendError(f"its partition spec {spec_id} is gone")
         return spec
 
-    def _writer(self, spec: PartitionSpec) -> ManifestWriter:
+    def _writer(self, spec: PartitionSpec, deletes: bool = False) -> ManifestWriter:
         path = f"{self._folder}/{self._name}-m{self._number}.avro"
         self._number += 1
         self.written.append(path)
         output = self._seam.new_output(path)
+        if deletes:
+            return _DeletesWriter(spec, self._schema, output, self._id, self._codec)
         return write_manifest(self._base.format_version, spec, self._schema, output, self._id, self._codec)
 
     def finish(self, operation: Operation, properties: Mapping[str, str], timestamp_ms: int) -> Snapshot:
@@ -186,10 +197,12 @@ class SnapshotDraft:
             self._codec,
         ) as lists:
             lists.add_manifests(self._manifests)
+        # PyIceberg counts totals for the operations that it makes itself; a replacement counts as an overwrite does
         summary = update_snapshot_summaries(
-            Summary(operation, **self._collector.build(), **properties),
+            Summary(Operation.OVERWRITE, **self._collector.build(), **properties),
             parent.summary.additional_properties if parent and parent.summary else None,
         )
+        summary = Summary(operation, **summary.additional_properties)
         return Snapshot.model_validate(
             {
                 "snapshot-id": self._id,
@@ -201,6 +214,17 @@ class SnapshotDraft:
                 "schema-id": self._base.current_schema_id,
             }
         )
+
+
+class _DeletesWriter(ManifestWriterV2):
+    """A manifest of delete files: PyIceberg writes none itself."""
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
 
 
 def _added_entries(seam: _SeamIO, snapshots: list[Snapshot]) -> dict[int, list[ManifestEntry]]:

@@ -11,7 +11,7 @@ from pyiceberg.table.metadata import TableMetadata
 from dataos.lakehouse import manifests
 from dataos.lakehouse.commits import Commits
 from dataos.lakehouse.files import Files
-from dataos.lakehouse.operations import changes, columns, contents, expiry, picking, references
+from dataos.lakehouse.operations import changes, columns, contents, expiry, picking, references, replacing
 from dataos.lakehouse.operations.changes import Planned
 from dataos.lakehouse.operations.partitioning import PartitionField
 
@@ -37,6 +37,17 @@ class Plans:
     def cherry_pick(self, metadata: TableMetadata, snapshot_id: int) -> Planned:
         """One commit on `main`."""
         return picking.cherry_pick(self._files, metadata, snapshot_id, self._new_uuid, self._now_us() // 1000)
+
+    def replace_files(
+        self, metadata: TableMetadata, base: int, added: Sequence[tuple[str, int]], removed: Sequence[str]
+    ) -> Planned:
+        """Files replaced by others with the same rows."""
+        asked = replacing.Replacement(base, tuple(added), tuple(removed))
+        return replacing.replace_files(self._files, metadata, asked, self._new_uuid, self._now_us() // 1000)
+
+    def rewrite_manifests(self, metadata: TableMetadata, dry_run: bool) -> Planned:
+        """Manifests put together."""
+        return replacing.rewrite_manifests(self._files, metadata, self._new_uuid, self._now_us() // 1000, dry_run)
 
     def scale_of(self, metadata: TableMetadata, name: str) -> int | None:
         """Scale of a decimal column; None for any other."""

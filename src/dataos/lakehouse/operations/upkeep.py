@@ -19,7 +19,7 @@ from dataos.lakehouse import holds, rows
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.files import contains
 from dataos.lakehouse.operations.committing import Changes
-from dataos.lakehouse.views import PUBLISHED, AttemptView, Pointer, TableRef
+from dataos.lakehouse.views import PUBLISHED, AttemptView, Pointer, TableRef, View
 
 if TYPE_CHECKING:
     from dataos.lakehouse.operations.contents import Contents
@@ -156,6 +156,32 @@ class Upkeep:
         found.data = {p: size for p, size in found.data.items() if p not in stays.data}
         found.deletes = {p: size for p, size in found.deletes.items() if p not in stays.deletes}
         return found, len(kept.snapshots)
+
+    # --- files and manifests ----------------------------------------------------------------------------------------
+
+    async def replace_files(
+        self, view: View, ref: TableRef, base: int, added: Sequence[tuple[str, int]], removed: Sequence[str]
+    ) -> dict[str, Any]:
+        """Swap data files for others that hold the same rows, in one commit. Returns {snapshot, deleteFilesRemoved}.
+
+        `base`: the snapshot that was read; `added`: (path, spec id) of manifests of the caller's own that list the new
+        files, which are deleted when all is done; `removed`: paths as manifests spell them. Raises DataOSError
+        `iceberg.conflict` if the table has changed where it was rewritten.
+        """
+        planned = await self._changes.change(
+            view, ref, lambda plans, metadata: plans.replace_files(metadata, base, added, removed)
+        )
+        for path, _ in added:
+            await self._catalog.work(self._catalog.files.delete, path)
+        done: dict[str, Any] = planned.result
+        return done
+
+    async def rewrite_manifests(self, view: View, ref: TableRef, *, dry_run: bool = False) -> dict[str, Any]:
+        """Put manifests together. Returns {before, after, entries}."""
+        do = self._changes.plan if dry_run else self._changes.change
+        planned = await do(view, ref, lambda plans, metadata: plans.rewrite_manifests(metadata, dry_run))
+        done: dict[str, Any] = planned.result
+        return done
 
     # --- orphans ----------------------------------------------------------------------------------------------------
 
