@@ -183,6 +183,31 @@ def test_maintenance(server: Installation) -> None:
     assert "it is the current snapshot" in refused.err
 
 
+def test_compaction(server: Installation) -> None:
+    table = lakes.make_table(server, "small.orders", 1, 2)
+    address = "dataos://lakehouse:small/orders"
+    for number in range(3, 7):
+        table.refresh().append(lakes.rows(number))
+    planned = dataset(server, "compact", "-a", address, "--dry-run", "-O", "json").json
+    assert (planned["filesBefore"], planned["filesAfter"], planned["commits"]) == (5, 1, 0)
+    done = dataset(server, "compact", "-a", address, "-O", "json").json
+    assert (done["filesBefore"], done["filesAfter"], done["rows"], done["commits"]) == (5, 1, 6, 1)
+    assert lakes.ids_of(server, "small.orders") == [1, 2, 3, 4, 5, 6]
+    sorted_ = dataset(
+        server, "compact", "-a", address, "--strategy", "sort", "--sort-order", "id DESC", "--rewrite-all"
+    )
+    assert "1 groups to rewrite" in sorted_.err
+    assert "data files after" in sorted_.out
+    assert table.refresh().scan().to_arrow()["id"].to_pylist() == [6, 5, 4, 3, 2, 1]
+    refused = server.cli("dataset", "compact", "-a", address, "--where", "nope = 1")
+    assert refused.code == 1
+    assert "there is no column `nope`" in refused.err
+    manifests = dataset(server, "rewrite-manifests", "-a", address, "-O", "json").json
+    assert manifests["after"] == 1
+    keys = server.ok("user", "apikey", "get", "-O", "json").json
+    assert not [k for k in keys if k["name"].startswith("compact")]
+
+
 def test_bad_calls(server: Installation) -> None:
     broken = server.write(
         "broken.yaml", "schema:\n  type: avro\n  avro: '{'\niceberg:\n  specs: [{type: range, column: a}]\n"

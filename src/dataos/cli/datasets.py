@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from dataos.cli.groups import Group, Reader, Server, command
 from dataos.cli.output import Output, exit_for
-from dataos.core.errors import DataOSError, ExitCode, fail
+from dataos.core.errors import DataOSError, ExitCode, Problem, fail
 
 T = TypeVar("T")
 
@@ -483,3 +484,87 @@ def clean_orphans(
 
     more = {"olderThanTimestamp": older_than, "location": location, "dryRun": dry_run}
     return _upkeep(reader, "remove orphans", "clean-orphans", dataset, show, **more)
+
+
+@command(app, "dataset-rewrite-manifests")
+def rewrite_manifests(reader: Reader, dataset: Dataset, dry_run: DryRun = False) -> int:
+    """Put manifests together, so that fewer are opened to plan a query."""
+
+    def show(done: dict[str, Any]) -> list[Any]:
+        return [["manifests before", done["before"]], ["manifests after", done["after"]], ["entries", done["entries"]]]
+
+    return _upkeep(reader, "rewrite manifests", "rewrite-manifests", dataset, show, dryRun=dry_run)
+
+
+@command(app, "dataset-compact")
+def compact(
+    reader: Reader,
+    dataset: Dataset,
+    strategy: Annotated[str, typer.Option("--strategy", help="binpack or sort.")] = "binpack",
+    sort_order: Annotated[
+        str | None, typer.Option("--sort-order", help="id DESC NULLS LAST, ... or zorder(a, b); the table's own.")
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", help="Only files that may hold such rows.")] = None,
+    target: Annotated[
+        int | None, typer.Option("--target-file-size-bytes", help="Wanted size of files; 512 MiB.")
+    ] = None,
+    rewrite_all: Annotated[bool, typer.Option("--rewrite-all", help="Also files that need it not.")] = False,
+    partial: Annotated[bool, typer.Option("--partial-progress", help="Commit group by group.")] = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Rewrite data files: small ones are put together, deletes applied, rows sorted. The rows stay the same."""
+    out = reader.out()
+    client = reader.client()
+    if strategy not in ("binpack", "sort"):
+        raise fail("usage.strategy", f"--strategy {strategy} is not known", hint="binpack or sort")
+    wanted = {
+        "address": dataset.need(),
+        "strategy": strategy,
+        "sortOrder": sort_order,
+        "where": where,
+        "targetFileSizeBytes": target,
+        "rewriteAll": rewrite_all,
+        "partialProgress": partial,
+        "dryRun": dry_run,
+    }
+    body = {key: value for key, value in wanted.items() if value is not None}
+
+    def call() -> dict[str, Any]:
+        id_ = client.json("POST", "/api/v1/datasets/compact", body=body)["id"]
+        after = 0
+        while True:
+            found = client.json("GET", f"/api/v1/datasets/compactions/{id_}", params={"after": after})
+            for line in found["log"].splitlines():
+                typer.echo(line, err=True)
+            after = found["next"]
+            if found["state"] == "failed":
+                raise DataOSError([Problem.from_json(p) for p in found["problems"]])
+            if found["state"] == "done":
+                done: dict[str, Any] = found["result"]
+                return done
+            time.sleep(_POLL_S)
+
+    done = _logged(out, "rewrite dataset", call)
+    if isinstance(done, int):
+        return done
+    if out.machine:
+        out.data(done)
+    else:
+        names = {
+            "filesBefore": "data files before",
+            "filesAfter": "data files after",
+            "bytesBefore": "bytes before",
+            "bytesAfter": "bytes after",
+            "filesRewritten": "files rewritten",
+            "filesWritten": "files written",
+            "rows": "rows written",
+            "deleteFilesRemoved": "delete files removed",
+            "commits": "commits",
+        }
+        out.table(["WHAT", "WOULD BE" if dry_run else "DONE"], [[text, done[key]] for key, text in names.items()])
+        for problem in done["failed"]:
+            out.talk(problem, level="WARN")
+    return ExitCode.FAILED if done["failed"] else ExitCode.OK
+
+
+_POLL_S = 0.3

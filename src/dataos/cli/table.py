@@ -80,6 +80,21 @@ _DATASET_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
     ("rename-tag", {**_TAG, **_NAMED}, "Rename a tag."),
     ("delete-tag", _TAG, "Delete a tag."),
     ("expire", {**_OUTPUT, **_CUT, **_ID, "--retain-last": True}, "Expire old snapshots, with their files."),
+    (
+        "compact",
+        {
+            **_OUTPUT,
+            "--strategy": True,
+            "--sort-order": True,
+            "--where": True,
+            "--target-file-size-bytes": True,
+            "--rewrite-all": False,
+            "--partial-progress": False,
+            "--dry-run": False,
+        },
+        "Rewrite data files: put small ones together, sort, apply deletes.",
+    ),
+    ("rewrite-manifests", {**_OUTPUT, "--dry-run": False}, "Put manifests together."),
     ("clean-orphans", {**_OUTPUT, **_CUT, "--location": True}, "Delete files that nothing names."),
 )
 

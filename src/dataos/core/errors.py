@@ -141,6 +141,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "iceberg.conflict": (409, ExitCode.FAILED),
     "dataset.not_found": (404, ExitCode.FAILED),
     "dataset.exists": (409, ExitCode.FAILED),
+    "dataset.busy": (503, ExitCode.FAILED),
     "dataset.applied": (409, ExitCode.FAILED),
     "dataset": (422, ExitCode.FAILED),
     "query.timeout": (504, ExitCode.TIMEOUT),

@@ -5,9 +5,9 @@ A job may ask for tables that it has loaded, which its plan named.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.clock import Clock
@@ -15,12 +15,13 @@ from dataos.core.errors import fail
 from dataos.core.ids import AttemptId
 from dataos.doors import answers
 from dataos.doors.answers import Answer
-from dataos.doors.authentication import Authenticate
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.doors.datasets import DatasetDoor, view_of
 from dataos.governance.principals import Principal
 from dataos.lakehouse.operations import moments
 from dataos.lakehouse.operations.upkeep import Upkeep
 from dataos.lakehouse.views import TableRef
+from dataos.workloads.compactions import Compactions
 
 
 class _Body(BaseModel):
@@ -87,6 +88,63 @@ class Manifests(Answer):
     entries: int = Field(description="Files that were moved from manifest to manifest.")
 
 
+class CompactBody(_Body):
+    """How data files are rewritten; sizes in bytes."""
+
+    strategy: Literal["binpack", "sort"] = "binpack"
+    sortOrder: str | None = Field(default=None, description="id DESC NULLS LAST, ... or zorder(a, b)")
+    where: str | None = Field(default=None, description="Only files that may hold such rows.")
+    targetFileSizeBytes: int = Field(default=512 << 20, ge=1 << 10)
+    maxFileGroupSizeBytes: int = Field(default=100 << 30, ge=1 << 20)
+    rewriteAll: bool = False
+    partialProgress: bool = Field(default=False, description="Commit group by group.")
+    partialProgressMaxCommits: int = Field(default=10, ge=1)
+
+    def options(self) -> dict[str, Any]:
+        """As the program takes them."""
+        return {
+            "strategy": self.strategy,
+            "sort_order": self.sortOrder,
+            "where": self.where,
+            "target_bytes": self.targetFileSizeBytes,
+            "max_group_bytes": self.maxFileGroupSizeBytes,
+            "rewrite_all": self.rewriteAll,
+            "partial_progress": self.partialProgress,
+            "max_commits": self.partialProgressMaxCommits,
+        }
+
+
+class Started(Answer):
+    """A rewrite that has begun."""
+
+    id: str
+
+
+class Rewritten(Answer):
+    """Counts of a rewrite; bytes of data files."""
+
+    filesBefore: int
+    filesAfter: int
+    bytesBefore: int
+    bytesAfter: int
+    filesRewritten: int
+    filesWritten: int
+    rows: int
+    deleteFilesRemoved: int
+    commits: int
+    failed: list[str] = Field(description="With partial progress: parts that were not committed.")
+
+
+class Compaction(Answer):
+    """How far a rewrite is."""
+
+    state: str = Field(description="running, done or failed")
+    log: str
+    next: int = Field(description="Where the log goes on: `after` of the next call.")
+    result: Rewritten | None
+    problems: list[answers.Fault]
+
+
 class Expired(Answer):
     """What expired, and the files that nothing names any more."""
 
@@ -110,7 +168,9 @@ class Orphans(Answer):
     paths: list[str] = Field(description="The first thousand.")
 
 
-def router(upkeep: Upkeep, door: DatasetDoor, clock: Clock, authenticate: Authenticate) -> APIRouter:
+def router(
+    upkeep: Upkeep, compactions: Compactions, door: DatasetDoor, clock: Clock, authenticate: Authenticate
+) -> APIRouter:
     """Routes of maintenance."""
     api = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
 
@@ -160,6 +220,28 @@ def router(upkeep: Upkeep, door: DatasetDoor, clock: Clock, authenticate: Authen
         ref, _ = await enter(principal, body.address)
         added = [(one.path, one.specId) for one in body.added]
         return await upkeep.replace_files(view_of(principal), ref, int(body.baseSnapshot), added, body.removed)
+
+    user = users_only(authenticate, "start a rewrite")
+
+    @api.post("/compact", responses=answers.ok(Started))
+    async def compact(body: CompactBody, principal: Principal = Depends(user)) -> Any:
+        """Begin to rewrite data files: small ones are put together, deletes applied, rows sorted."""
+        ref, _ = await enter(principal, body.address)
+        done = await compactions.start(principal, ref, body.address, body.options(), dry_run=body.dryRun)
+        return {"id": done}
+
+    @api.get("/compactions/{id}", responses=answers.ok(Compaction))
+    async def compaction(id: str, after: int = Query(default=0, ge=0), principal: Principal = Depends(user)) -> Any:
+        """How far a rewrite is. Its answer is kept an hour."""
+        found = await compactions.look(id, after)
+        problems = [p.to_json() for p in found.problems]
+        return {
+            "state": found.state,
+            "log": found.log,
+            "next": found.next,
+            "result": found.result,
+            "problems": problems,
+        }
 
     return api
 

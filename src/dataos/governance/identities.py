@@ -99,6 +99,15 @@ class Identities:
             .values(revoked_at=self._clock.now_us())
         )
 
+    def end_key(self, connection: sa.Connection, name: str) -> None:
+        """Revoke the API keys of that name; none is fine."""
+        t = tables.tokens
+        connection.execute(
+            t.update()
+            .where(t.c.name == name, t.c.kind == "apikey", t.c.revoked_at.is_(None))
+            .values(revoked_at=self._clock.now_us())
+        )
+
     def authenticate(self, connection: sa.Connection, token: str) -> Principal:
         """The principal of a token. Raises DataOSError `auth.invalid` or `auth.expired`."""
         row = connection.execute(_BY_DIGEST, {"digest": self._digest(token)}).first()

@@ -82,6 +82,7 @@ from dataos.store.servers import Server
 from dataos.workloads.admissions import Admissions
 from dataos.workloads.attempts import Attempts, job_unit
 from dataos.workloads.attempts import Bounds as AttemptBounds
+from dataos.workloads.compactions import Compactions
 from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
 
@@ -258,7 +259,13 @@ def build(
         identities.router(store, users, authenticate),
         queries.router(clusters.gateway, authenticate),
         datasets.router(Datasets(catalog), dataset_door, authenticate),
-        dataset_upkeep.router(TableUpkeep(catalog), dataset_door, clock, authenticate),
+        dataset_upkeep.router(
+            TableUpkeep(catalog),
+            Compactions(store, clock, ids, runner, catalog, known),
+            dataset_door,
+            clock,
+            authenticate,
+        ),
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
         heimdall.router(store, known, users, res, authenticate),
