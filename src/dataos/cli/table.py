@@ -431,6 +431,28 @@ COMMANDS: tuple[Command, ...] = (
         {**_NAMED, "--url": True, "--token-stdin": False},
         "Log in to a server with a token or API key.",
     ),
+    Command(("depot", "types"), "dataos.cli.depots", {**_OUTPUT, **_SERVER}, "What each type of Depots can do."),
+    Command(
+        ("depot", "test"),
+        "dataos.cli.depots",
+        {**_OUTPUT, **_SERVER, **_NAMED},
+        "Connect to a Depot now: says what was proved.",
+        positionals=1,
+    ),
+    Command(
+        ("depot", "ls"),
+        "dataos.cli.depots",
+        {**_OUTPUT, **_SERVER, "-a": True, "--address": True, "--limit": True},
+        "List what is in a Depot.",
+        positionals=1,
+    ),
+    Command(
+        ("depot", "sample"),
+        "dataos.cli.depots",
+        {**_OUTPUT, **_SERVER, "-a": True, "--address": True, "--limit": True},
+        "Show the first rows of a dataset.",
+        positionals=1,
+    ),
     Command(
         ("query",),
         "dataos.cli.query",

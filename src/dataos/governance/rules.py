@@ -32,6 +32,7 @@ TOKENS = UseCase("manage-user-tokens", "Manage User Tokens")
 WORKSPACES = UseCase("manage-workspaces", "Manage Workspaces")
 SECRETS = UseCase("read-secrets", "Read Secrets")
 DATASETS = UseCase("write-depot-dataset", "Write Depot - Dataset")
+DEPOTS = UseCase("manage-depots", "Manage All Depot")
 METRICS = UseCase("read-metrics", "Read Metrics")
 MAINTAIN = UseCase("manage-maintenance", "Maintain the Installation")
 

@@ -43,6 +43,7 @@ from dataos.doors import (
     watching,
     workspaces,
 )
+from dataos.doors import depots as depot_routes
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.engines.ports import EngineOptions
@@ -269,6 +270,7 @@ def build(
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
         heimdall.router(store, known, users, res, authenticate),
+        depot_routes.router(depots, clock, authenticate),
         watching.router(watched, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), authenticate),
     ]

@@ -1,0 +1,127 @@
+"""What people see of a depot: whether it can be reached and with which credentials, and what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError, Problem
+from dataos.depots import tableformats
+from dataos.depots.ports import Acl, ColumnDescription, DepotEntry, FileDepot, ObjectStoreDepot
+from dataos.depots.resolver import Depots
+
+_PROVED_BY_TYPE = {
+    "FILE": "the folder is there and can be read",
+    "ICEBERG": "the catalog of its Lakehouse answers",
+    "S3": "the bucket lists its objects",
+    "GCS": "the bucket lists its objects",
+    "ABFSS": "the container lists its objects",
+    "WASBS": "the container lists its objects",
+    "KAFKA": "the brokers list their topics",
+    "EVENTHUB": "the namespace lists its event hubs",
+    "PULSAR": "the admin service lists the tenant's namespaces",
+    "HTTP": "the address answers",
+    "REDIS": "logged in, and the server answers PING",
+    "MONGODB": "logged in, and the server answers",
+    "ELASTICSEARCH": "logged in, and the cluster answers",
+    "OPENSEARCH": "logged in, and the cluster answers",
+}
+_PROVED = "logged in, and a statement was answered"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One connection, with the credentials of one purpose. `proved` if it worked, else `problem`."""
+
+    acl: Acl
+    proved: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class FileItem:
+    """One file or object. `name` is what an address says after the collection, or the physical place."""
+
+    name: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an address holds: names of collections or datasets, files, or columns. Only the list of `kind` is filled."""
+
+    kind: Literal["collections", "datasets", "files", "columns"]
+    names: tuple[str, ...] = ()
+    files: tuple[FileItem, ...] = ()
+    columns: tuple[ColumnDescription, ...] = ()
+
+
+async def try_connections(depots: Depots, entry: DepotEntry) -> list[Tried]:
+    """Connect once for each purpose that the depot has credentials for; without any, once for reading."""
+    acls: list[Acl] = [acl for acl in ("r", "rw") if entry.secrets.get(acl)] or ["r"]
+    return list(await asyncio.gather(*(_try(depots, entry, acl) for acl in acls)))
+
+
+async def _try(depots: Depots, entry: DepotEntry, acl: Acl) -> Tried:
+    try:
+        await depots.check_entry(entry, await depots.credentials(entry.name, acl))
+    except DataOSError as error:
+        return Tried(acl, problem=error.problem)
+    proved = _PROVED_BY_TYPE.get(entry.type, _PROVED)
+    if acl == "rw":
+        proved += " (whether it may write is not tried: a test changes nothing)"
+    return Tried(acl, proved)
+
+
+async def look(depots: Depots, udl: Udl) -> Look:
+    """What is at an address. Raises DataOSError as the adapters do, `depot.not_found`, `secret.*`."""
+    entry = await depots.get(udl.depot)
+    adapter = depots.adapter(entry)
+    acl: Acl = "rw" if udl.acl == "rw" else "r"
+    secret = await depots.credentials(entry.name, acl)
+    if udl.collection is None:
+        return Look("collections", tuple(await adapter.list_collections(entry, secret)))
+    if not udl.dataset:
+        return Look("datasets", tuple(await adapter.list_datasets(entry, secret, udl.collection)))
+    if not tableformats.is_table_format(entry.location.get("format")):
+        if isinstance(adapter, ObjectStoreDepot):
+            objects = await adapter.objects(entry, secret, udl)
+            return Look("files", files=tuple(FileItem(o.location, o.size_bytes, o.modified_at) for o in objects))
+        if entry.type == "FILE":
+            files = await cast("FileDepot", adapter).files(entry, udl)
+            return Look("files", files=await asyncio.to_thread(_stated, files))
+    return Look("columns", columns=tuple(await adapter.describe(entry, secret, udl.collection, udl.dataset)))
+
+
+def _stated(files: list[Path]) -> tuple[FileItem, ...]:
+    found: list[FileItem] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:  # it went away since it was listed
+            continue
+        found.append(FileItem(str(file), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
+    return tuple(found)
+
+
+def to_json(found: Look, most: int) -> dict[str, Any]:
+    """The wire form: `kind`, `items` (at most so many) and whether that cut it."""
+    items: list[dict[str, Any]]
+    if found.kind == "files":
+        items = [
+            {"name": f.name, "sizeBytes": f.size_bytes, "modified": f.modified_at.astimezone(UTC).strftime(_TIME)}
+            for f in found.files
+        ]
+    elif found.kind == "columns":
+        items = [{"name": c.name, "type": c.native_type, "nullable": c.nullable} for c in found.columns]
+    else:
+        items = [{"name": name} for name in found.names]
+    return {"kind": found.kind, "items": items[:most], "truncated": len(items) > most}
+
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
