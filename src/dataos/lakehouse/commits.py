@@ -34,6 +34,7 @@ from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.lakehouse import manifests
 from dataos.lakehouse.files import Files, contains
+from dataos.lakehouse.operations import replacing
 from dataos.lakehouse.updates import normalise
 from dataos.lakehouse.views import CommitRequest, CreateRequest, Pointer
 
@@ -188,13 +189,13 @@ class Commits:
     # --- run transactions -------------------------------------------------------------------------------------------
 
     def rebase(self, held_location: str, origin_location: str, base: Pointer) -> Staged | None:
-        """Held appends re-applied as one fast append on a moved base; None if they cannot be."""
+        """Held appends, or held rewrites of files, re-applied as one commit on a moved base; None if they cannot be."""
         try:
             return self._rebase(held_location, origin_location, base)
         except manifests.NotAnAppendError:
             return None
 
-    def _rebase(self, held_location: str, origin_location: str, base: Pointer) -> Staged:
+    def _rebase(self, held_location: str, origin_location: str, base: Pointer) -> Staged | None:
         held = self.load(held_location)
         origin = self.load(origin_location)
         current = self.load(base.metadata_location)
@@ -204,6 +205,10 @@ class Commits:
         snapshots = [s for s in held.snapshots if s.snapshot_id not in known]
         if not snapshots:
             return Staged(base, _to_json(current), True)
+        if all(_operation(s) == "replace" for s in snapshots):
+            return self._replace_again(held, origin, current, snapshots, base)
+        if any(_operation(s) != "append" for s in snapshots):
+            return None  # what was rewritten and what was added cannot be told apart any more
         with _Refusals("re-apply held appends"):
             snapshot = manifests.reapply(self._files, held, snapshots, current, self._new_uuid())
             updates = (
@@ -213,6 +218,40 @@ class Commits:
                 ),
             )
             metadata = update_table_metadata(current, updates, metadata_location=base.metadata_location)
+        return self._write(metadata, _version(base.metadata_location) + 1, True)
+
+    def _replace_again(
+        self,
+        held: TableMetadata,
+        origin: TableMetadata,
+        current: TableMetadata,
+        snapshots: list[Snapshot],
+        base: Pointer,
+    ) -> Staged | None:
+        """Held rewrites of files, on a table that others have changed elsewhere; None if they changed those files."""
+        before, after = origin.current_snapshot(), snapshots[-1]
+        if before is None or held.current_snapshot_id != after.snapshot_id:
+            return None
+        swap = replacing.swap_of(self._files, before, after, {s.snapshot_id for s in snapshots})
+        if not swap.removed:  # manifests were put together: the newer ones stay as they are
+            return Staged(base, _to_json(current), True)
+        try:
+            _, snapshot, _ = replacing.swap_files(
+                self._files, current, swap, after.snapshot_id, self._new_uuid(), after.timestamp_ms
+            )
+        except DataOSError as error:
+            if error.problem.code != "iceberg.conflict":
+                raise
+            return None
+        marked = {**snapshot.model_dump(mode="json", by_alias=True)}
+        marked["summary"] = {**marked["summary"], **dict(manifests.own_properties(after))}
+        updates = _updates.validate_python(
+            [
+                {"action": "add-snapshot", "snapshot": marked},
+                {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": after.snapshot_id},
+            ]
+        )
+        metadata = update_table_metadata(current, tuple(updates), metadata_location=base.metadata_location)
         return self._write(metadata, _version(base.metadata_location) + 1, True)
 
     def difference(self, held_location: str, origin_location: str) -> tuple[set[str], set[str]]:
@@ -337,10 +376,14 @@ def _check_inside(outer: str, inner: str, what: str) -> None:
         )
 
 
+def _operation(snapshot: Snapshot) -> str | None:
+    return snapshot.summary.operation.value if snapshot.summary is not None else None
+
+
 def _appends_only(updates: Sequence[Any]) -> bool:
     for update in updates:
         if isinstance(update, AddSnapshotUpdate):
-            if update.snapshot.summary is None or update.snapshot.summary.operation.value != "append":
+            if _operation(update.snapshot) not in ("append", "replace"):
                 return False
         elif not (isinstance(update, SetSnapshotRefUpdate) and update.ref_name == "main"):
             return False

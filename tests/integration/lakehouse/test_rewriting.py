@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataos.core.errors import DataOSError, fail
+from dataos.core.ids import AttemptId
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep
-from dataos.lakehouse.views import PUBLISHED, TableRef
+from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef
 from dataos.stacks.flare.driver.upkeep import rewriting
 from dataos.stacks.flare.driver.upkeep.rewriting import Options
 from integration.lakehouse.engines import DuckDB
@@ -340,3 +341,57 @@ def test_manifests_are_put_together(server: Server, orders: str) -> None:
     load(server).append(rows(20))
     asyncio.run(upkeep.rewrite_manifests(PUBLISHED, ORDERS))
     assert ids_of(server, orders) == [1, 2, *range(4, 9), 20]
+
+
+# --- in a run -----------------------------------------------------------------------------------------------------------
+
+
+def run(server: Server, options: Options, meanwhile: Any, also: Any = None) -> bool:
+    """A job that rewrites the table while something happens; True if it could be published."""
+    attempt = AttemptId("a1")
+    view = AttemptView(attempt)
+
+    def commit(base: int, added: Any, removed: Any) -> dict[str, Any]:
+        return asyncio.run(Upkeep(server.catalog).replace_files(view, ORDERS, base, added, removed))
+
+    job = client(server, "attempt:a1")
+    rewriting.rewrite(job.load_table("sales.orders"), options, commit, QUIET)
+    if also is not None:
+        also(job)
+    assert len(data_files(load(server))) == 2  # nobody sees it yet
+    meanwhile()
+    try:
+        asyncio.run(server.catalog.prepare_publish(attempt))
+        server.store.write_sync(server.catalog.publish, attempt)
+    except DataOSError as error:
+        assert error.problem.code == "iceberg.conflict"
+        asyncio.run(server.catalog.abandon(attempt))
+        return False
+    return True
+
+
+def test_a_run_publishes_its_rewrite_beside_appends(server: Server, orders: str, options: Options) -> None:
+    load(server).append(rows(3))
+    assert run(server, options, lambda: load(server).append(rows(4)))
+    assert ids_of(server, orders) == [1, 2, 3, 4]
+    assert len(data_files(load(server))) == 2
+    newest = load(server).current_snapshot()
+    assert newest.summary.operation.value == "replace"
+    assert newest.summary["dataos.attempt-id"] == "a1"
+
+
+def test_a_run_does_not_publish_its_rewrite_over_deletes(server: Server, orders: str, options: Options) -> None:
+    load(server).append(rows(3))
+    assert not run(
+        server,
+        options,
+        lambda: DuckDB(server, "user")._connection.execute("DELETE FROM lake.sales.orders WHERE id = 2"),
+    )
+    assert ids_of(server, orders) == [1, 3]
+
+
+def test_a_run_that_also_appends_doubles_nothing(server: Server, orders: str, options: Options) -> None:
+    load(server).append(rows(3))
+    also = lambda job: job.load_table("sales.orders").append(rows(9))  # noqa: E731
+    assert not run(server, options, lambda: load(server).append(rows(4)), also)
+    assert ids_of(server, orders) == [1, 2, 3, 4]

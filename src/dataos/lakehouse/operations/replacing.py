@@ -51,33 +51,51 @@ def replace_files(
     files: Files, metadata: TableMetadata, asked: Replacement, name: Callable[[], str], now_ms: int
 ) -> Planned:
     """Raises DataOSError `iceberg.conflict` (the table has changed where it was rewritten), `dataset.replace`."""
+    added = {spec: _added(files, metadata, path, spec) for path, spec in asked.added}
+    if not asked.removed:
+        raise fail("dataset.replace", "no files are named that are to be replaced")
+    swap = Swap(asked.base, added, set(asked.removed))
+    draft, snapshot, dangling = swap_files(files, metadata, swap, metadata.new_snapshot_id(), name(), now_ms)
+    result = {"snapshot": str(snapshot.snapshot_id), "deleteFilesRemoved": dangling}
+    return _planned(metadata, snapshot, draft, result)
+
+
+@dataclass(frozen=True)
+class Swap:
+    """As Replacement, with the new files by partition spec."""
+
+    base: int
+    added: dict[int, list[DataFile]]
+    removed: set[str]
+
+
+def swap_files(
+    files: Files, metadata: TableMetadata, swap: Swap, snapshot_id: int, name: str, now_ms: int
+) -> tuple[SnapshotDraft, Snapshot, int]:
+    """The snapshot that swaps the files on what is current now, and how many delete files go. Writes its manifests.
+
+    Raises DataOSError `iceberg.conflict`, `dataset.replace`; then it has written nothing that stays.
+    """
     current = metadata.current_snapshot()
-    base = metadata.snapshot_by_id(asked.base)
+    base = metadata.snapshot_by_id(swap.base)
     if (
         current is None
         or base is None
-        or asked.base not in {s.snapshot_id for s in references.ancestors(metadata, current.snapshot_id)}
+        or all(s.snapshot_id != swap.base for s in references.ancestors(metadata, current.snapshot_id))
     ):
-        raise _conflict(f"main has left snapshot {asked.base}, which was rewritten")
+        raise _conflict(f"main has left snapshot {swap.base}, which was rewritten")
     live = _read(files, current)
-    removed = set(asked.removed)
-    missing = removed - set(live.data)
-    if missing or not removed:
-        raise (
-            _conflict(f"{len(missing)} of the rewritten files are gone")
-            if missing
-            else fail("dataset.replace", "no files are named that are to be replaced")
-        )
-    added = {(path, spec): _added(files, metadata, path, spec) for path, spec in asked.added}
-    specs = {spec for _, spec in added}
-    _refuse_deleted(metadata, live, removed, base, specs)
-    _check_rows(live, removed, [f for found in added.values() for f in found])
-    dangling = _dangling(metadata, live, removed, base)
-    draft = SnapshotDraft(files, metadata, metadata.new_snapshot_id(), name(), metadata.schema())
+    missing = swap.removed - set(live.data)
+    if missing:
+        raise _conflict(f"{len(missing)} of the rewritten files are gone")
+    _refuse_deleted(metadata, live, swap.removed, base, set(swap.added))
+    _check_rows(live, swap.removed, [f for found in swap.added.values() for f in found])
+    dangling = _dangling(metadata, live, swap.removed, base)
+    draft = SnapshotDraft(files, metadata, snapshot_id, name, metadata.schema())
     number = base.sequence_number if metadata.format_version > 1 else None
-    gone = removed | dangling
+    gone = swap.removed | dangling
     try:
-        for (_, spec), data_files in added.items():
+        for spec, data_files in sorted(swap.added.items()):
             if data_files:
                 draft.add(spec, data_files, number)
         for manifest, inside in live.manifests:
@@ -86,12 +104,21 @@ def replace_files(
             else:
                 draft.keep([manifest])
         snapshot = draft.finish(Operation.REPLACE, {}, max(now_ms, metadata.last_updated_ms + 1))
-    except DataOSError:
+    except (DataOSError, manifests.NotAnAppendError):
         for path in draft.written:
             files.delete(path)
         raise
-    result = {"snapshot": str(snapshot.snapshot_id), "deleteFilesRemoved": len(dangling)}
-    return _planned(metadata, snapshot, draft, result)
+    return draft, snapshot, len(dangling)
+
+
+def swap_of(files: Files, before: Snapshot, after: Snapshot, ids: set[int]) -> Swap:
+    """What replacing snapshots (`ids`, the last is `after`) did to the files of `before`."""
+    old, new = _read(files, before), _read(files, after)
+    added: dict[int, list[DataFile]] = {}
+    for entry in new.data.values():
+        if entry.snapshot_id in ids and entry.data_file.file_path not in old.data:
+            added.setdefault(entry.data_file.spec_id, []).append(entry.data_file)
+    return Swap(before.snapshot_id, added, set(old.data) - set(new.data))
 
 
 def _planned(metadata: TableMetadata, snapshot: Snapshot, draft: SnapshotDraft, result: dict[str, Any]) -> Planned:
