@@ -41,7 +41,8 @@ def unrest(world: World) -> list[str]:
     clock = up[0].clock.now_us() if up else now
     for unit, due, owner, server, error in rows(
         "SELECT unit, due_at, lease_owner, server, error FROM work "
-        "WHERE lease_until >= ? OR due_at <= ? OR unit NOT LIKE 'resource:%'",
+        "WHERE lease_until >= ? OR due_at <= ? OR unit NOT LIKE 'resource:%' "
+        "OR substr(unit, 10) NOT IN (SELECT uid FROM resources WHERE live_key IS NOT NULL)",  # the last look at what is gone
         clock,
         clock,
     ):
