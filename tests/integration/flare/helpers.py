@@ -143,10 +143,17 @@ def table(server: Server, name: str) -> Any:
 
 
 def rows(server: Server, name: str, *columns: str) -> list[tuple[Any, ...]]:
-    """All rows of a published table, sorted by their text."""
+    """All rows of a published table, sorted by their text; without the system column."""
     found = table(server, name).scan().to_arrow()
+    if "__metadata" in found.column_names:
+        found = found.drop_columns(["__metadata"])
     chosen = found.select(list(columns)) if columns else found
     return sorted((tuple(r.values()) for r in chosen.to_pylist()), key=str)
+
+
+def columns(server: Server, name: str) -> list[str]:
+    """Names of a published table's columns in order, without the system column."""
+    return [f.name for f in table(server, name).schema().fields if f.name != "__metadata"]
 
 
 def spec(

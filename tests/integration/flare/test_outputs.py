@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration.flare.helpers import Jobs, Server, output, rows, spec, table
+from integration.flare.helpers import Jobs, Server, columns, output, rows, spec, table
 
 ORDERS = "id,day,amount\n1,2024-01-05,10.5\n2,2024-02-06,20\n3,2024-02-07,\n"
 TYPED = "SELECT CAST(id AS BIGINT) AS id, CAST(day AS DATE) AS day, CAST(amount AS DOUBLE) AS amount FROM raw"
@@ -48,7 +48,8 @@ def test_a_csv_becomes_a_table_with_counts_lineage_and_types(loader: Loader, ser
     assert done.result["inputs"] == [{"name": "raw", "address": "dataos://dropzone:none/orders.csv", "rows": 3}]
     written = done.result["outputs"][0]
     assert (written["rows"], written["operation"]) == (3, "overwrite")
-    assert written["columns"] == [
+    assert written["columns"][0] == {"name": "__metadata", "type": "map<string,string>"}
+    assert written["columns"][1:] == [
         {"name": "id", "type": "long"},
         {"name": "day", "type": "date"},
         {"name": "amount", "type": "double"},
@@ -273,4 +274,99 @@ def test_a_table_may_be_read_and_overwritten(jobs: Jobs, server: Server, loader:
 
 def test_odd_column_names_survive(loader: Loader, server: Server) -> None:
     loader.ok("id,unit price (€),a`b\n1,2,3\n", "SELECT * FROM raw", sort={"columns": [{"name": "unit price (€)"}]})
-    assert table(server, loader.table).schema().column_names == ["id", "unit price (€)", "a`b"]
+    assert columns(server, loader.table) == ["id", "unit price (€)", "a`b"]
+
+
+# --- merge ------------------------------------------------------------------------------------------------------------
+
+UPSERT = {"onClause": "old.id = new.id", "whenClause": "matched then update set * when not matched then insert *"}
+CHANGES = "id,day,amount\n2,2024-02-06,21\n4,2024-02-07,4\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"iceberg": {"merge": UPSERT}},
+        {"merge": UPSERT},
+        {"iceberg": {"merge": {"onClause": "target.id = source.id", "whenClause": "WHEN MATCHED THEN UPDATE SET * "
+                                                                                    "WHEN NOT MATCHED THEN INSERT *;"}}},
+    ],
+)  # fmt: skip
+def test_a_merge_updates_what_is_there_and_inserts_what_is_new(loader: Loader, server: Server, options: dict[str, Any]):
+    """ch04-AS04 (the merge): wherever it stands, and with the aliases of PyFlare."""
+    loader.ok(saveMode="overwrite", **options)
+    assert rows(server, loader.table) == [(1, JAN, 10.5), (2, FEB, 20.0), (3, FEB7, None)], "made from the frame"
+    before = table(server, loader.table).metadata.snapshots[-1].snapshot_id
+    done = loader.ok(CHANGES, **options)
+    assert rows(server, loader.table) == [(1, JAN, 10.5), (2, FEB, 21.0), (3, FEB7, None), (4, FEB7, 4.0)]
+    assert done.result["outputs"][0]["operation"] == "merge"
+    assert before in [s.snapshot_id for s in table(server, loader.table).metadata.snapshots]
+    loader.ok(CHANGES, **options)
+    assert len(rows(server, loader.table)) == 4, "once more changes nothing"
+
+
+def test_clauses_of_a_merge_name_columns_conditions_and_deletes(loader: Loader, server: Server) -> None:
+    loader.ok()
+    whens = (
+        "matched and new.op = 'D' then delete when matched then update set old.amount = old.amount + new.more "
+        "when not matched then insert (id, amount) values (new.id, new.more)"
+    )
+    sql = "SELECT CAST(id AS BIGINT) AS id, op, CAST(more AS DOUBLE) AS more FROM raw"
+    loader.ok("id,op,more\n1,D,0\n2,U,5\n9,U,7\n", sql, merge={"onClause": "old.id = new.id", "whenClause": whens})
+    assert rows(server, loader.table) == [(2, FEB, 25.0), (3, FEB7, None), (9, None, 7.0)]
+
+
+def test_a_merge_of_several_rows_into_one_is_refused(loader: Loader, server: Server) -> None:
+    loader.ok()
+    done = loader.load("id,day,amount\n2,2024-02-06,1\n2,2024-02-06,2\n", merge=UPSERT)
+    assert done.code == 1
+    assert done.problem["code"] == "flare.merge"
+    assert done.problem["path"] == "job.outputs[0].options.iceberg.merge.onClause"
+    assert "drop_duplicates" in done.problem["hint"]
+    assert rows(server, loader.table)[1] == (2, FEB, 20.0)
+
+
+def test_a_merge_of_other_columns_names_both_lists(loader: Loader) -> None:
+    loader.ok()
+    done = loader.load("id,amount\n2,1\n", "SELECT CAST(id AS BIGINT) AS id, amount FROM raw", merge=UPSERT)
+    assert done.code == 1
+    assert "Cannot find data for the output column `day`" in done.problem["message"]
+
+
+# --- the system column ------------------------------------------------------------------------------------------------
+
+
+def test_every_row_says_which_run_wrote_it_and_has_an_id(loader: Loader, server: Server) -> None:
+    """ch04 6.3: first column, a map; taken away again where the table is read."""
+    loader.ok()
+    loader.ok(saveMode="append")
+    found = table(server, loader.table)
+    assert found.schema().fields[0].name == "__metadata"
+    stamps = [dict(r) for r in found.scan().to_arrow().column("__metadata").to_pylist()]
+    assert all(set(s) == {"_dataos_run_mapper_id", "id"} for s in stamps)
+    assert len({s["id"] for s in stamps}) == 6
+    assert all(len(s["id"]) == 36 and s["id"].count("-") == 4 for s in stamps)
+    assert len({s["_dataos_run_mapper_id"] for s in stamps}) == 2
+
+    source = {"name": "old", "dataset": f"dataos://lakehouse:sales/{loader.table.partition('.')[2]}"}
+    copy, kept = f"{loader.table}copy", f"{loader.table}kept"
+    done = loader.jobs.run(spec([source], None, [output("old", copy)]))
+    assert done.code == 0, done.log
+    assert "Will delete the system columns" in done.log
+    again = [dict(r)["id"] for r in table(server, copy).scan().to_arrow().column("__metadata").to_pylist()]
+    assert not set(again) & {s["id"] for s in stamps}
+    done = loader.jobs.run(spec([source], None, [output("old", kept)], variables={"keepSystemColumns": "true"}))
+    assert done.code == 0, done.log
+    same = [dict(r)["id"] for r in table(server, kept).scan().to_arrow().column("__metadata").to_pylist()]
+    assert set(same) == {s["id"] for s in stamps}
+
+
+def test_the_system_column_can_be_left_out(loader: Loader, server: Server) -> None:
+    loader.file.write_text(ORDERS)
+    inputs = [{"name": "raw", "dataset": "dataos://dropzone:none/orders.csv", "format": "csv"}]
+    without = spec(inputs, {"typed": TYPED}, [output("typed", loader.table)], variables={"writeSystemColumns": "false"})
+    done = loader.jobs.run(without, {"raw": [loader.file]})
+    assert done.code == 0, done.log
+    assert [f.name for f in table(server, loader.table).schema().fields] == ["id", "day", "amount"]
+    loader.ok(saveMode="append")
+    assert len(rows(server, loader.table)) == 6, "a table without it stays without"

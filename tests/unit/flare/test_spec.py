@@ -271,8 +271,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.outputs.0.columnTags", [{"columnName": "a", "tags": ["PII.Name"]}]),
     ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
     ("job.outputs.0.options.checkpointLocation", "/x"),
-    ("job.outputs.0.options.iceberg.merge", {"onClause": "a"}),
-    ("job.outputs.0.options.merge", {"onClause": "a"}),
     ("job.outputs.0.options.extraOptions", {"branch": "stage"}),
     ("job.outputs.0.options.branch", "stage"),
     ("job.outputs.0.options.bigquery", {"temporaryBucket": "x"}),

@@ -58,6 +58,15 @@ class SortColumn:
 
 
 @dataclass(frozen=True)
+class MergeClauses:
+    """How rows of a view meet rows of the table, as written; `merging.check` makes statements of them."""
+
+    on: str
+    when: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Output:
     """One view written to a Lakehouse table."""
 
@@ -66,6 +75,7 @@ class Output:
     mode: str  # overwrite | append
     dynamic: bool  # overwrite replaces only partitions that receive rows
     partitions: tuple[PartitionField, ...]
+    merge: MergeClauses | None  # instead of append and overwrite
     sort_mode: str | None  # partition | global
     sort: tuple[SortColumn, ...]
     properties: Mapping[str, str]
@@ -87,7 +97,8 @@ class FlareSpec:
     assertions: tuple[Assertion, ...]
     explain: bool
     preview_lines: int
-    keep_system_columns: bool
+    keep_system_columns: bool  # of what is read
+    write_system_columns: bool  # `__metadata`, into Lakehouse tables
     log_level: str | None
     cpu: float | None  # of driver and executors together
     memory_bytes: int | None

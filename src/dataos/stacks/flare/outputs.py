@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
-from dataos.stacks.flare import assertions
+from dataos.stacks.flare import assertions, merging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
-from dataos.stacks.flare.model import Output, PartitionField, SortColumn
+from dataos.stacks.flare.model import MergeClauses, Output, PartitionField, SortColumn
 
 _FORMATS = {
     "csv": "csv", "json": "json", "parquet": "parquet", "iceberg": "iceberg",
@@ -47,10 +48,15 @@ class _PartitionEntry(Spec):
     num_buckets: int | None = spelled("bucket_count", "bucketCount", default=None)
 
 
+class _Merge(Spec):
+    on_clause: Text
+    when_clause: Text
+
+
 class _Iceberg(Spec):
     properties: dict[str, Any] = spelled("property", default={})
     partition_spec: tuple[_PartitionEntry, ...] = spelled("partition", default=(), lone=True)
-    merge: Any = None
+    merge: _Merge | None = None
     tags: Any = None
     title: Any = None
 
@@ -115,8 +121,11 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
     iceberg = options.iceberg or _Iceberg()
     properties, dynamic = _properties(iceberg, options, reading, (*where, "iceberg", "properties"))
     partitions = _partitions(iceberg, options, reading, where)
+    merge = _merge(iceberg.merge, reading, (*where, "iceberg", "merge"))
     sort = _sort(options.sort, reading, (*where, "sort"))
-    if dynamic and mode == "append":
+    if dynamic and merge is not None:
+        reading.warn((*where, "iceberg", "properties", "overwrite-mode"), "`overwrite-mode` has no effect on a merge")
+    elif dynamic and mode == "append":
         reading.warn((*where, "iceberg", "properties", "overwrite-mode"), "`overwrite-mode` has no effect on append")
     if len(reading.problems) > before or mode is None:
         return None
@@ -124,7 +133,8 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         name=entry.name,
         address=address,
         mode=mode,
-        dynamic=dynamic and mode == "overwrite",
+        dynamic=dynamic and mode == "overwrite" and merge is None,
+        merge=merge,
         partitions=partitions,
         sort_mode=sort[0],
         sort=sort[1],
@@ -190,9 +200,6 @@ def _file_mode(options: _Options) -> str | None:
 
 
 def _refuse_options(options: _Options, reading: Reading, path: Path) -> None:
-    iceberg = options.iceberg
-    if iceberg and iceberg.merge:
-        later(reading, (*path, "iceberg", "merge"), "`merge`")
     if options.checkpoint_location:
         later(reading, (*path, "checkpointLocation"), "streaming (`checkpointLocation`)")
     for key, value in (("bigquery", options.bigquery), ("connectionProps", options.connection_props)):
@@ -215,6 +222,25 @@ def _refuse_options(options: _Options, reading: Reading, path: Path) -> None:
             )
         elif key.lower() != "branch" and value is not None:
             reading.warn((*path, "extraOptions", key), f"`{key}` has no effect on an Iceberg table")
+
+
+def _merge(entry: _Merge | None, reading: Reading, path: Path) -> MergeClauses | None:
+    if entry is None:
+        return None
+    before = len(reading.problems)
+    for key, check in (
+        ("onClause", lambda: merging.check_on(entry.on_clause)),
+        ("whenClause", lambda: merging.check(entry.on_clause, entry.when_clause)),
+    ):
+        try:
+            check()
+        except DataOSError as error:
+            for found in error.problems:
+                reading.error(
+                    (*path, key), found.message, code=found.code, hint=found.hint, line=found.line, column=found.column
+                )
+            break
+    return MergeClauses(entry.on_clause, entry.when_clause, path) if len(reading.problems) == before else None
 
 
 def _properties(iceberg: _Iceberg, options: _Options, reading: Reading, path: Path) -> tuple[dict[str, str], bool]:

@@ -78,6 +78,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         explain=job.explain,
         preview_lines=max(0, job.show_preview_lines or 0),
         keep_system_columns=text_of(job.variables.get("keepSystemColumns")).lower() == "true",
+        write_system_columns=text_of(job.variables.get("writeSystemColumns")).lower() != "false",
         log_level=level,
         cpu=cpu,
         memory_bytes=memory,

@@ -87,6 +87,14 @@ def check_condition(text: str, views: Sequence[str], now: datetime | None = None
     return Checked(parsing.write(where.this), checked.reads, checked.volatile, checked.costly)
 
 
+def check_nodes(parts: Sequence[exp.Expr], text: str) -> list[Problem]:
+    """What is wrong in expressions that stand in another statement than a query, `text`; they read no view."""
+    found = _Findings(text, {})
+    for part in parts:
+        found.visit(part, {})
+    return found.problems
+
+
 def _shifted(problem: Problem, by: int) -> Problem:
     if problem.line != 1 or problem.column is None:
         return problem

@@ -26,7 +26,7 @@ from dataos.stacks.flare.driver.engine import Engine, quoted
 from dataos.stacks.flare.driver.job import Job
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers
-from dataos.stacks.flare.driver.writers import Writers
+from dataos.stacks.flare.driver.writers import Stamp, Writers
 from dataos.stacks.flare.model import FlareSpec, Output, Step, relative
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
@@ -326,7 +326,8 @@ class Run:
 
     def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog) -> None:
         """All frames are compared with their tables first, then all are written."""
-        writers = Writers(engine, catalog, self._log, spec.root)
+        stamp = Stamp(self._job.identity.get("attempt", "")) if spec.write_system_columns else None
+        writers = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
         outputs = [_renamed(o, _spelt(o.name, spec.views)) for o in spec.outputs]
         prepared: list[tuple[Table | None, list[str]]] = []
         failures: list[Problem] = []

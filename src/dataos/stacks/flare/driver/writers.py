@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest.specs import Path, render
+from dataos.stacks.flare import merging
 from dataos.stacks.flare.driver import schemas
 from dataos.stacks.flare.driver.catalog import Catalog, Table
-from dataos.stacks.flare.driver.engine import Engine, quoted, table_name
+from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
 from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.output import Log
-from dataos.stacks.flare.model import Output, PartitionField, relative
+from dataos.stacks.flare.driver.readers import SYSTEM_COLUMN
+from dataos.stacks.flare.model import MergeClauses, Output, PartitionField, relative
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,37 @@ class Written:
     created: bool
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What the system column `__metadata` says of a row: the run that wrote it, and an id of the row's own.
+
+    The id is a UUID (version 8, RFC 9562): one attempt's and output's own digits, then the row's number in the write.
+    """
+
+    attempt: str
+
+    @property
+    def expression(self) -> str:
+        """The map as the engine's SQL."""
+        own = uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.attempt}").hex
+        head = f"{own[:8]}-{own[8:12]}-8{own[12:15]}-8{own[15:18]}-"
+        number = "lpad(lower(hex(monotonically_increasing_id())), 12, '0')"
+        return f"map('_dataos_run_mapper_id', {literal(self.attempt)}, 'id', concat('{head}', {number}))"
+
+
 class Writers:
     """Writes registered views into Lakehouse tables."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, log: Log, root: Path) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, log: Log, root: Path, now: datetime, stamp: Stamp | None
+    ) -> None:
+        """`now`: the instant of the run; `stamp`: what the system column says of every row, None: it is not written."""
         self._engine = engine
         self._catalog = catalog
         self._log = log
         self._root = root
+        self._now = now
+        self._stamp = stamp
 
     def prepare(self, output: Output, target: Target) -> tuple[Table | None, list[str]]:
         """The existing table, if any, and the select list that fits it; the new table's columns otherwise.
@@ -48,7 +75,7 @@ class Writers:
             self._find(sort.name, columns, (*sort.path, "name"), "sort column")
         table = self._catalog.find(target.warehouse, target.namespace, target.table)
         if table is None:
-            chosen = [quoted(c) for c, _ in columns]
+            chosen = [*self._stamped(columns), *[quoted(c) for c, _ in columns]]
             for column, kind in columns:
                 try:
                     schemas.iceberg_type(kind, [0])
@@ -56,9 +83,17 @@ class Writers:
                     raise self._fault(
                         output, "flare.types", f"column `{column}`: {error.problem.message}", "cast it"
                     ) from error
+        elif output.merge is not None and not self._clauses(output.merge).stars:
+            chosen = [quoted(c) for c, _ in columns]  # its clauses name what they take
         else:
             chosen = self._fit(output, columns, table)
         return table, chosen
+
+    def _stamped(self, columns: Sequence[tuple[str, Any]]) -> list[str]:
+        """The system column for a frame that has none of its own."""
+        if self._stamp is None or any(c.lower() == SYSTEM_COLUMN for c, _ in columns):
+            return []
+        return [f"{self._stamp.expression} AS {quoted(SYSTEM_COLUMN)}"]
 
     def write(self, output: Output, target: Target, table: Table | None, chosen: Sequence[str]) -> Written:
         """Create or evolve the table and write the view. Raises DataOSError."""
@@ -68,7 +103,7 @@ class Writers:
         place = (target.warehouse, target.namespace, target.table)
         if table is None:
             counter = [0]
-            fields = schemas.iceberg_fields(columns, counter)
+            fields = schemas.iceberg_fields(self._with_stamp(columns), counter)
             spec = _spec(partitions, {f["name"]: f["id"] for f in fields}, 1000)
             order = self._sort_order(output, columns, {f["name"]: f["id"] for f in fields})
             table = self._catalog.create(*place, fields, spec, order, self._properties(output))
@@ -77,7 +112,10 @@ class Writers:
             table = self._resort(output, target, table, columns)
         text = f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}"
         name = table_name(*place)
-        if output.dynamic and table.spec:
+        if output.merge is not None and not created:
+            operation = "merge"
+            self._merge(output, output.merge, name, text)
+        elif output.dynamic and table.spec:
             operation = "overwrite partitions"
             self._engine.sql(text).writeTo(name).overwritePartitions()
         else:
@@ -86,7 +124,33 @@ class Writers:
             self._engine.run(f"{verb} {name} {text}")
         after = self._catalog.find(*place)
         shown = [{"name": f["name"], "type": schemas.text_of(f["type"])} for f in (after or table).fields]
-        return Written(_added(table, after), operation, shown, created)
+        added = None if operation == "merge" else _added(table, after)
+        return Written(added, operation, shown, created)
+
+    def _merge(self, output: Output, clauses: MergeClauses, name: str, text: str) -> None:
+        made = self._clauses(clauses)
+        statement = f"MERGE INTO {name} AS {made.old} USING ({text}) AS {made.new} ON {made.on} {made.whens}"
+        try:
+            self._engine.run(statement)
+        except Exception as error:
+            if "MERGE_CARDINALITY_VIOLATION" not in str(error):
+                raise
+            raise self._problem(
+                "flare.merge",
+                f"several rows of `{output.name}` match one row of {output.address}: which of them should it become?",
+                (*clauses.path, "onClause"),
+                "leave one row a key first: drop_duplicates, or row_number() OVER (PARTITION BY key ORDER BY ...) = 1",
+            ) from error
+
+    def _clauses(self, clauses: MergeClauses) -> merging.Merge:
+        return merging.check(clauses.on, clauses.when, self._now)
+
+    def _with_stamp(self, columns: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        if not self._stamped(columns):
+            return list(columns)
+        from pyspark.sql.types import MapType, StringType
+
+        return [(SYSTEM_COLUMN, MapType(StringType(), StringType())), *columns]
 
     def _columns(self, output: Output) -> list[tuple[str, Any]]:
         schema = self._engine.sql(f"SELECT * FROM {quoted(output.name)}").schema
@@ -147,10 +211,13 @@ class Writers:
         """The select list in the table's order, cast where that is safe (ch04 14.2)."""
         have = {c.lower(): (c, t) for c, t in columns}
         wanted = {f["name"].lower(): f for f in table.fields}
+        system = wanted.get(SYSTEM_COLUMN)
+        if system is not None and SYSTEM_COLUMN not in have:
+            wanted.pop(SYSTEM_COLUMN)
         missing = [f["name"] for k, f in wanted.items() if k not in have]
         extra = [c for c, _ in columns if c.lower() not in wanted]
         lists = (
-            f"the table has {', '.join(f['name'] for f in table.fields)}; "
+            f"the table has {', '.join(f['name'] for f in wanted.values())}; "
             f"the data has {', '.join(c for c, _ in columns)}"
         )
         if missing:
@@ -168,7 +235,12 @@ class Writers:
                 "leave the column out, or add it to the table first (dataset add-field)",
             )
         chosen: list[str] = []
-        for key, field in wanted.items():
+        for field in table.fields:
+            key = field["name"].lower()
+            if key not in wanted:  # the system column, which the data need not have
+                value = self._stamp.expression if self._stamp is not None else "CAST(NULL AS MAP<STRING, STRING>)"
+                chosen.append(f"{value} AS {quoted(field['name'])}")
+                continue
             column, kind = have[key]
             verdict = schemas.assignable(kind, field["type"])
             if verdict is None:
