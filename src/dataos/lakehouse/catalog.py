@@ -154,7 +154,7 @@ class Catalog:
         """Returns its properties. Raises DataOSError `iceberg.exists.namespace`, `iceberg.invalid`."""
         namespaces.join(namespaces.split(namespace))
         own = {k: v for k, v in (properties or {}).items() if k != "location"}
-        await self._unit(key, rows.create_namespace, view, warehouse, namespace, own, self.clock.now_us())
+        await self.unit(key, rows.create_namespace, view, warehouse, namespace, own, self.clock.now_us())
         return await self.load_namespace(view, warehouse, namespace)
 
     async def ensure_namespace(self, view: View, warehouse: str, namespace: str) -> None:
@@ -167,7 +167,7 @@ class Catalog:
 
     async def drop_namespace(self, view: View, warehouse: str, namespace: str, key: str | None = None) -> None:
         """Raises DataOSError `iceberg.not_found.namespace`, `iceberg.conflict.not_empty`, `iceberg.unsupported`."""
-        await self._unit(key, rows.drop_namespace, view, warehouse, namespace)
+        await self.unit(key, rows.drop_namespace, view, warehouse, namespace)
 
     async def update_namespace(
         self,
@@ -190,7 +190,7 @@ class Catalog:
             rows.set_namespace(connection, view, warehouse, namespace, kept | new)
             return {"updated": list(new), "removed": [r for r in removals if r in own], "missing": missing}
 
-        return await self._unit(key, change)
+        return await self.unit(key, change)
 
     # --- looking at tables ------------------------------------------------------------------------------------------
 
@@ -260,7 +260,7 @@ class Catalog:
         Raises DataOSError `iceberg.exists.table`, `iceberg.not_found.namespace`, `iceberg.invalid`.
         """
         ref = request.ref
-        if (done := await self._replay(key)) is not None and not stage:
+        if (done := await self.replay(key)) is not None and not stage:
             return await self._loaded(done[0])
         namespaces.check(ref.name, "table")
         location = await self.store.read(self._new_location, view, request)
@@ -278,6 +278,7 @@ class Catalog:
         rows.namespace(connection, view, request.ref.warehouse, request.ref.namespace)
         if rows.pointer(connection, view, request.ref) is not None:
             raise _exists(request.ref)
+        rows.refuse_view(connection, request.ref)
         home = _namespace_location(root, request.ref.namespace)
         location = (request.location or "").rstrip("/")
         # a location derived from the namespace's: a table made again would find the files of the dropped one
@@ -300,7 +301,7 @@ class Catalog:
 
         Raises DataOSError `iceberg.exists.table`, `iceberg.invalid` (outside, or another table's folder).
         """
-        if (done := await self._replay(key)) is not None:
+        if (done := await self.replay(key)) is not None:
             return await self._loaded(done[0])
         namespaces.check(ref.name, "table")
         root = (await self.load_warehouse(ref.warehouse)).location
@@ -323,7 +324,7 @@ class Catalog:
             rows.apply(connection, view, [moved], self.clock.now_us())
             return [metadata_location]
 
-        await self._unit(key, change)
+        await self.unit(key, change)
         return self._done(staged)
 
     async def drop_table(self, view: View, ref: TableRef, *, purge: bool = False, key: str | None = None) -> None:
@@ -338,7 +339,7 @@ class Catalog:
             return []
 
         self.checkpoint("iceberg.before-commit")
-        await self._unit(key, drop)
+        await self.unit(key, drop)
         self.checkpoint("iceberg.after-commit")
 
     async def rename_table(self, view: View, source: TableRef, target: TableRef, key: str | None = None) -> None:
@@ -362,7 +363,7 @@ class Catalog:
             rows.apply(connection, view, changes, self.clock.now_us())
             return []
 
-        await self._unit(key, rename)
+        await self.unit(key, rename)
 
     async def commit(self, view: View, requests: Sequence[CommitRequest], key: str | None = None) -> list[Loaded]:
         """Apply commits to one or more tables, all or none. Results are in the order of the requests.
@@ -372,7 +373,7 @@ class Catalog:
         `iceberg.conflict` (a requirement does not hold), `iceberg.not_found.table`, `iceberg.invalid`,
         `iceberg.unsupported`, `iceberg.settled`.
         """
-        if (done := await self._replay(key)) is not None:
+        if (done := await self.replay(key)) is not None:
             return [await self._loaded(location) for location in done]
         refs = [r.ref for r in requests]
         if len(set(refs)) != len(refs):
@@ -435,7 +436,7 @@ class Catalog:
             rows.apply(connection, view, changes, self.clock.now_us())
             return [s.pointer.metadata_location for s in staged]
 
-        await self._unit(key, apply)
+        await self.unit(key, apply)
 
     async def _apply_once(
         self, view: View, changes: list[Change], staged: Sequence[Staged], key: str | None, moved: DataOSError
@@ -449,7 +450,7 @@ class Catalog:
             raise moved from None
         self.checkpoint("iceberg.after-commit")
 
-    async def _unit(
+    async def unit(
         self, key: str | None, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """One write, done once per idempotency key; its result must be JSON."""
@@ -473,7 +474,8 @@ class Catalog:
                 raise
             return done["result"]
 
-    async def _replay(self, key: str | None) -> list[str] | None:
+    async def replay(self, key: str | None) -> list[str] | None:
+        """What a mutation with this idempotency key answered before, or None."""
         done = await self.store.read(rows.replay, key) if key is not None else None
         return None if done is None else done["result"]
 

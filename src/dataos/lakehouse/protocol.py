@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 
 from dataos.core.errors import DataOSError, fail, http_status
 from dataos.lakehouse import namespaces
-from dataos.lakehouse.views import Loaded
+from dataos.lakehouse.views import Loaded, TableRef
 
 # The protocol's own statuses and exception names by problem code, looked up whole, then by leading parts.
 _ERRORS: dict[str, tuple[int, str]] = {
@@ -57,6 +57,14 @@ ENDPOINTS = (
     "POST /v1/{prefix}/namespaces/{namespace}/register",
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
     "POST /v1/{prefix}/tables/rename",
+    "GET /v1/{prefix}/namespaces/{namespace}/views",
+    "POST /v1/{prefix}/namespaces/{namespace}/views",
+    "POST /v1/{prefix}/namespaces/{namespace}/register-view",
+    "GET /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/views/rename",
     "POST /v1/{prefix}/transactions/commit",
 )
 
@@ -150,6 +158,11 @@ def namespace_member(parsed: Mapping[str, Any], name: str = "namespace") -> str:
     if not all(isinstance(level, str) for level in levels):
         raise fail("iceberg.invalid", f"`{name}` must be a list of strings")
     return namespaces.join(levels)
+
+
+def identifier(warehouse: str, parsed: Mapping[str, Any]) -> TableRef:
+    """`{namespace, name}` of a table or view."""
+    return TableRef(warehouse, namespace_member(parsed), member(parsed, "name", str))
 
 
 def page(items: Sequence[str], request: Request) -> tuple[list[str], str | None]:

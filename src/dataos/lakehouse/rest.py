@@ -20,6 +20,8 @@ from dataos.governance.principals import Principal
 from dataos.lakehouse import namespaces, protocol
 from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.rest_views import ViewRoutes
+from dataos.lakehouse.stored_views import StoredViews
 from dataos.lakehouse.views import PUBLISHED, AttemptView, CommitRequest, CreateRequest, Loaded, TableRef, View
 
 _log = logs.get(__name__)
@@ -55,11 +57,16 @@ def router(catalog: Catalog, authenticate: Authenticate, authorise: Authorise = 
     add("POST", _TABLE + "/metrics", routes.report_metrics)
     add("POST", "/v1/{warehouse}/tables/rename", routes.rename_table)
     add("POST", "/v1/{warehouse}/transactions/commit", routes.commit_transaction)
-    add("GET", _NAMESPACE + "/views", routes.list_views)
-    for method in ("GET", "HEAD", "DELETE"):
-        add(method, _NAMESPACE + "/views/{name}", routes.no_view)
-    for path in (_NAMESPACE + "/views", _NAMESPACE + "/views/{name}", "/v1/{warehouse}/views/rename"):
-        add("POST", path, routes.no_views)
+    views = ViewRoutes(StoredViews(catalog), routes.enter, _key)
+    view = _NAMESPACE + "/views/{name}"
+    add("GET", _NAMESPACE + "/views", views.list_views)
+    add("POST", _NAMESPACE + "/views", views.create_view)
+    add("POST", _NAMESPACE + "/register-view", views.register_view)
+    add("GET", view, views.load_view)
+    add("HEAD", view, views.view_exists)
+    add("POST", view, views.replace_view)
+    add("DELETE", view, views.drop_view)
+    add("POST", "/v1/{warehouse}/views/rename", views.rename_view)
     return api
 
 
@@ -89,7 +96,7 @@ class _Routes:
         self._authenticate = authenticate
         self._authorise = authorise
 
-    async def _enter(
+    async def enter(
         self,
         request: Request,
         action: str,
@@ -97,6 +104,7 @@ class _Routes:
         namespace: str | None = None,
         table: str | None = None,
     ) -> tuple[Principal, View]:
+        """Who asks, and through which view, once they may. Raises DataOSError `auth.*`."""
         principal = await self._authenticate(request)
         await self._authorise(principal, action, warehouse, namespace, table)
         view: View = AttemptView(principal.attempt.attempt_id) if principal.attempt else PUBLISHED
@@ -130,7 +138,7 @@ class _Routes:
     # --- namespaces -------------------------------------------------------------------------------------------------
 
     async def list_namespaces(self, request: Request, warehouse: str) -> Response:
-        _, view = await self._enter(request, "list", warehouse)
+        _, view = await self.enter(request, "list", warehouse)
         parent = request.query_params.get("parent") or None
         if parent is not None:
             found = await self._catalog.list_namespaces(view, warehouse, namespaces.from_path(parent))
@@ -143,7 +151,7 @@ class _Routes:
     async def create_namespace(self, request: Request, warehouse: str) -> Response:
         parsed = await protocol.body(request)
         namespace = protocol.namespace_member(parsed)
-        principal, view = await self._enter(request, "namespace.create", warehouse, namespace)
+        principal, view = await self.enter(request, "namespace.create", warehouse, namespace)
         properties = await self._catalog.create_namespace(
             view, warehouse, namespace, protocol.strings(parsed, "properties"), _key(request, principal)
         )
@@ -151,7 +159,7 @@ class _Routes:
 
     async def load_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self._enter(request, "namespace.read", warehouse, name)
+        _, view = await self.enter(request, "namespace.read", warehouse, name)
         properties = await self._catalog.load_namespace(view, warehouse, name)
         # Sail derives a new table's location from this one, and writes a CTAS there whatever the catalog answers:
         # a fresh folder each time keeps a table that is made again from the files of the dropped one
@@ -160,19 +168,19 @@ class _Routes:
 
     async def namespace_exists(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self._enter(request, "namespace.read", warehouse, name)
+        _, view = await self.enter(request, "namespace.read", warehouse, name)
         await self._catalog.load_namespace(view, warehouse, name)
         return Response(status_code=204)
 
     async def drop_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        principal, view = await self._enter(request, "namespace.drop", warehouse, name)
+        principal, view = await self.enter(request, "namespace.drop", warehouse, name)
         await self._catalog.drop_namespace(view, warehouse, name, _key(request, principal))
         return Response(status_code=204)
 
     async def update_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        principal, view = await self._enter(request, "namespace.update", warehouse, name)
+        principal, view = await self.enter(request, "namespace.update", warehouse, name)
         parsed = await protocol.body(request)
         removals: list[str] = protocol.member(parsed, "removals", list, [])
         done = await self._catalog.update_namespace(
@@ -184,7 +192,7 @@ class _Routes:
 
     async def list_tables(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self._enter(request, "list", warehouse, name)
+        _, view = await self.enter(request, "list", warehouse, name)
         names, token = protocol.page(await self._catalog.list_tables(view, warehouse, name), request)
         levels = list(namespaces.split(name))
         return _listing({"identifiers": [{"namespace": levels, "name": n} for n in names]}, token)
@@ -192,7 +200,7 @@ class _Routes:
     async def create_table(self, request: Request, warehouse: str, namespace: str) -> Response:
         parsed = await protocol.body(request)
         ref = TableRef(warehouse, namespaces.from_path(namespace), protocol.member(parsed, "name", str))
-        principal, view = await self._enter(request, "table.create", warehouse, ref.namespace, ref.name)
+        principal, view = await self.enter(request, "table.create", warehouse, ref.namespace, ref.name)
         create = CreateRequest(
             ref=ref,
             schema=protocol.member(parsed, "schema", dict),
@@ -207,7 +215,7 @@ class _Routes:
     async def register_table(self, request: Request, warehouse: str, namespace: str) -> Response:
         parsed = await protocol.body(request)
         ref = TableRef(warehouse, namespaces.from_path(namespace), protocol.member(parsed, "name", str))
-        principal, view = await self._enter(request, "table.register", warehouse, ref.namespace, ref.name)
+        principal, view = await self.enter(request, "table.register", warehouse, ref.namespace, ref.name)
         loaded = await self._catalog.register_table(
             view,
             ref,
@@ -219,7 +227,7 @@ class _Routes:
 
     async def load_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        _, view = await self._enter(request, "table.read", warehouse, ref.namespace, table)
+        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, table)
         loaded = await self._catalog.load_table(view, ref)
         tag = f'"{(loaded.metadata_location or "").rsplit("/", 1)[-1]}"'
         if request.headers.get("if-none-match") == tag:
@@ -229,39 +237,39 @@ class _Routes:
 
     async def table_exists(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        _, view = await self._enter(request, "table.read", warehouse, ref.namespace, table)
+        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, table)
         await self._catalog.pointer(view, ref)
         return Response(status_code=204)
 
     async def commit_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         parsed = await protocol.body(request)
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        principal, view = await self._enter(request, "table.write", warehouse, ref.namespace, table)
+        principal, view = await self.enter(request, "table.write", warehouse, ref.namespace, table)
         done = await self._catalog.commit(view, [_commit(ref, parsed)], _key(request, principal))
         return _loaded(done[0])
 
     async def drop_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        principal, view = await self._enter(request, "table.drop", warehouse, ref.namespace, table)
+        principal, view = await self.enter(request, "table.drop", warehouse, ref.namespace, table)
         purge = request.query_params.get("purgeRequested", "false").lower() == "true"
         await self._catalog.drop_table(view, ref, purge=purge, key=_key(request, principal))
         return Response(status_code=204)
 
     async def rename_table(self, request: Request, warehouse: str) -> Response:
         parsed = await protocol.body(request)
-        source = _identifier(warehouse, protocol.member(parsed, "source", dict))
-        target = _identifier(warehouse, protocol.member(parsed, "destination", dict))
-        principal, view = await self._enter(request, "table.rename", warehouse, source.namespace, source.name)
+        source = protocol.identifier(warehouse, protocol.member(parsed, "source", dict))
+        target = protocol.identifier(warehouse, protocol.member(parsed, "destination", dict))
+        principal, view = await self.enter(request, "table.rename", warehouse, source.namespace, source.name)
         await self._authorise(principal, "table.create", warehouse, target.namespace, target.name)
         await self._catalog.rename_table(view, source, target, _key(request, principal))
         return Response(status_code=204)
 
     async def commit_transaction(self, request: Request, warehouse: str) -> Response:
         parsed = await protocol.body(request)
-        principal, view = await self._enter(request, "list", warehouse)
+        principal, view = await self.enter(request, "list", warehouse)
         commits: list[CommitRequest] = []
         for change in protocol.objects(parsed, "table-changes"):
-            ref = _identifier(warehouse, protocol.member(change, "identifier", dict))
+            ref = protocol.identifier(warehouse, protocol.member(change, "identifier", dict))
             await self._authorise(principal, "table.write", warehouse, ref.namespace, ref.name)
             commits.append(_commit(ref, change))
         if commits:
@@ -270,25 +278,9 @@ class _Routes:
 
     async def report_metrics(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         name = namespaces.from_path(namespace)
-        await self._enter(request, "table.read", warehouse, name, table)
+        await self.enter(request, "table.read", warehouse, name, table)
         await protocol.body(request)
         return Response(status_code=204)
-
-    # --- views: none, and the endpoint list says so -------------------------------------------------------------------
-
-    async def list_views(self, request: Request, warehouse: str, namespace: str) -> Response:
-        name = namespaces.from_path(namespace)
-        _, view = await self._enter(request, "list", warehouse, name)
-        await self._catalog.load_namespace(view, warehouse, name)
-        return JSONResponse({"identifiers": []})
-
-    async def no_view(self, request: Request, warehouse: str, namespace: str, name: str) -> Response:
-        await self._enter(request, "list", warehouse, namespaces.from_path(namespace))
-        raise fail("iceberg.not_found.view", f"there is no view `{name}`")
-
-    async def no_views(self, request: Request, warehouse: str) -> Response:
-        await self._enter(request, "list", warehouse)
-        raise fail("iceberg.unsupported", "this catalog keeps no views", hint="make a table, or a view in the gateway")
 
 
 def _key(request: Request, principal: Principal) -> str | None:
@@ -303,10 +295,6 @@ def _key(request: Request, principal: Principal) -> str | None:
 
 def _commit(ref: TableRef, parsed: dict[str, Any]) -> CommitRequest:
     return CommitRequest(ref, protocol.objects(parsed, "requirements"), protocol.objects(parsed, "updates"))
-
-
-def _identifier(warehouse: str, parsed: dict[str, Any]) -> TableRef:
-    return TableRef(warehouse, protocol.namespace_member(parsed), protocol.member(parsed, "name", str))
 
 
 def _listing(content: dict[str, Any], token: str | None) -> Response:

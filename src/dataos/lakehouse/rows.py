@@ -30,6 +30,7 @@ _p = tables.publications
 _g = tables.iceberg_garbage
 _i = tables.iceberg_idempotency
 _a = tables.attempts
+_v = tables.iceberg_views
 
 
 # Sail percent-encodes the rest in the file names it commits; PyIceberg and DuckDB take names as they are.
@@ -101,7 +102,7 @@ def register_warehouse(
 
 def drop_warehouse(connection: sa.Connection, name: str) -> None:
     """Forget a warehouse with its namespaces and pointers; files stay. A missing one is fine."""
-    for table in (_o, _on, _t, _n):
+    for table in (_o, _on, _t, _v, _n):
         connection.execute(table.delete().where(table.c.warehouse == name))
     connection.execute(_w.delete().where(_w.c.name == name))
 
@@ -191,7 +192,7 @@ def drop_namespace(connection: sa.Connection, view: View, in_warehouse: str, nam
     check_open(connection, view)
     _lock_namespace(connection, in_warehouse, name, read=False)
     namespace(connection, view, in_warehouse, name)
-    inside = list(list_tables(connection, view, in_warehouse, name))
+    inside = list_tables(connection, view, in_warehouse, name) + list_views(connection, in_warehouse, name)
     below = [n for n in namespaces(connection, view, in_warehouse) if n.startswith(name + ".")]
     if inside or below:
         raise fail(
@@ -362,6 +363,7 @@ def apply(connection: sa.Connection, view: View, changes: Iterable[Change], now_
         if change.base is None:
             _lock_namespace(connection, change.ref.warehouse, change.ref.namespace, read=True)
             namespace(connection, view, change.ref.warehouse, change.ref.namespace)
+            refuse_view(connection, change.ref)
         if isinstance(view, AttemptView):
             _hold(connection, view, change, now_us)
         else:
@@ -376,7 +378,7 @@ def swap(connection: sa.Connection, ref: TableRef, base: str | None, new: Pointe
     if base is None:
         if new is None:
             return
-        if _published(connection, ref) is not None:
+        if _published(connection, ref) is not None or view_pointer(connection, ref) is not None:
             raise MovedError(str(ref))
         try:
             connection.execute(
@@ -446,6 +448,55 @@ def _hold(connection: sa.Connection, view: AttemptView, change: Change, now_us: 
         raise MovedError(str(change.ref)) from error
 
 
+# --- views (SQL that is kept under a name) ----------------------------------------------------------------------------
+
+
+def list_views(connection: sa.Connection, in_warehouse: str, in_namespace: str) -> list[str]:
+    """Names of the views of a namespace, sorted."""
+    query = sa.select(_v.c.name).where(_v.c.warehouse == in_warehouse, _v.c.namespace == in_namespace)
+    return sorted(connection.execute(query).scalars())
+
+
+def view_pointer(connection: sa.Connection, ref: TableRef) -> Pointer | None:
+    """Where a view stands, or None."""
+    row = connection.execute(sa.select(_v).where(*_same(_v, ref))).first()
+    return None if row is None else Pointer(row.uuid, row.location, row.metadata_location)
+
+
+def refuse_view(connection: sa.Connection, ref: TableRef) -> None:
+    """Raise DataOSError `iceberg.exists.view` where a view has the name that a table is to have."""
+    if view_pointer(connection, ref) is not None:
+        raise fail("iceberg.exists.view", f"`{ref}` is a view", hint="drop it first, or choose another name")
+
+
+def swap_view(connection: sa.Connection, ref: TableRef, base: str | None, new: Pointer | None, now_us: int) -> None:
+    """Move one view from `base` (None: nothing) to `new` (None: nothing any more). Raises MovedError if it is gone.
+
+    A name that a table has is refused (`iceberg.exists.table`).
+    """
+    _lock_namespace(connection, ref.warehouse, ref.namespace, read=True)
+    if base is None and new is not None:
+        if _published(connection, ref) is not None:
+            raise fail("iceberg.exists.table", f"`{ref}` is a table", hint="drop it first, or choose another name")
+        if view_pointer(connection, ref) is not None:
+            raise MovedError(str(ref))
+        values = {"uuid": new.uuid, "location": new.location, "metadata_location": new.metadata_location}
+        try:
+            connection.execute(_v.insert().values(**_key(ref), **values, updated_at=now_us))
+        except IntegrityError as error:
+            raise MovedError(str(ref)) from error
+        return
+    at_base = (*_same(_v, ref), _v.c.metadata_location == base)
+    if new is None:
+        done = connection.execute(_v.delete().where(*at_base))
+    else:
+        done = connection.execute(
+            _v.update().where(*at_base).values(metadata_location=new.metadata_location, updated_at=now_us)
+        )
+    if done.rowcount != 1:
+        raise MovedError(str(ref))
+
+
 # --- garbage ----------------------------------------------------------------------------------------------------------
 
 
@@ -470,7 +521,7 @@ def add_garbage(connection: sa.Connection, path: str, base: str | None, due_us: 
 
 def location_in_use(connection: sa.Connection, location: str) -> bool:
     """True if a living table, published or held, keeps files at, above or below `location`."""
-    return _uses(connection, _t, location) or _uses(connection, _o, location)
+    return any(_uses(connection, table, location) for table in (_t, _o, _v))
 
 
 def _uses(connection: sa.Connection, t: sa.Table, location: str) -> bool:
@@ -540,7 +591,7 @@ def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> lis
     ).all()
     found: list[tuple[str, str | None]] = []
     for row in rows:
-        if row.base is None and _uses(connection, _t, row.path):
+        if row.base is None and (_uses(connection, _t, row.path) or _uses(connection, _v, row.path)):
             forget_garbage(connection, row.path)
         elif row.base is None and _uses(connection, _o, row.path):
             connection.execute(_g.update().where(_g.c.path == row.path).values(due_at=now_us + _HOUR_US))

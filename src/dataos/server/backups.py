@@ -243,6 +243,9 @@ def _roots_and_pointers(look: Path) -> tuple[dict[str, str], dict[str, str], str
         roots = {r.name: r.location for r in connection.execute(sa.select(w.c.name, w.c.location))}
         rows = connection.execute(sa.select(t.c.warehouse, t.c.namespace, t.c.name, t.c.metadata_location))
         pointers = {f"{r.warehouse}.{r.namespace}.{r.name}": r.metadata_location for r in rows}
+        v = tables.iceberg_views
+        rows = connection.execute(sa.select(v.c.warehouse, v.c.namespace, v.c.name, v.c.metadata_location))
+        pointers |= {f"{r.warehouse}.{r.namespace}.{r.name}": r.metadata_location for r in rows}
         mark = connection.execute(sa.select(f.c.value).where(f.c.key == keyring.MARK_FACT)).scalar()
         return roots, pointers, str(mark or "")
 

@@ -33,6 +33,7 @@ from dataos.store.database import Store
 _TEXTS: dict[str, tuple[str, ...]] = {
     "iceberg_warehouses": ("location",),
     "iceberg_tables": ("location", "metadata_location", "previous_metadata_location"),
+    "iceberg_views": ("location", "metadata_location"),
     "iceberg_overlays": (
         "location",
         "metadata_location",

@@ -314,6 +314,19 @@ iceberg_tables = sa.Table(
     sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
 
+iceberg_views = sa.Table(
+    "iceberg_views",
+    metadata,
+    sa.Column("warehouse", sa.Text, primary_key=True),
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("metadata_location", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    comment="pointers of Iceberg views; no table of the same name is there",
+)
+
 iceberg_overlays = sa.Table(
     "iceberg_overlays",
     metadata,
@@ -359,7 +372,9 @@ iceberg_garbage = sa.Table(
     "iceberg_garbage",
     metadata,
     sa.Column("path", sa.Text, primary_key=True),  # a table's folder, or held metadata that was abandoned
-    sa.Column("base", sa.Text),  # of held metadata: what it grew from; only the difference is garbage
+    sa.Column(
+        "base", sa.Text
+    ),  # of held metadata: what it grew from, only the difference is garbage; empty: a lone file
     sa.Column("due_at", sa.BigInteger, nullable=False, index=True),
     comment="files to delete unless a living table uses them; written in the transaction that made them garbage",
 )

@@ -51,9 +51,14 @@ def set_property(**properties: str) -> dict[str, Any]:
 def test_every_route_refuses_strangers(server: Server, orders: str, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(base_url=server.url, headers=headers) as stranger:
-        for endpoint in (*protocol.ENDPOINTS, "GET /v1/config", "GET /v1/{prefix}/namespaces/{namespace}/views"):
+        for endpoint in (*protocol.ENDPOINTS, "GET /v1/config"):
             method, path = endpoint.split(" ")
-            path = path.replace("{prefix}", WAREHOUSE).replace("{namespace}", "sales").replace("{table}", "orders")
+            path = (
+                path.replace("{prefix}", WAREHOUSE)
+                .replace("{namespace}", "sales")
+                .replace("{table}", "orders")
+                .replace("{view}", "v")
+            )
             body = {
                 "namespace": ["x"],
                 "name": "x",
@@ -113,7 +118,7 @@ def test_config(http: httpx.Client) -> None:
     config = http.get("/v1/config", params={"warehouse": WAREHOUSE}).json()
     assert config["overrides"] == {"prefix": WAREHOUSE}
     assert "POST /v1/{prefix}/transactions/commit" in config["endpoints"]
-    assert not [e for e in config["endpoints"] if "views" in e]
+    assert "POST /v1/{prefix}/namespaces/{namespace}/views" in config["endpoints"]
     assert http.get("/v1/config").json()["overrides"] == {"prefix": WAREHOUSE}, "the only one need not be named"
 
 
@@ -349,12 +354,6 @@ def test_a_dropped_table_can_be_registered_again(http: httpx.Client, server: Ser
 
 def test_metrics_are_accepted(http: httpx.Client, orders: str) -> None:
     assert http.post(f"{ORDERS}/metrics", json={"report-type": "scan-report"}).status_code == 204
-
-
-def test_views_are_not_there(http: httpx.Client, orders: str) -> None:
-    assert http.get(f"{BASE}/namespaces/sales/views").json() == {"identifiers": []}
-    assert error(http.get(f"{BASE}/namespaces/sales/views/v")) == (404, "NoSuchViewException")
-    assert error(http.post(f"{BASE}/namespaces/sales/views", json={})) == (406, "UnsupportedOperationException")
 
 
 def test_staged_creation(http: httpx.Client, server: Server, orders: str) -> None:
