@@ -10,6 +10,7 @@ from dataos.cli.groups import ManifestFiles, Named, Reader, Redrawn, Server, com
 from dataos.cli.options import Details, Target
 from dataos.cli.output import Output
 from dataos.cli.resources import check_version, redraw
+from dataos.client.api import Client
 from dataos.core.addresses import display_id
 from dataos.core.errors import DataOSError, ExitCode, exit_code, fail
 
@@ -179,6 +180,56 @@ def rerun(named: Named, files: ManifestFiles, server: Server, from_failed: FromF
 def run(named: Named, files: ManifestFiles, server: Server, from_failed: FromFailed = False) -> int:
     """Run a Workflow now; a schedule goes on unchanged."""
     return _ask("run", _targets(named, files), server, from_failed)
+
+
+@command(app, "runtime-state")
+def state(
+    named: Named,
+    reader: Reader,
+    job: Annotated[str | None, typer.Option("--job", help="One job.")] = None,
+    input_: Annotated[str | None, typer.Option("--input", help="One input of it.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget it: the next run begins anew.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value: let the next run begin there. Needs --job and --input."),
+    ] = None,
+) -> int:
+    """Show, set or reset what jobs remember between runs: how far incremental inputs have come."""
+    out = reader.out()
+    target = named.need("workflow")
+    client = reader.client()
+    if reset and set_:
+        raise fail("usage.state", "--reset and --set do not go together", hint="set overwrites what is there")
+    if input_ is not None and job is None:
+        raise fail("usage.state", "--input needs --job", hint="two jobs may have inputs of one name")
+    if reset:
+        count = client.reset_state(*target.key, job=job, input=input_)
+        out.talk(f"runtime state...reset ({count} {'input' if count == 1 else 'inputs'})", "💨")
+        return ExitCode.OK
+    if set_:
+        return _set_state(out, client, target, job, input_, set_)
+    found = [s for s in client.states(*target.key) if job in (None, s["job"]) and input_ in (None, s["input"])]
+    if out.machine:
+        out.data(found)
+        return ExitCode.OK
+    rows = [[s["job"], s["input"], k, v, s["run"], s["updated"]] for s in found for k, v in sorted(s["state"].items())]
+    out.table(["JOB", "INPUT", "KEY", "VALUE", "RUN ID", "UPDATED"], rows)
+    return ExitCode.OK
+
+
+def _set_state(
+    out: Output, client: Client, target: Target, job: str | None, input_: str | None, pairs: list[str]
+) -> int:
+    if job is None or input_ is None:
+        raise fail("usage.state", "--set needs --job and --input", hint="they say whose value it is")
+    split = [pair.partition("=") for pair in pairs]
+    values = {key: value for key, _, value in split}
+    wrong = next((p for p in pairs if "=" not in p or p.startswith("=")), None)
+    if wrong is not None:
+        raise fail("usage.state", f"`{wrong}` is no key=value", hint="for instance --set start=2024-01-01")
+    merged = client.set_state(*target.key, job, input_, values)["state"]
+    out.talk(f"runtime state...set {', '.join(f'{k}={v}' for k, v in sorted(merged.items()))}", "💨")
+    return ExitCode.OK
 
 
 def _targets(named: Named, files: ManifestFiles) -> list[Target]:

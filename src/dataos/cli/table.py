@@ -255,6 +255,13 @@ COMMANDS: tuple[Command, ...] = (
         )
     ),
     Command(
+        ("runtime", "state"),
+        "dataos.cli.runtime",
+        {**_IDENTITY, **_OUTPUT, **_SERVER, "--job": True, "--input": True, "--reset": False, "--set": True},
+        "Show, set or reset what jobs remember between runs.",
+        aliases=(("resource", "runtime", "state"),),
+    ),
+    Command(
         ("resource", "run"),
         "dataos.cli.running",
         {

@@ -186,6 +186,22 @@ class Client:
         path = f"{resource_path(type_, name, workspace)}/runtime/{verb}"
         return cast("dict[str, Any]", self.json("POST", path, body={"fromFailed": from_failed}))
 
+    def states(self, type_: str, name: str, workspace: str | None) -> list[dict[str, Any]]:
+        """What a Workflow's jobs remember between runs: [{job, input, state, run, updated}]."""
+        body = self.json("GET", resource_path(type_, name, workspace) + "/state")
+        return cast("list[dict[str, Any]]", body["items"])
+
+    def reset_state(self, type_: str, name: str, workspace: str | None, **options: Any) -> int:
+        """Let them begin anew; how many inputs that were. Options: job, input."""
+        return int(self.json("DELETE", resource_path(type_, name, workspace) + "/state", params=options)["count"])
+
+    def set_state(
+        self, type_: str, name: str, workspace: str | None, job: str, input_: str, values: dict[str, str]
+    ) -> dict[str, Any]:
+        """Set values of one input: {job, input, state}."""
+        body = {"job": job, "input": input_, "state": values}
+        return cast("dict[str, Any]", self.json("PUT", resource_path(type_, name, workspace) + "/state", body=body))
+
     def delete(self, type_: str, name: str, workspace: str | None, *, force: bool = False) -> str:
         """deleted | deleting | nothing."""
         body = self.json("DELETE", resource_path(type_, name, workspace), params={"force": force})

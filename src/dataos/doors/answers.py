@@ -236,6 +236,22 @@ class Run(Observation):
     progress: str
 
 
+class JobState(Answer):
+    """What one input of a job remembers between runs."""
+
+    job: str
+    input: str
+    state: dict[str, str]
+    run: str = Field(default="", description="Which run wrote it; empty: a person did.")
+    updated: str = ""
+
+
+class Counted(Answer):
+    """How many."""
+
+    count: int
+
+
 class Asked(Answer):
     """What a verb did."""
 

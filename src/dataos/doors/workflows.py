@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataos.doors import answers, resources
 from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance.principals import Principal
+from dataos.kinds.workflow.memory import Memory
 from dataos.kinds.workflow.verbs import MAX_KEY, Asked, Verb, Verbs
 
 
@@ -22,7 +23,16 @@ class VerbBody(BaseModel):
     )
 
 
-def router(verbs: Verbs, authenticate: Authenticate) -> APIRouter:
+class StateBody(BaseModel):
+    """PUT .../state."""
+
+    model_config = ConfigDict(extra="forbid")
+    job: str = Field(min_length=1, max_length=200)
+    input: str = Field(min_length=1, max_length=200)
+    state: dict[str, str] = Field(description="Values to set; others of that input stay.", min_length=1)
+
+
+def router(verbs: Verbs, memory: Memory, authenticate: Authenticate) -> APIRouter:
     """Routes of runs."""
     api = APIRouter(prefix="/api/v1", tags=["workflows"])
 
@@ -73,5 +83,31 @@ def router(verbs: Verbs, authenticate: Authenticate) -> APIRouter:
         """Logs of one run: the last `tail` lines (-1: all), or what came after the given offsets."""
         key = resources.key_of(type, name, workspace)
         return await verbs.log(key, run, principal, node, tail, resources.offsets_of(after))
+
+    @answers.scoped(api, "get", "/resources/{type}/{name}/state", answers.Items[answers.JobState])
+    async def state(type: str, name: str, workspace: str | None = None, principal: Principal = Depends(user)) -> Any:
+        """What jobs remember between runs: how far their incremental inputs have come."""
+        return {"items": await memory.show(resources.key_of(type, name, workspace), principal)}
+
+    @answers.scoped(api, "delete", "/resources/{type}/{name}/state", answers.Counted)
+    async def reset(
+        type: str,
+        name: str,
+        workspace: str | None = None,
+        job: str | None = None,
+        input: str | None = None,
+        principal: Principal = Depends(user),
+    ) -> Any:
+        """Let all jobs, one job or one of its inputs begin anew with the next run."""
+        return {"count": await memory.reset(resources.key_of(type, name, workspace), principal, job, input)}
+
+    @answers.scoped(api, "put", "/resources/{type}/{name}/state", answers.JobState)
+    async def change(
+        type: str, name: str, body: StateBody, workspace: str | None = None, principal: Principal = Depends(user)
+    ) -> Any:
+        """Set how far an input has come: the next run begins there."""
+        key = resources.key_of(type, name, workspace)
+        merged = await memory.change(key, principal, body.job, body.input, body.state)
+        return {"job": body.job, "input": body.input, "state": merged}
 
     return api

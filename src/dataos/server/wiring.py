@@ -59,6 +59,7 @@ from dataos.kinds.rooms import KindRooms
 from dataos.kinds.secret.controller import SecretController
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.keeping import prune_runs
+from dataos.kinds.workflow.memory import Memory
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
@@ -272,7 +273,7 @@ def build(
         heimdall.router(store, known, users, res, authenticate),
         depot_routes.router(depots, clock, authenticate),
         watching.router(watched, authenticate),
-        runs.router(Verbs(store, clock, ids, bell, manifests, workflows), authenticate),
+        runs.router(Verbs(store, clock, ids, bell, manifests, workflows), Memory(store, clock), authenticate),
     ]
 
     async def health() -> list[dict[str, Any]]:

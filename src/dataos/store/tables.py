@@ -266,6 +266,19 @@ attempts = sa.Table(
     sa.UniqueConstraint("run_id", "job", "number"),
 )
 
+job_states = sa.Table(
+    "job_states",
+    metadata,
+    sa.Column("workspace", sa.Text, primary_key=True),
+    sa.Column("resource", sa.Text, primary_key=True),  # name of the Workflow
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("input", sa.Text, primary_key=True),
+    sa.Column("state", sa.JSON, nullable=False),  # name -> value
+    sa.Column("run_id", sa.Text, nullable=False),  # which run wrote it
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    comment="how far incremental inputs have come; written with what was published",
+)
+
 # --- depots -----------------------------------------------------------------------------------------------------------
 
 depots = sa.Table(

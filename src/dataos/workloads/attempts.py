@@ -32,7 +32,7 @@ from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
 from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
-from dataos.workloads import environment
+from dataos.workloads import environment, states
 from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
 
 _log = logs.get(__name__)
@@ -274,8 +274,9 @@ class Attempts:
     ) -> None:
         """Plan and start the program, once. Raises DataOSError if it cannot be planned or started."""
         job = request.job
-        token, injected = await self._store.write_deferred(self._credentials, request, runnable, lease)
-        plan = await self.planner(runnable.stack).plan(replace(request, token=token), self._rooms)
+        token, injected, state = await self._store.write_deferred(self._credentials, request, runnable, lease)
+        request = replace(request, token=token, state=state)
+        plan = await self.planner(runnable.stack).plan(request, self._rooms)
         env = {
             **plan.launch.env,
             **standard_env,
@@ -324,11 +325,12 @@ class Attempts:
 
     def _credentials(
         self, connection: sa.Connection, request: AttemptRequest, runnable: Runnable, lease: Lease
-    ) -> tuple[str, environment.Injected]:
+    ) -> tuple[str, environment.Injected, states.State]:
         lease.check(connection)  # who was too slow must not give a token to an attempt that has ended
         scope = AttemptScope(request.job.workspace, request.run_id, request.attempt_id)
         token = self._identities.attempt_token(connection, request.job.run_as, scope)
-        return token, environment.inject(connection, self._vault, runnable, request.job.workspace)
+        state = states.load(connection, request.job.workspace, request.job.resource, request.job.job)
+        return token, environment.inject(connection, self._vault, runnable, request.job.workspace), state
 
     @staticmethod
     def _record_plan(connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:
@@ -432,7 +434,19 @@ class Attempts:
     def _succeed(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)
         published = self._catalog.publish(connection, AttemptId(end.row.id))
+        if end.result.get("state"):
+            self._remember(connection, end)
         self._close(connection, end, AttemptState.SUCCEEDED, {"published": [str(table) for table in published]})
+
+    def _remember(self, connection: sa.Connection, end: _End) -> None:
+        """Keep the state that the job reported, unless this is the same end once more."""
+        if connection.execute(sa.select(_a.c.state).where(_a.c.id == end.row.id)).scalar() not in OPEN:
+            return
+        of_run = sa.select(tables.resources.c.workspace, tables.resources.c.name)
+        of_run = of_run.join(tables.runs, tables.runs.c.uid == tables.resources.c.uid)
+        owner = connection.execute(of_run.where(tables.runs.c.id == end.row.run_id)).one()
+        run, now = str(end.row.run_id), self._clock.now_us()
+        states.save(connection, owner.workspace or "", owner.name, end.row.job, run, end.result["state"], now)
 
     def _fail(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)

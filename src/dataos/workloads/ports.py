@@ -49,6 +49,8 @@ class AttemptRequest:
     attempt_id: AttemptId
     number: int
     token: str
+    state: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """What the job remembers of earlier runs: input -> name -> value (`workloads.states`)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class JobResult:
 
     inputs: [{name, address, rows?}]; outputs: [{name, address, rows, operation, columns}];
     assertions: [{output, column?, test, value, passed}]; lineage: [{output, column, inputs: [{input, column}]}];
+    state: {input: {name: value}}, what the job is to remember;
     problems: [Problem JSON], where `path` is relative to stackSpec and `line`/`column` count inside that scalar's text.
     """
 

@@ -241,7 +241,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.udfs", {"f": "(x: String) => x"}),
     ("job.rewriteDataset", {"mode": "full"}),
     ("job.inputs.0.query", "SELECT 1"),
-    ("job.inputs.0.incremental", {"context": "c"}),
     ("job.inputs.0.isStream", True),
     ("job.inputs.0.schemaString", "a int"),
     ("job.inputs.0.schemaPath", "x.avsc"),

@@ -158,7 +158,6 @@ LATER_INPUT = {
     "schema_id": "a schema registry",
     "connection_props": "`connectionProps`",
     "sf_warehouse": "Snowflake",
-    "incremental": "incremental reading",
     "input_type": "the standalone form `inputType`",
 }
 LATER_STEP = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path
 from dataos.stacks.flare.assertions import Assertion
+from dataos.stacks.flare.incremental import Increment
 from dataos.stacks.flare.stepfunctions.model import Call
 
 FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
@@ -22,6 +23,7 @@ class Input:
     address: Udl
     format: str | None
     options: Mapping[str, str]
+    increment: Increment | None  # read a window only
     path: Path  # of the list item
     address_path: Path
 

@@ -89,6 +89,7 @@ class FlarePlanner:
             log_level=spec.log_level or job.log_level,
             threads=max(1, math.ceil(cpu)) if cpu else 0,
             memory_bytes=memory,
+            state={k: v for k, v in attempt.state.items() if k in sources},
         )
         launch = Launch(
             argv=(sys.executable, "-m", _MODULE),

@@ -13,7 +13,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import assertions, outputs, sql
+from dataos.stacks.flare import assertions, incremental, outputs, sql
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -120,6 +120,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         refuse(entry, key, what, reading, path)
     if entry.is_stream:
         later(reading, (*path, "isStream"), "reading a stream")
+    increment = incremental.read(entry.incremental, reading, (*path, "incremental"))
     address = _address(entry.dataset, reading, (*path, "dataset"))
     format_ = outputs.canonical_format(entry.format, reading, (*path, "format"), reads=True)
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
@@ -132,7 +133,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         return None
     if address.acl == "rw":
         address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
-    return Input(entry.name, address, format_, options, path, (*path, "dataset"))
+    return Input(entry.name, address, format_, options, increment, path, (*path, "dataset"))
 
 
 def _address(text: str | None, reading: Reading, path: Path) -> Udl | None:

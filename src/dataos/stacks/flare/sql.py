@@ -28,6 +28,10 @@ _REGEX_CALLS = functions.words(
 )
 
 
+Views = Sequence[str] | Mapping[str, str]
+"""Views that a statement may read: names, or what it calls them -> names."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """A step that passed. `text` is what the engine gets; empty for a statement that means nothing here."""
@@ -40,12 +44,13 @@ class Checked:
 
 def check(
     text: str,
-    views: Sequence[str],
+    views: Views,
     now: datetime | None = None,
     types: Mapping[str, overflow.Columns] | None = None,
 ) -> Checked:
     """Check a step's statement against the views that exist when it runs, and rewrite it for the engine.
 
+    `views`: their names, or what the statement calls them -> their names.
     `now` freezes the clock functions (one instant for the whole run); `types` (view in lower case -> column in lower
     case -> type) makes integer arithmetic fail where it overflows. Raises DataOSError with codes
     `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `stack.unsupported`; line and column count in `text`.
@@ -73,7 +78,7 @@ def check(
     return _checked(tree, text, views, now, types)
 
 
-def check_condition(text: str, views: Sequence[str], now: datetime | None = None) -> Checked:
+def check_condition(text: str, views: Views, now: datetime | None = None) -> Checked:
     """Check a boolean expression (an assertion's `filter`). Raises as `check`; positions count in `text`."""
     prefix = "SELECT 1 WHERE "
     try:
@@ -135,11 +140,12 @@ def _no_query(text: str, word: str) -> Problem:
 def _checked(
     tree: exp.Expr,
     text: str,
-    views: Sequence[str],
+    views: Views,
     now: datetime | None,
     types: Mapping[str, overflow.Columns] | None,
 ) -> Checked:
-    found = _Findings(text, {v.lower(): v for v in views})
+    named = views.items() if isinstance(views, Mapping) else ((v, v) for v in views)
+    found = _Findings(text, {known.lower(): view for known, view in named})
     try:
         found.visit(tree, {})
     except RecursionError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +54,9 @@ class Job:
     threads: int = 0
     memory_bytes: int = 0
     now_us: int | None = None
+    state: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )  # input -> what it remembers
 
 
 def load(config: Path, secret: Path) -> Job:
@@ -76,6 +79,7 @@ def load(config: Path, secret: Path) -> Job:
         threads=int(body.get("threads", 0)),
         memory_bytes=int(body.get("memory_bytes", 0)),
         now_us=body.get("now_us"),
+        state=body.get("state", {}),
     )
 
 

@@ -70,6 +70,7 @@ class Result:
     lineage: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     warnings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    state: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     durations: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def add(self, error: DataOSError) -> None:

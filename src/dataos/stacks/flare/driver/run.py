@@ -14,10 +14,10 @@ from typing import Any
 import dataos
 from dataos.client.api import Client
 from dataos.client.connections import Connection
-from dataos.core.errors import DataOSError, Problem
+from dataos.core.errors import DataOSError, Problem, fail
 from dataos.manifest.specs import Reading, render
+from dataos.stacks.flare import incremental, sql
 from dataos.stacks.flare import spec as specs
-from dataos.stacks.flare import sql
 from dataos.stacks.flare.driver import lineage, problems
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
@@ -25,8 +25,9 @@ from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, quoted
 from dataos.stacks.flare.driver.job import Job
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
-from dataos.stacks.flare.driver.readers import Readers
+from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.driver.writers import Stamp, Writers
+from dataos.stacks.flare.incremental import Increment, Key
 from dataos.stacks.flare.model import FlareSpec, Output, Step, relative
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
@@ -152,6 +153,8 @@ class Run:
             try:
                 with self.result.timed(f"input {entry.name}"):
                     view = readers.load(entry, self._job.sources[entry.name], spec.keep_system_columns)
+                    if entry.increment is not None:
+                        view = self._window(engine, entry.name, entry.increment, view)
                     if view.text and self._state.uses[entry.name] >= _TEXT_TWICE:
                         self._keep(engine, entry.name)
             except Exception as error:  # noqa: BLE001 - all inputs are looked at: every fault in one go
@@ -163,6 +166,41 @@ class Run:
             self._show(spec, engine, entry.name)
         if failures:
             raise DataOSError(failures)
+
+    def _window(self, engine: Engine, name: str, increment: Increment, whole: View) -> View:
+        """Let the input's view be its window only, and note what the next run is to begin with."""
+        raw = f"__whole_{name}"
+        engine.sql(f"SELECT * FROM {quoted(name)}").createOrReplaceTempView(raw)
+        views = {increment.context: raw}
+        remembered = self._job.state.get(name, {})
+        values: dict[str, str] = {}
+        for key in increment.keys:
+            value = remembered.get(key.name)
+            if value is None:
+                value = self._first_cell(engine, key, views, values)
+            values[key.name] = value
+        told = ", ".join(f"{k} = {v}{' (remembered)' if k in remembered else ''}" for k, v in values.items())
+        self._log.info(f"{name}: reads a window: {told or 'without keys'}")
+        text = incremental.fill(increment.sql, values)
+        frame = engine.sql(sql.check(text, views, self._now).text)
+        columns = tuple(frame.columns)
+        frame.createOrReplaceTempView(name)
+        if increment.state:
+            self.result.state[name] = {k: values[v] for k, v in increment.state.items()}
+        return View(name, columns, None, whole.text)
+
+    def _first_cell(self, engine: Engine, key: Key, views: dict[str, str], values: dict[str, str]) -> str:
+        found = engine.run(sql.check(incremental.fill(key.sql, values), views, self._now).text)
+        cell = found[0][0] if found and len(found[0]) else None
+        if cell is None:
+            raise fail(
+                "flare.incremental",
+                f"the SQL of the key `{key.name}` answers no value",
+                hint="give it a first value: coalesce(..., 0)",
+            )
+        if isinstance(cell, datetime):
+            return cell.isoformat(" ")
+        return str(cell).lower() if isinstance(cell, bool) else str(cell)
 
     def _make_steps(self, spec: FlareSpec, engine: Engine) -> None:
         views = [i.name for i in spec.inputs]

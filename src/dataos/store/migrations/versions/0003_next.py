@@ -1,4 +1,4 @@
-"""Views of Lakehouses
+"""what jobs remember, views of the lakehouse
 
 Written by tools/migration.py from the tables.
 """
@@ -25,4 +25,16 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("warehouse", "namespace", "name", name=op.f("pk_iceberg_views")),
         comment="pointers of Iceberg views; no table of the same name is there",
+    )
+    op.create_table(
+        "job_states",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("job", sa.Text(), nullable=False),
+        sa.Column("input", sa.Text(), nullable=False),
+        sa.Column("state", sa.JSON(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "resource", "job", "input", name=op.f("pk_job_states")),
+        comment="how far incremental inputs have come; written with what was published",
     )
