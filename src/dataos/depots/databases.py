@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from dataos.core import names
+from dataos.core import binaries, names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry
@@ -69,6 +70,20 @@ def allowed_file(entry: DepotEntry, allowed: Sequence[Path], what: str, value: s
     return place
 
 
+@contextlib.contextmanager
+def certificate_file(credentials: Mapping[str, str]) -> Generator[Path | None]:
+    """`ca_file` (PEM) of a secret as a file for a driver that wants one, for the time of a call; None without one."""
+    content = pick(credentials, "ca_file")
+    if content is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="dataos-") as folder:
+        file = Path(folder) / "ca.pem"
+        file.touch(mode=0o600)
+        file.write_bytes(binaries.to_bytes(content))
+        yield file
+
+
 class DatabaseAdapter:
     """Collections are schemas (or databases), datasets their tables and views."""
 
@@ -98,7 +113,7 @@ class DatabaseAdapter:
 
     def problem(self, entry: DepotEntry, error: BaseException, timeout_s: float) -> DataOSError:
         """A clear Problem for a driver's error, whose text may hold credentials and values."""
-        raise NotImplementedError
+        return usual_problem(entry, self.title, self.where(entry), self.database(entry), error, timeout_s)
 
     def where(self, entry: DepotEntry) -> str:
         """`host:port`, for messages."""
@@ -230,6 +245,30 @@ def unreachable(entry: DepotEntry, title: str, where: str, text: str) -> DataOSE
         why, hint = "it and the TLS settings of the depot do not go together", "look at the depot's `params` for TLS"
     message = f"depot '{entry.name}': cannot reach {title} at {where}: {why}"
     return fail("depot.unreachable", message, hint=hint, retry=5.0)
+
+
+_LOGIN = ("login failed", "invalid username", "incorrect username", "authentication failed", "ora-01017", "18456",
+          "password authentication", "invalid credentials", "unauthorized", "401", "invalid_grant", "1017",
+          "could not deserialize key", "incorrect password", "jwt token is invalid")  # fmt: skip
+_RIGHT = ("permission denied", "access denied", "ora-00942", "insufficient privileges", "403", "not authorized")
+_ABSENT = ("cannot open database", "does not exist or not authorized", "unknown database", "no such database",
+           "ora-12514", "ora-12505", "4060", 'database "', "not found: project")  # fmt: skip
+
+
+def usual_problem(
+    entry: DepotEntry, title: str, where: str, database: str, error: BaseException, timeout_s: float
+) -> DataOSError:
+    """What most drivers' words come to. They are matched only: they may hold credentials and values."""
+    text = str(error).lower()
+    if any(word in text for word in _LOGIN):
+        return refused_login(entry, where)
+    if any(word in text for word in _ABSENT):
+        return no_database(entry, where, database)
+    if any(word in text for word in _RIGHT):
+        return refused_right(entry)
+    if timed_out(error):
+        return too_slow(entry, where, timeout_s)
+    return unreachable(entry, title, where, text)
 
 
 def timed_out(error: BaseException) -> bool:

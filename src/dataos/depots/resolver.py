@@ -69,7 +69,7 @@ class Depots:
         A depot with a lone `rw` secret (v1) uses it for reading too. A depot without secrets gives an empty map.
         Raises DataOSError `depot.not_found`, `depot.read_only`, `secret.not_found`, `secret.unreadable`.
         """
-        return await self._store.read(self._credentials, name, acl)
+        return await self._store.read(self.credentials_in, name, acl)
 
     def adapter(self, entry: DepotEntry) -> Adapter:
         """The adapter of the depot's type (one instance a type). Raises DataOSError `depot.unsupported`."""
@@ -136,7 +136,12 @@ class Depots:
             raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it holds no objects")
         return adapter
 
-    def _credentials(self, connection: sa.Connection, name: str, acl: Acl) -> dict[str, str]:
+    def find_in(self, connection: sa.Connection, name: str) -> DepotEntry:
+        """As `get`, in the caller's unit of work."""
+        return find(connection, name)
+
+    def credentials_in(self, connection: sa.Connection, name: str, acl: Acl) -> dict[str, str]:
+        """As `credentials`, in the caller's unit of work."""
         entry = find(connection, name)
         if acl == "rw":
             _refuse_read_only(entry)

@@ -13,8 +13,9 @@ from dataos.control.resources import Resources
 from dataos.core import binaries
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, fail, http_status
-from dataos.doors import answers
+from dataos.doors import answers, depot_service
 from dataos.doors.authentication import Authenticate, users_only
+from dataos.doors.depot_service import DepotSecrets
 from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
@@ -147,7 +148,12 @@ class SecretData(answers.Answer):
 
 
 def router(
-    store: Store, identities: Identities, users: Users, secrets: Resources, authenticate: Authenticate
+    store: Store,
+    identities: Identities,
+    users: Users,
+    secrets: Resources,
+    depots: DepotSecrets,
+    authenticate: Authenticate,
 ) -> APIRouter:
     """Routes under /heimdall/api/v1."""
     api = APIRouter(prefix="/heimdall/api/v1", tags=["heimdall"])
@@ -197,14 +203,20 @@ def router(
 
     @api.get("/secrets/{id}", responses=answers.ok(SecretData))
     async def secret(id: str, principal: Principal = Depends(user)) -> JSONResponse:
-        """Values of an Instance-Secret (`<name>`) or Secret (`<name>_<workspace>`): operators only, written down."""
+        """Values of an Instance-Secret (`<name>`), a Secret (`<name>_<workspace>`) or a Depot (`<name>_r`): operators
+        only, written down."""
         rules.require_operator(principal, f"read the secret values of `{id}`", rules.UNSANITIZE)
+        links = {"self": f"/heimdall/api/v1/secrets/{id}"}
+        depot = await depots.find_id(id)
+        if depot is not None:
+            data = depot_service.entries(*depot, await depots.reveal(*depot, principal))
+            return JSONResponse({"id": id, "data": data, "_links": links}, headers={"Cache-Control": "no-store"})
         body = await secrets.reveal(_secret_key(id), principal)
         manifest = read_manifest(body["manifest"], Reading(), body["workspace"])
         if manifest is None:
             raise fail("secret.unreadable", f"secret `{id}` is stored in a form that this version cannot read")
         spec = cast("SecretSpec", manifest.spec)
-        shown = {"id": id, "data": _entries(body["name"], spec), "_links": {"self": f"/heimdall/api/v1/secrets/{id}"}}
+        shown = {"id": id, "data": _entries(body["name"], spec), "_links": links}
         return JSONResponse(shown, headers={"Cache-Control": "no-store"})
 
     return api

@@ -135,6 +135,7 @@ def _type(
 _USER = "username password"
 _AZURE = "azurestorageaccountname azurestorageaccountkey"
 _AZURE_ADAPTER = "dataos.depots.types.abfss.adapter:AzureAdapter"
+_SEARCH_ADAPTER = "dataos.depots.types.elasticsearch.adapter:SearchAdapter"
 _OBJECTS = Abilities(read=LATER, write=LATER, list=YES, query=LATER)
 _ATTACHED = Abilities(read=LATER, write=LATER, list=YES, query=YES, scan=LATER)
 _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
@@ -176,9 +177,11 @@ _ALL = (
         options="projectid email gcskeyjson ca_file",
         note=_TABLE_NOTE,
     ),
-    _type("BIGQUERY", _TABLES, "json_keyfile", options="projectid email"),
-    _type("REDSHIFT", _TABLES, _USER, options="awsaccesskeyid awsaccesskey awssecretaccesskey"),
-    _type("SNOWFLAKE", _TABLES, _USER, "username passphrase key", options="auth_mode"),
+    _type("BIGQUERY", _TABLES, "json_keyfile", adapter="BigqueryAdapter", options="projectid email", extra="bigquery"),
+    _type("REDSHIFT", _TABLES, _USER, adapter="RedshiftAdapter",
+          options="awsaccesskeyid awsaccesskey awssecretaccesskey", extra="redshift"),
+    _type("SNOWFLAKE", _TABLES, _USER, "username passphrase key", "username key", adapter="SnowflakeAdapter",
+          options="auth_mode", extra="snowflake"),
     _type(
         "JDBC",
         _ATTACHED,
@@ -186,35 +189,46 @@ _ALL = (
         "token",
         adapter="JdbcAdapter",
         sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2"),
-        note="queried in place with subprotocol mysql, mariadb, sqlite or duckdb",
+        note="queried in place with subprotocol mysql, mariadb, sqlite or duckdb; other drivers are extras: mssql, "
+        "oracle, redshift, databricks, db2",
     ),
     _type("MYSQL", _ATTACHED, _USER, adapter="MysqlAdapter", sections=("jdbc",), options="user"),
-    _type("MSSQL", _TABLES, _USER, sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",)),
-    _type("ORACLE", _TABLES, _USER, sections=("jdbc",)),
+    _type("MSSQL", _TABLES, _USER, adapter="MssqlAdapter", sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",),
+          extra="mssql"),
+    _type("ORACLE", _TABLES, _USER, adapter="OracleAdapter", sections=("jdbc",), extra="oracle"),
     _type(
         "MONGODB",
         Abilities(read=LATER, write=LATER, list=YES, scan=LATER),
         _USER,
+        adapter="MongodbAdapter",
         sections=("mongo",),
         aliases=("MONGO",),
         options="keyStorePassword trustStorePassword ca_file key_store_file trust_store_file",
         needs_secret=False,
+        extra="mongodb",
     ),
-    _type("ELASTICSEARCH", _SEARCH, _USER, sections=("elasticesearch", "opensearch"), needs_secret=False),
-    _type("OPENSEARCH", _SEARCH, _USER, sections=("elasticesearch", "elasticsearch"), needs_secret=False),
+    _type("ELASTICSEARCH", _SEARCH, _USER, adapter=_SEARCH_ADAPTER, sections=("elasticesearch", "opensearch"),
+          options="ca_file", needs_secret=False),
+    _type("OPENSEARCH", _SEARCH, _USER, adapter=_SEARCH_ADAPTER, sections=("elasticesearch", "elasticsearch"),
+          options="ca_file", needs_secret=False),
     _type(
         "KAFKA",
         _STREAM,
         _USER,
+        adapter="KafkaAdapter",
         options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file",
         needs_secret=False,
+        extra="kafka",
     ),
     _type("EVENTHUB", Abilities(read=LATER, write=LATER, list=YES, stream=LATER),
-          "eh_shared_access_key_name eh_shared_access_key"),
-    _type("PULSAR", _STREAM, sections=("fastbase",), aliases=("FASTBASE",), needs_secret=False),
-    _type("REDIS", Abilities(read=LATER, write=LATER, list=YES), needs_secret=False),
-    _type("HTTP", Abilities(read=LATER), needs_secret=False),
-    _type("PRESTO", Abilities(read=LATER, list=YES, query=LATER), needs_secret=False),
+          "eh_shared_access_key_name eh_shared_access_key", adapter="EventhubAdapter", extra="kafka"),
+    _type("PULSAR", _STREAM, adapter="PulsarAdapter", sections=("fastbase",), aliases=("FASTBASE",),
+          needs_secret=False),
+    _type("REDIS", Abilities(read=LATER, write=LATER, list=YES), adapter="RedisAdapter", needs_secret=False,
+          extra="redis"),
+    _type("HTTP", Abilities(read=LATER), adapter="HttpAdapter", needs_secret=False),
+    _type("PRESTO", Abilities(read=LATER, list=YES, query=LATER), adapter="PrestoAdapter", needs_secret=False,
+          extra="trino"),
 )  # fmt: skip
 
 DEPOT_TYPES: dict[str, DepotTypeDescriptor] = {d.name: d for d in _ALL}

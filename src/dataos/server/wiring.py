@@ -35,6 +35,8 @@ from dataos.doors import app as http
 from dataos.doors import (
     dataset_upkeep,
     datasets,
+    depot_datasets,
+    depot_service,
     heimdall,
     identities,
     queries,
@@ -255,6 +257,7 @@ def build(
         metrics_open=settings.metrics.open_on_loopback,
     )
     dataset_door = datasets.DatasetDoor(depots)
+    depot_secrets = depot_service.DepotSecrets(store, depots, clock)
     routers = [
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
@@ -270,8 +273,10 @@ def build(
         ),
         reference.poros(rooms_of_resources, spaces, authenticate),
         reference.collated(rooms_of_resources, authenticate),
-        heimdall.router(store, known, users, res, authenticate),
+        heimdall.router(store, known, users, res, depot_secrets, authenticate),
         depot_routes.router(depots, clock, authenticate),
+        depot_service.router(store, depots, res, depot_secrets, authenticate),
+        depot_datasets.router(depots, catalog, Datasets(catalog), dataset_door, authenticate),
         watching.router(watched, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), Memory(store, clock), authenticate),
     ]

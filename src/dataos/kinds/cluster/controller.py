@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -154,11 +154,19 @@ class ClusterController:
             rows, _ = records.listing(connection, records.Filter(type="cluster", name=manifest.meta.name), None, 100)
             return [str(r["workspace"]) for r in rows if r["workspace"] != manifest.workspace]
 
+        problems = await self._unqueryable(manifest)
         taken = await self._store.read(elsewhere)
         if not taken:
-            return []
+            return problems
         text = f"a cluster named `{manifest.meta.name}` exists in workspace `{taken[0]}`"
-        return [Problem("resource.conflict", text, hint="choose another name", path="name")]
+        return [Problem("resource.conflict", text, hint="choose another name", path="name"), *problems]
+
+    async def _unqueryable(self, manifest: Manifest) -> list[Problem]:
+        """Depots that it lists and that cannot be catalogs; a missing one is found by its reference."""
+        spec: ClusterSpec = manifest.spec
+        mounted = MountedDepots(self._depots, self._catalog, self._clock)
+        found = [await mounted.why_not(depot) for depot in spec.depots or ()]
+        return [replace(problem, path=manifest.section_key) for problem in found if problem is not None]
 
     async def reconcile(self, view: ResourceView) -> Observed:
         """Start the engine if it is not there, and let it reach exactly what it should."""

@@ -48,6 +48,14 @@ class DepotSection(Spec):
     """Has no effect; the owner stands above."""
     run_as_user: Text | None = None
     """User as whom the source is read."""
+    meta: dict[str, Text] = {}
+    """Free metadata, for people and programs."""
+    owners: tuple[Text, ...] = ()
+    """Further owners, for people; rights are the owner's above."""
+    archived: bool = False
+    """It is not to be used any more (it still works)."""
+    archival_message: Text | None = None
+    """Why it is archived."""
     resources: blocks.Resources | None = None
     """Has no effect: a depot runs no process of its own."""
 

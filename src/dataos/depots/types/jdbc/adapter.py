@@ -23,6 +23,11 @@ _BY_SUBPROTOCOL = {
     "mysql": f"{_PLACE}.mysql.adapter:MysqlAdapter",
     "mariadb": f"{_PLACE}.mysql.adapter:MysqlAdapter",
     "postgresql": f"{_PLACE}.postgresql.adapter:PostgresqlAdapter",
+    "sqlserver": f"{_PLACE}.mssql.adapter:MssqlAdapter",
+    "oracle:thin": f"{_PLACE}.oracle.adapter:OracleAdapter",
+    "redshift": f"{_PLACE}.redshift.adapter:RedshiftAdapter",
+    "databricks-jdbc": f"{_PLACE}.jdbc.others:DatabricksAdapter",
+    "db2": f"{_PLACE}.jdbc.others:Db2Adapter",
     "sqlite": f"{_PLACE}.jdbc.sqlite_file:SqliteAdapter",
     "duckdb": f"{_PLACE}.jdbc.duckdb_file:DuckdbAdapter",
 }

@@ -1,0 +1,135 @@
+"""Kafka through confluent-kafka (librdkafka). One collection, `default`; a dataset is a topic with its partitions.
+
+Event Hubs speak Kafka on port 9093 and are reached by the same client (see `types/eventhub`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dataos.core import names
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError, fail
+from dataos.depots import databases
+from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry
+
+_REFUSED_KEYS = ("oauth", "ssl.keystore", "plugin.library", "ssl.engine", "interceptor", "enable.random", "test.")
+"""Parameters that name libraries, or files of the server."""
+_FILE_KEYS = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location")
+
+
+class KafkaAdapter:
+    """KAFKA depots."""
+
+    extra = "kafka"
+
+    def __init__(self, context: AdapterContext) -> None:
+        self._timeout_s = context.connect_timeout_s
+        self._calls = context.calls
+        self._allowed = context.allowed_paths
+
+    async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
+        await self._topics(entry, credentials, timeout_s)
+
+    async def list_collections(self, entry: DepotEntry, credentials: Mapping[str, str]) -> list[str]:
+        return ["default"]
+
+    async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
+        if collection not in ("default", "none"):
+            return []
+        return sorted(await self._topics(entry, credentials, self._timeout_s))
+
+    async def describe(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> list[ColumnDescription]:
+        """The columns of every message, and how many partitions the topic has."""
+        topics = await self._topics(entry, credentials, self._timeout_s)
+        if dataset not in topics:
+            raise fail(
+                "depot.dataset_not_found",
+                f"depot '{entry.name}' has no topic '{dataset}' that its user may see",
+                hint=names.did_you_mean(dataset, list(topics)),
+            )
+        last = topics[dataset] - 1
+        return [
+            ColumnDescription("key", "binary", True),
+            ColumnDescription("value", "binary", True),
+            ColumnDescription("topic", "string", False),
+            ColumnDescription("partition", f"int (0 to {last})" if last else "int (0)", False),
+            ColumnDescription("offset", "long", False),
+            ColumnDescription("timestamp", "timestamp", False),
+        ]
+
+    async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
+        return f"kafka://{','.join(self.brokers(entry))}" + (f" topic {udl.dataset}" if udl.dataset else "")
+
+    def brokers(self, entry: DepotEntry) -> list[str]:
+        """Where the cluster is asked first."""
+        return [str(b) for b in entry.location["brokers"]]
+
+    def settings(self, entry: DepotEntry, credentials: Mapping[str, str]) -> dict[str, str]:
+        """librdkafka's settings, but certificates. Raises DataOSError `depot.credentials`, `depot.path`."""
+        made = {"bootstrap.servers": ",".join(self.brokers(entry)), "client.id": "dataos"}
+        for key, value in dict(entry.location.get("params") or {}).items():
+            name = str(key).removeprefix("kafka.")
+            if name.startswith(_REFUSED_KEYS) or name in made:
+                continue
+            if name in _FILE_KEYS:
+                value = databases.allowed_file(entry, self._allowed, f"params.{key}", str(value))
+            made[name] = str(value)
+        user, password = databases.pick(credentials, "username"), databases.pick(credentials, "password")
+        protocol = databases.pick(credentials, "security_protocol")
+        if protocol or user:
+            made["security.protocol"] = protocol or "SASL_SSL"
+        if made.get("security.protocol", "").upper().startswith("SASL"):
+            if user is None or password is None:
+                key = "username" if user is None else "password"
+                raise fail(
+                    "depot.credentials",
+                    f"the secret of depot '{entry.name}' lacks `{key}`, which {made['security.protocol']} needs",
+                    hint="a Kafka secret has username, password, security_protocol and sasl_mechanism",
+                )
+            made["sasl.username"], made["sasl.password"] = user, password
+            made["sasl.mechanism"] = databases.pick(credentials, "sasl_mechanism") or "PLAIN"
+        return made
+
+    async def _topics(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> dict[str, int]:
+        """Topic -> partitions, without Kafka's own."""
+
+        def ask() -> dict[str, int]:
+            kafka = databases.driver("confluent_kafka.admin", self.extra, entry)
+            heard: list[Any] = []
+            with databases.certificate_file(credentials) as certificates:
+                settings: dict[str, Any] = {**self.settings(entry, credentials)}
+                settings |= {"ssl.ca.location": str(certificates)} if certificates else {}
+                settings |= {
+                    "socket.timeout.ms": max(100, int(timeout_s * 1000)),
+                    "socket.connection.setup.timeout.ms": max(1000, int(timeout_s * 1000)),
+                    "error_cb": heard.append,
+                    "log_level": 0,
+                }
+                try:
+                    found = kafka.AdminClient(settings).list_topics(timeout=timeout_s)
+                except Exception as error:  # noqa: BLE001 - its text names brokers and settings
+                    raise problem(entry, ",".join(self.brokers(entry)), [*heard, error], timeout_s) from None
+            topics = found.topics.items()
+            return {name: len(t.partitions) for name, t in topics if not name.startswith("__") and t.error is None}
+
+        return await self._calls.run(entry.name, ask, timeout_s * 2 + 1)
+
+
+def problem(entry: DepotEntry, where: str, errors: list[Any], timeout_s: float) -> DataOSError:
+    """A clear Problem for what librdkafka said, matched only."""
+    text = " ".join(str(error) for error in errors).lower()
+    if any(word in text for word in ("authentication", "sasl", "_auth", "authorization")):
+        return databases.refused_login(entry, where)
+    if "no such configuration property" in text or "invalid value" in text or "unsupported value" in text:
+        return fail(
+            "depot.unsupported",
+            f"depot '{entry.name}': its `params` or its secret hold a setting that the client does not take",
+            hint="params are librdkafka's settings, with or without the prefix `kafka.`",
+        )
+    if "refused" in text or "resolve" in text or "ssl" in text or "certificate" in text or "all brokers down" in text:
+        return databases.unreachable(entry, "Kafka", where, text)
+    return databases.too_slow(entry, where, timeout_s)
