@@ -71,6 +71,10 @@ def test_a_dataset_from_create_to_drop(server: Installation) -> None:
     assert refused.code == 1
     assert '"📂 update field datatype...error"' in refused.err
     assert "allowed from long: none" in refused.err
+    history = server.ok(
+        "query", 'SELECT count(*) n FROM lakehouse.retail."orders$metadata_log_entries"', "-O", "json"
+    ).json
+    assert history[0]["n"] == 7
     specs = dataset(server, "get", "-a", ADDRESS, "-O", "json").json["iceberg"]["specs"]
     assert [(s["type"], s["column"], s["name"]) for s in specs] == [("day", "ordered_at", "d")]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, SqlglotError
@@ -121,9 +122,36 @@ def _version(table: exp.Table, source: Source) -> Version | None:
     value = version.expression
     if version.name.upper() == "VERSION" and isinstance(value, exp.Literal):
         return Version(reference=value.name) if value.is_string else Version(snapshot_id=int(value.name))
+    moment = _moment(value)
+    if version.name.upper() == "TIMESTAMP" and moment is not None:
+        return Version(timestamp_us=moment)
     raise problems.unsupported(
-        source, version, "FOR TIMESTAMP AS OF", "name a snapshot, branch or tag: FOR VERSION AS OF 123 or 'main'"
+        source,
+        version,
+        f"FOR {version.name.upper()} AS OF this value",
+        "a constant: VERSION AS OF 123 or 'main', TIMESTAMP AS OF TIMESTAMP '2026-01-31 12:00:00 UTC'",
     )
+
+
+def _moment(value: exp.Expr | None) -> int | None:
+    """UTC epoch microseconds of a constant date or time, without a zone UTC; None for anything else."""
+    if isinstance(value, exp.Cast) and value.to.this in _MOMENTS:
+        value = value.this
+    if not isinstance(value, exp.Literal) or not value.is_string:
+        return None
+    text = value.name.strip()
+    if text.upper().endswith(" UTC"):
+        text = text[:-4] + "+00:00"
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return round(found.timestamp() * 1e6)
+
+
+_MOMENTS = (exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ)
 
 
 def _values_as_selects(tree: exp.Query) -> exp.Query:

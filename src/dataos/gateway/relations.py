@@ -49,6 +49,13 @@ class DatabaseScan:
 
 
 @dataclass(frozen=True)
+class RowsScan:
+    """Rows that are known already: a metadata table. `literal` is a list of structs in the engine's text form."""
+
+    literal: str
+
+
+@dataclass(frozen=True)
 class Relation:
     """A dataset as the catalog knows it now: columns that are not here do not exist."""
 
@@ -56,7 +63,7 @@ class Relation:
     schema: str
     table: str
     columns: tuple[Column, ...]
-    scan: IcebergScan | DatabaseScan
+    scan: IcebergScan | DatabaseScan | RowsScan
 
     @property
     def udl(self) -> str:

@@ -14,7 +14,7 @@ from sqlglot import exp
 from dataos.core.errors import DataOSError, Problem
 from dataos.engines.ports import EngineSession
 from dataos.gateway import duckdb_types, sources
-from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation
+from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation, RowsScan
 
 
 class NotMounted(DataOSError):
@@ -89,7 +89,26 @@ def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp
             ],
         )
         return exp.Table(this=call), (f"iceberg_scan:{path}:{scan.snapshot_id}",), False
+    if isinstance(scan, RowsScan):
+        return _rows(scan, relation.columns), (), False
     return _database_table(scan, relation.columns, session, cluster)
+
+
+def _rows(scan: RowsScan, columns: Sequence[Column]) -> exp.Expr:
+    """`(SELECT unnest("__dt_row") FROM (SELECT unnest(CAST('[...]' AS STRUCT(...)[])) AS "__dt_row"))`."""
+    fields = [exp.ColumnDef(this=exp.to_identifier(c.name, quoted=True), kind=duckdb_types.of(c.type)) for c in columns]
+    struct = exp.DataType(this=exp.DType.STRUCT, expressions=fields, nested=True)
+    listed = exp.DataType(this=exp.DType.ARRAY, expressions=[struct], nested=True)
+    row = exp.to_identifier("__dt_row", quoted=True)
+    every = exp.Anonymous(this="unnest", expressions=[exp.Cast(this=exp.Literal.string(scan.literal), to=listed)])
+    inner = exp.Select(expressions=[exp.Alias(this=every, alias=row)])
+    outer = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[exp.Column(this=row.copy())])])
+    outer.set("from_", exp.From(this=exp.Subquery(this=inner, alias=_alias("__dt_rows"))))
+    return exp.Subquery(this=outer, alias=_alias("__dt_read"))
+
+
+def _alias(name: str) -> exp.TableAlias:
+    return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
 
 
 def _database_table(

@@ -178,7 +178,12 @@ def _check_node(node: exp.Expr, source: Source, cluster: str) -> None:
         if kind not in _JOIN_KINDS or method not in ("", "NATURAL"):
             raise problems.unsupported(source, node, f"{method or kind} JOIN")
     elif isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
-        raise _table_function(node, source)
+        part = node.this
+        plain = isinstance(part, exp.Dot) and all(isinstance(p, exp.Identifier) for p in (part.this, part.expression))
+        if not plain or node.args.get("catalog") is None:
+            raise _table_function(node, source)
+        # catalog.schema.table.files is Spark's way to write the metadata table "table$files"
+        node.set("this", exp.to_identifier(f"{part.this.name}${part.expression.name}", quoted=True))
     elif isinstance(node, exp.TableSample):
         percent = node.args.get("percent")
         if str(node.args.get("method") or "").upper() not in ("BERNOULLI", "SYSTEM") or not isinstance(

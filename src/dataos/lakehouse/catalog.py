@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId, Ids
-from dataos.lakehouse import namespaces, rows, runs
+from dataos.lakehouse import descriptions, namespaces, rows, runs
 from dataos.lakehouse.caches import MetadataCache
 from dataos.lakehouse.descriptions import TableInfo
 from dataos.lakehouse.files import Files, LocalFiles, contains
@@ -238,6 +239,11 @@ class Catalog:
         loaded = await self.load_table(view, TableRef(warehouse, namespace, table))
         location = loaded.metadata_location or ""
         return self._cache.described(location, snapshot, loaded.metadata)
+
+    async def snapshot_at(self, view: View, ref: TableRef, timestamp_us: int) -> int:
+        """The snapshot that was current at a moment. Raises as `load_table`, and `iceberg.not_found.snapshot`."""
+        loaded = await self.load_table(view, ref)
+        return await self.work(lambda: descriptions.snapshot_at(json.loads(loaded.metadata), timestamp_us))
 
     async def locations(self, view: View, refs: Sequence[TableRef]) -> dict[TableRef, str]:
         """Folders of the tables that are there."""

@@ -64,6 +64,15 @@ def describe(metadata: dict[str, Any], metadata_location: str, snapshot: int | s
     )
 
 
+def snapshot_at(metadata: dict[str, Any], timestamp_us: int) -> int:
+    """The snapshot that was current at a moment. Raises DataOSError `iceberg.not_found.snapshot` before the first."""
+    entries = metadata.get("snapshot-log", [])
+    past: list[int] = [e["snapshot-id"] for e in entries if e["timestamp-ms"] * 1000 <= timestamp_us]
+    if not past:
+        raise fail("iceberg.not_found.snapshot", "the table had no snapshot at that time", hint="list its snapshots")
+    return past[-1]
+
+
 def _snapshot(metadata: dict[str, Any], wanted: int | str | None) -> dict[str, Any] | None:
     snapshots = {s["snapshot-id"]: s for s in metadata.get("snapshots", [])}
     if wanted is None:

@@ -77,10 +77,10 @@ ATTEMPTS = [
     "SELECT * FROM pg_catalog.pg_class",
     "SELECT * FROM sqlite_master",
     "SELECT * FROM duckdb_columns",
-    'SELECT * FROM lakehouse.retail."orders$snapshots"',
-    'SELECT * FROM lakehouse.retail."orders$files"',
+    'SELECT * FROM lakehouse.retail."orders$properties"',
+    'SELECT * FROM lakehouse.retail."orders$files$files"',
     'SELECT * FROM lakehouse.retail."orders""; SELECT 1"',
-    "SELECT * FROM lakehouse.retail.orders.snapshots",
+    "SELECT * FROM lakehouse.retail.orders.snapshots.x",
     'SELECT * FROM "lakehouse.retail".orders',
     'SELECT * FROM "lakehouse"."../retail".orders',
     # statements

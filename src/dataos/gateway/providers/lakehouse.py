@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataos.core.errors import DataOSError
-from dataos.gateway import types
-from dataos.gateway.relations import Column, IcebergScan, Relation, Version
+from dataos.core.errors import DataOSError, fail
+from dataos.gateway import literals, types
+from dataos.gateway.relations import Column, IcebergScan, Relation, RowsScan, Version
 from dataos.governance.principals import Principal
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.descriptions import TableInfo
-from dataos.lakehouse.views import PUBLISHED, AttemptView, View
+from dataos.lakehouse.operations import metadata_tables
+from dataos.lakehouse.operations.metadata_tables import MetadataTables
+from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef, View
+
+_MOST_BYTES = 8 << 20
 
 
 class LakehouseProvider:
@@ -17,6 +21,7 @@ class LakehouseProvider:
     def __init__(self, catalog: Catalog, warehouse: str) -> None:
         self._catalog = catalog
         self._warehouse = warehouse
+        self._tables = MetadataTables(catalog)
 
     async def schemas(self, catalog: str, principal: Principal) -> list[str]:
         return await self._catalog.list_namespaces(_view(principal), self._warehouse)
@@ -29,28 +34,74 @@ class LakehouseProvider:
         self, catalog: str, schema: str, table: str, version: Version | None, principal: Principal
     ) -> Relation | None:
         view = _view(principal)
-        snapshot = None if version is None else (version.snapshot_id or version.reference)
-        found = await self._describe(view, schema, table, snapshot)
+        found = await self._table(view, catalog, schema, table, version, principal)
+        base, mark, kind = table.rpartition("$")
+        if found is None and mark and kind.lower() in metadata_tables.KINDS:
+            return await self._metadata_table(view, catalog, schema, base, kind.lower(), version, principal)
+        return found
+
+    async def _table(
+        self, view: View, catalog: str, schema: str, table: str, version: Version | None, principal: Principal
+    ) -> Relation | None:
+        named = await self._named(view, catalog, schema, table, principal)
+        if named is None:
+            return None
+        found = await self._describe(view, named, await self._snapshot(view, named, version))
         if found is None:
-            namespace = await self._spelled(await self.schemas(catalog, principal), schema)
-            if namespace is None:
-                return None
-            tables = await self._catalog.list_tables(view, self._warehouse, namespace)
-            name = await self._spelled(tables, table)
-            found = await self._describe(view, namespace, name, snapshot) if name else None
-            if found is None or name is None:
-                return None
-            schema, table = namespace, name
+            return None
         columns = tuple(Column(c.name, types.from_iceberg(c.type), not c.required, c.doc) for c in found.columns)
         scan = IcebergScan(found.metadata_location, found.snapshot_id, found.location)
-        return Relation(catalog, schema, table, columns, scan)
+        return Relation(catalog, named.namespace, named.name, columns, scan)
+
+    async def _metadata_table(
+        self,
+        view: View,
+        catalog: str,
+        schema: str,
+        table: str,
+        kind: str,
+        version: Version | None,
+        principal: Principal,
+    ) -> Relation | None:
+        named = await self._named(view, catalog, schema, table, principal)
+        if named is None:
+            return None
+        chosen = await self._snapshot(view, named, version)
+        found = await self._tables.read(view, named, kind, chosen, types.from_iceberg)
+        literal = literals.rows(found.columns, found.rows)
+        if len(literal) > _MOST_BYTES:
+            raise fail(
+                "query.unsupported",
+                f"{kind} of {named} has {len(found.rows):,} rows: too many to show by SQL",
+                hint="ask for partitions or manifests, or read it with an Iceberg client",
+            )
+        columns = tuple(Column(name, type_) for name, type_ in found.columns)
+        return Relation(catalog, named.namespace, f"{named.name}${kind}", columns, RowsScan(literal))
+
+    async def _named(self, view: View, catalog: str, schema: str, table: str, principal: Principal) -> TableRef | None:
+        """The table as it is spelled in the catalog, if it is there."""
+        ref = TableRef(self._warehouse, schema, table)
+        if await self._catalog.table_exists(view, ref):
+            return ref
+        namespace = await self._spelled(await self.schemas(catalog, principal), schema)
+        if namespace is None:
+            return None
+        name = await self._spelled(await self._catalog.list_tables(view, self._warehouse, namespace), table)
+        return TableRef(self._warehouse, namespace, name) if name else None
+
+    async def _snapshot(self, view: View, named: TableRef, version: Version | None) -> int | str | None:
+        if version is None:
+            return None
+        if version.timestamp_us is not None:
+            return await self._catalog.snapshot_at(view, named, version.timestamp_us)
+        return version.snapshot_id or version.reference
 
     def forget(self, catalog: str) -> None:
         """Nothing is remembered: the catalog is ours."""
 
-    async def _describe(self, view: View, schema: str, table: str, snapshot: int | str | None) -> TableInfo | None:
+    async def _describe(self, view: View, named: TableRef, snapshot: int | str | None) -> TableInfo | None:
         try:
-            return await self._catalog.describe_table(view, self._warehouse, schema, table, snapshot)
+            return await self._catalog.describe_table(view, named.warehouse, named.namespace, named.name, snapshot)
         except DataOSError as error:
             code = error.problem.code
             if code.startswith("iceberg.not_found") and not code.endswith("snapshot"):

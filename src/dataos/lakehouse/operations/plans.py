@@ -11,7 +11,16 @@ from pyiceberg.table.metadata import TableMetadata
 from dataos.lakehouse import manifests
 from dataos.lakehouse.commits import Commits
 from dataos.lakehouse.files import Files
-from dataos.lakehouse.operations import changes, columns, contents, expiry, picking, references, replacing
+from dataos.lakehouse.operations import (
+    changes,
+    columns,
+    contents,
+    expiry,
+    inspecting,
+    picking,
+    references,
+    replacing,
+)
 from dataos.lakehouse.operations.changes import Planned
 from dataos.lakehouse.operations.partitioning import PartitionField
 
@@ -48,6 +57,12 @@ class Plans:
     def rewrite_manifests(self, metadata: TableMetadata, dry_run: bool) -> Planned:
         """Manifests put together."""
         return replacing.rewrite_manifests(self._files, metadata, self._new_uuid, self._now_us() // 1000, dry_run)
+
+    def inspect(
+        self, metadata: TableMetadata, location: str, kind: str, snapshot_id: int | None, trino: Callable[[str], str]
+    ) -> inspecting.Rows:
+        """Rows of a metadata table."""
+        return inspecting.inspect(self._files, metadata, location, kind, snapshot_id, trino)
 
     def scale_of(self, metadata: TableMetadata, name: str) -> int | None:
         """Scale of a decimal column; None for any other."""
