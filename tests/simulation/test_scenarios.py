@@ -11,7 +11,7 @@ import pytest
 from dataos.control import reconciler
 from simulation import steps
 from simulation.disk import Disk
-from simulation.manifests import Doc, JobDoc, RetryRule, key_of
+from simulation.manifests import CRONS, Doc, JobDoc, RetryRule, key_of
 from simulation.model import Call
 from simulation.steps import Step
 from simulation.weather import STARTS, Climate
@@ -339,3 +339,27 @@ def test_a_server_that_was_given_up_keeps_what_nobody_has_looked_at_yet(worlds):
         assert bound[0] == 1
         world.loop.advance(120)
         assert attempts(world) == [("a-1", "succeeded")]
+
+
+def test_a_look_that_began_while_paused_does_not_end_the_schedule_of_a_resumed_one(worlds):
+    with worlds() as world:
+        apply(world, "w0", A, cron=CRONS[0])
+        world.loop.advance(5)
+        do(world, "pause", "w0")
+        world.loop.advance(5)
+        life = world.life(0)
+        write, held = life.store.write, []
+
+        async def slow(fn, /, *args, **kwargs):
+            if fn.__qualname__.startswith("WorkflowController._tick") and not held:
+                held.append(fn)
+                do(world, "resume", "w0")
+                await asyncio.sleep(2)
+            return await write(fn, *args, **kwargs)
+
+        life.store.write = slow
+        apply(world, "w0", A, cron=CRONS[0])
+        world.loop.advance(30)
+        assert held
+        (timer,) = world.model.runs.timers.values()
+        assert timer.next_at is not None

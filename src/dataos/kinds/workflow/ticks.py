@@ -33,12 +33,19 @@ MAX_OPEN = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """What a look decided, and what it was decided on: another `next_at` in the store makes it void."""
+    """What a look decided, and what it was decided on: anything else in the store makes it void."""
 
     timing: str
-    seen_next: int | None
-    seen_timing: str | None
+    seen: Seen
     due: Due
+
+
+Seen = tuple[int | None, str, int | None] | None
+"""Of a schedule's row: next tick, timing, since when it is paused. None: there was no row."""
+
+
+def _seen(found: sa.Row[Any] | None) -> Seen:
+    return None if found is None else (found.next_at, found.timing, found.paused_at)
 
 
 def row(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
@@ -55,14 +62,13 @@ def plan(found: sa.Row[Any] | None, schedule: Schedule, now_us: int) -> Plan:
     """Decide what is due. A new or changed schedule is reckoned from now on; so is one that was paused."""
     timing = timing_of(schedule)
     key = timing.key()
-    seen = (None, None) if found is None else (found.next_at, found.timing)
     if found is not None and found.paused_at is not None:
         due = Due(None, 0, None)
     elif found is None or found.timing != key:
         due = Due(None, 0, next_tick(timing, max(now_us, (found.last_at or 0) if found is not None else 0)))
     else:
         due = decide_due(timing, found.next_at, now_us)
-    return Plan(key, seen[0], seen[1], due)
+    return Plan(key, _seen(found), due)
 
 
 def apply_plan(
@@ -76,7 +82,7 @@ def apply_plan(
 ) -> bool:
     """Deal with what is due and store the next tick. False if the row changed since the plan was made."""
     found = row(connection, uid)
-    if (found.next_at if found else None, found.timing if found else None) != (planned.seen_next, planned.seen_timing):
+    if _seen(found) != planned.seen:
         return False
     if found is not None and found.paused_at is not None:
         return True
