@@ -347,6 +347,7 @@ def test_a_look_that_began_while_paused_does_not_end_the_schedule_of_a_resumed_o
         world.loop.advance(5)
         do(world, "pause", "w0")
         world.loop.advance(5)
+        world.disk.raw.execute("UPDATE schedules SET timing = ''")  # as if paused before its first tick was reckoned
         life = world.life(0)
         write, held = life.store.write, []
 
