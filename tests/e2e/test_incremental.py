@@ -114,3 +114,40 @@ def _wait(server: Installation) -> None:
         what="the run's end",
         timeout=90,
     )
+
+
+QUERIED = """\
+name: counted
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: count
+      spec:
+        stack: flare:7.0
+        stackSpec:
+          job:
+            inputs:
+              - name: counted
+                query: "SELECT count(*) AS n, max(name) AS last FROM lakehouse.crm.customers c WHERE c.id < '9'"
+                options: {cluster: miniature, driver: io.trino.jdbc.TrinoDriver, SSL: "true"}
+            outputs:
+              - {name: counted, dataset: "dataos://lakehouse:crm/counted?acl=rw"}
+"""
+
+
+def test_a_query_is_an_input(server: Installation) -> None:
+    """ch04-AS11 (plain join or aggregate): the query engine runs it, as the user of the job."""
+    server.ok("apply", "-f", server.write("counted.yaml", QUERIED), "--wait")
+    found = server.ok("query", "SELECT n, last FROM lakehouse.crm.counted", "-O", "json").json
+    expected = server.ok(
+        "query", "SELECT count(*) AS n, max(name) AS last FROM lakehouse.crm.customers", "-O", "json"
+    ).json
+    assert found == expected
+    wrong = QUERIED.replace("lakehouse.crm.customers", "lakehouse.crm.custmers").replace(
+        "name: counted", "name: wrong", 1
+    )
+    done = server.cli("apply", "-f", server.write("wrong.yaml", wrong), "--wait")
+    assert done.code == 1
+    assert "wrong.yaml:13:" in done.err, "the line in the file"
+    assert "Table 'lakehouse.crm.custmers' does not exist" in done.err

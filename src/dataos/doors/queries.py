@@ -41,7 +41,9 @@ class InputBody(BaseModel):
     """POST /api/v1/inputs."""
 
     model_config = ConfigDict(extra="forbid")
-    address: str = Field(description="dataos://depot:collection/dataset")
+    address: str | None = Field(default=None, description="dataos://depot:collection/dataset")
+    query: str | None = Field(default=None, description="Instead of an address: one SELECT.", max_length=4 << 20)
+    cluster: str | None = Field(default=None, description="The Cluster to ask `query` of; default `miniature`.")
 
 
 def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: Authenticate) -> APIRouter:
@@ -76,7 +78,12 @@ def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: A
 
     @api.post("/inputs", responses=_STREAM, response_class=Response)
     async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
-        """A dataset as an Arrow IPC stream, for a job and as the user it runs as."""
+        """A dataset, or the answer of a query, as an Arrow IPC stream, for a job and as the user it runs as."""
+        if (body.address is None) == (body.query is None):
+            raise fail("request.invalid", "name an `address` or a `query`", hint="one of them")
+        if body.query is not None:
+            return _stream(await (await gateways(body.cluster)).open_query(body.query, principal))
+        assert body.address is not None  # noqa: S101 - one of the two is there
         udl = Udl.parse(body.address)
         if udl.acl != "r":
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")

@@ -157,6 +157,13 @@ class Gateway:
         statement = Statement(query, catalog=udl.depot, schema=udl.collection)
         return await self._run(statement, principal, self._ids.token(), limited=False)
 
+    async def open_query(self, query: str, principal: Principal) -> QueryResult:
+        """All rows of a SELECT as this principal sees them (for jobs); tables are named with their catalogs.
+
+        No row limit applies. Raises as `run`.
+        """
+        return await self._run(Statement(query), principal, self._ids.token(), limited=False)
+
     # --- the way of a statement ----------------------------------------------------------------------------------
 
     async def _run(

@@ -92,3 +92,22 @@ def test_a_key_without_a_value_says_so(source: Source) -> None:
     done = source.run(FIRST, window)
     assert done.problem["code"] == "flare.incremental"
     assert "the key `a` answers no value" in done.problem["message"]
+
+
+# --- a query as input -------------------------------------------------------------------------------------------------
+
+QUERY = "SELECT store_id, sum(amount) AS revenue FROM lakehouse.retail.orders GROUP BY 1"
+
+
+def test_the_answer_of_a_query_is_an_input(jobs: Jobs, server: Server) -> None:
+    import pyarrow as pa
+
+    server.answers[QUERY] = pa.table({"store_id": [1, 2], "revenue": [10.5, 20.0]})
+    entry = {"name": "sales", "query": QUERY + " ;", "options": {"cluster": "system", "SSL": "true", "driver": "x.Y"}}
+    name = f"inc.q{jobs.count}"
+    done = jobs.run(
+        spec([entry], {"big": "SELECT * FROM sales WHERE revenue > 15"}, [output("big", name)]), {"sales": "query"}
+    )
+    assert done.code == 0, done.log
+    assert rows(server, name) == [(2, 20.0)]
+    assert done.result["inputs"] == [{"name": "sales", "address": "query of sales", "rows": 2}]

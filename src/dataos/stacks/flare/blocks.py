@@ -149,7 +149,6 @@ LATER_JOB = {
     "rewrite_dataset": "compaction (`rewriteDataset`)",
 }
 LATER_INPUT = {
-    "query": "a `query` as input",
     "schema_type": "a schema for an input",
     "schema_path": "a schema for an input",
     "schema_string": "a schema for an input",

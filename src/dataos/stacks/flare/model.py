@@ -17,15 +17,26 @@ FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
 
 @dataclass(frozen=True)
 class Input:
-    """One view read from outside. `format` None: what the depot's type (or the file's name) implies."""
+    """One view read from outside: what an address names, or the answer of a query.
+
+    `format` None: what the depot's type (or the file's name) implies. `address` None: `query` (Trino dialect) is asked
+    of `cluster` (None: the default one).
+    """
 
     name: str
-    address: Udl
+    address: Udl | None
+    query: str | None
+    cluster: str | None
     format: str | None
     options: Mapping[str, str]
     increment: Increment | None  # read a window only
     path: Path  # of the list item
-    address_path: Path
+    address_path: Path  # of the address or the query
+
+    @property
+    def source(self) -> str:
+        """What it reads, for messages and reports."""
+        return str(self.address) if self.address is not None else f"query of {self.name}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ class FlareSpec:
     @property
     def addresses(self) -> tuple[tuple[Path, Udl], ...]:
         """Every address with its path; `acl` says what it is for."""
-        reads = tuple((i.address_path, i.address) for i in self.inputs)
+        reads = tuple((i.address_path, i.address) for i in self.inputs if i.address is not None)
         return reads + tuple((o.address_path, o.address) for o in self.outputs)
 
 

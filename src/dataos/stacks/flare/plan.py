@@ -41,11 +41,13 @@ class FlarePlanner:
         spec = _read(job)
         problems: list[Problem] = []
         for entry in spec.inputs:
+            if entry.address is None:
+                continue  # the query engine knows what its query names
             try:
                 depot = await _depot(rooms, entry.address)
-                source = _format(entry, depot)
+                _format(entry, entry.address, depot)
                 if depot.type == "FILE" and not _is_pattern(entry.address):
-                    await _files(rooms, depot, entry, source)
+                    await _files(rooms, depot, entry.address)
             except DataOSError as error:
                 problems += _at(error, job, entry.address_path)
         for output in spec.outputs:
@@ -106,7 +108,7 @@ class FlarePlanner:
         )
         return Plan(
             launch,
-            reads=tuple(str(i.address) for i in spec.inputs),
+            reads=tuple(str(i.address) for i in spec.inputs if i.address is not None),
             writes=tuple(str(o.address) for o in spec.outputs),
             rerunnable=True,
         )
@@ -168,7 +170,7 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
         ) from error
 
 
-def _format(entry: Input, depot: DepotEntry) -> str:
+def _format(entry: Input, address: Udl, depot: DepotEntry) -> str:
     """The format to read, of the input or of what its depot and file name imply."""
     allowed = _BY_TYPE.get(depot.type)
     if allowed is None:
@@ -189,12 +191,12 @@ def _format(entry: Input, depot: DepotEntry) -> str:
         return entry.format
     if depot.type != "FILE":
         return allowed[0]
-    suffixes = [s.lstrip(".").lower() for s in PurePosixPath(entry.address.dataset or "").suffixes]
+    suffixes = [s.lstrip(".").lower() for s in PurePosixPath(address.dataset or "").suffixes]
     found = next((_SUFFIXES[s] for s in reversed(suffixes) if s in _SUFFIXES), None)
     if found is None:
         raise fail(
             "flare.format",
-            f"input `{entry.name}` names no format, and {entry.address} does not tell one",
+            f"input `{entry.name}` names no format, and {address} does not tell one",
             hint="add `format: csv`, `json` or `parquet`",
         )
     return found
@@ -204,34 +206,37 @@ def _is_pattern(address: Udl) -> bool:
     return any(c in (address.dataset or "") for c in "*?[")
 
 
-async def _files(rooms: Rooms, depot: DepotEntry, entry: Input, kind: str) -> list[Path]:
+async def _files(rooms: Rooms, depot: DepotEntry, address: Udl) -> list[Path]:
     adapter = cast("FileDepot", rooms.depots.adapter(depot))
     try:
-        return await adapter.files(depot, entry.address)
+        return await adapter.files(depot, address)
     except DataOSError as error:
         if error.problem.code != "depot.path":
             raise
-        text = f"Path does not exist: {entry.address}: {error.problem.message}"
+        text = f"Path does not exist: {address}: {error.problem.message}"
         raise fail("depot.path", text, hint=error.problem.hint) from error
 
 
 async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places) -> jobs.Source:
-    depot = await _depot(rooms, entry.address)
-    kind = _format(entry, depot)
+    address = entry.address
+    if address is None:
+        return jobs.Source("query")
+    depot = await _depot(rooms, address)
+    kind = _format(entry, address, depot)
     if depot.type == "POSTGRESQL":
         return jobs.Source("query")
     if depot.type == "FILE":
-        files = await _files(rooms, depot, entry, kind)
+        files = await _files(rooms, depot, address)
         places.add_files(files)
-        place = await rooms.depots.resolve(entry.address) if not _is_pattern(entry.address) else ""
+        place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
         return jobs.Source("files", place=place, format=kind, files=tuple(str(f) for f in files))
-    levels, table = _table(entry.address)
+    levels, table = _table(address)
     ref = TableRef(warehouse(depot), namespaces.join(levels), table)
     found = await rooms.catalog.locations(view, [ref])
     if ref not in found:
         raise fail(
             "flare.input",
-            f"{entry.address} does not exist",
+            f"{address} does not exist",
             hint="the job that makes it must run before this one: name it in `dependencies`",
         )
     places.read[_local(found[ref])] = None

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
@@ -127,13 +131,44 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     branch = options.get("branch", "main")
     if branch != "main":
         later(reading, (*path, "options", "branch"), "reading a branch other than `main`")
-    if address is None and entry.dataset is None and len(reading.problems) == before:
-        reading.error(path, "`dataset` is required", code="manifest.missing")
-    if address is None or len(reading.problems) > before:
+    query = _query(entry.query, reading, (*path, "query"))
+    if entry.query is None and entry.dataset is None and len(reading.problems) == before:
+        reading.error(path, "`dataset` or `query` is required", code="manifest.missing")
+    if (address is None and query is None) or len(reading.problems) > before:
         return None
-    if address.acl == "rw":
+    if address is not None and address.acl == "rw":
         address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
-    return Input(entry.name, address, format_, options, increment, path, (*path, "dataset"))
+    cluster = options.get("cluster") if query is not None else None
+    where = (*path, "dataset" if query is None else "query")
+    return Input(entry.name, address, query, cluster, format_, options, increment, path, where)
+
+
+def _query(text: str | None, reading: Reading, path: Path) -> str | None:
+    """A statement for the query engine (Trino dialect). Its form is checked here, what it names when it is asked."""
+    if text is None:
+        return None
+    body = text.strip().rstrip(";").rstrip()
+    try:
+        found = sqlglot.parse(body, dialect="trino")
+    except SqlglotError as error:
+        first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+        reading.error(
+            path,
+            f"SQL syntax error: {first.get('description') or str(error).splitlines()[0][:200]}",
+            code="flare.sql_syntax",
+            line=first.get("line"),
+            column=first.get("col"),
+        )
+        return None
+    if len(found) != 1 or not isinstance(found[0], exp.Query):
+        reading.error(
+            path,
+            "an input's query is one SELECT",
+            hint="jobs write with outputs, not in queries",
+            code="flare.sql_refused",
+        )
+        return None
+    return body
 
 
 def _address(text: str | None, reading: Reading, path: Path) -> Udl | None:

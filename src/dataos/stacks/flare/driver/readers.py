@@ -120,9 +120,10 @@ class Readers:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        answer = self._client.call(
-            "POST", "/api/v1/inputs", body={"address": str(entry.address)}, accept=ARROW, timeout_s=3600.0
-        )
+        wanted: dict[str, Any] = {"address": str(entry.address)}
+        if entry.query is not None:
+            wanted = {"query": entry.query, "cluster": entry.cluster}
+        answer = self._client.call("POST", "/api/v1/inputs", body=wanted, accept=ARROW, timeout_s=3600.0)
         target = self._scratch / f"input-{entry.name}.parquet"
         rows = 0
         try:
@@ -134,7 +135,7 @@ class Readers:
                         writer.write_batch(batch)
         except pa.ArrowInvalid as error:
             raise fail(
-                "flare.input", f"the answer for {entry.address} broke off: {str(error)[:200]}", retry=5.0
+                "flare.input", f"the answer for {entry.source} broke off: {str(error)[:200]}", retry=5.0
             ) from error
         return self._engine.session.read.parquet(str(target)), rows
 

@@ -149,7 +149,7 @@ class Run:
         failures: list[Problem] = []
         for entry in spec.inputs:
             self._log.info(f"Loading {entry.name} table...")
-            path = relative(entry.path, spec.root)
+            path = relative(entry.path if entry.query is None else entry.address_path, spec.root)
             try:
                 with self.result.timed(f"input {entry.name}"):
                     view = readers.load(entry, self._job.sources[entry.name], spec.keep_system_columns)
@@ -161,7 +161,7 @@ class Run:
                 failures += problems.of_step(error, f"input {entry.name}", "", path, ()).problems
                 continue
             self._learn(entry.name, engine.sql(f"SELECT * FROM {quoted(entry.name)}"))
-            row: dict[str, Any] = {"name": entry.name, "address": str(entry.address)}
+            row: dict[str, Any] = {"name": entry.name, "address": entry.source}
             self.result.inputs.append(row if view.rows is None else {**row, "rows": view.rows})
             self._show(spec, engine, entry.name)
         if failures:
@@ -334,7 +334,7 @@ class Run:
         groups: list[tuple[str, str, tuple[Any, ...], Any]] = []
         if spec.assertions:
             first = spec.inputs[0].name if spec.inputs else spec.steps[-1].name
-            address = str(spec.inputs[0].address) if spec.inputs else first
+            address = spec.inputs[0].source if spec.inputs else first
             groups.append((first, address, spec.assertions, spec.assertions[0].path[:-1]))
         for output in spec.outputs:
             if output.assertions:
