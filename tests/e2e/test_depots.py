@@ -319,3 +319,40 @@ def test_topics_are_listed_with_their_partitions_and_not_queried(server: Install
     assert listed.code == 1
     assert "KAFKA" in listed.err
     del producer
+
+
+FLARE = """
+name: arrive
+version: v1
+type: workflow
+workspace: sandbox
+workflow:
+  dag:
+    - name: arrive
+      spec:
+        stack: flare:7.0
+        compute: runnable-default
+        stackSpec:
+          job:
+            inputs: [{name: raw, dataset: "dataos://dropzone:none/orders/2024.csv", format: csv}]
+            steps: [{sequence: [{name: orders, sql: "SELECT cast(id AS bigint) AS id FROM raw"}]}]
+            outputs: [{name: orders, dataset: "dataos://lakehouse:arrived/orders?acl=rw", format: iceberg}]
+"""
+
+
+@pytest.mark.acceptance("ch02-AS05")
+def test_a_file_that_was_put_in_place_by_path_is_read_by_a_job_without_a_secret(server: Installation):
+    folder = server.work / "dropzone" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "2024.csv").write_text("id\n7\n8\n")
+    section = f"{{type: FILE, file: {{path: '{folder.parent}'}}}}"
+    server.ok(
+        "apply",
+        "-f",
+        server.write("drop.yaml", f"name: dropzone\nversion: v1\ntype: depot\ndepot: {section}\n"),
+        "--wait",
+    )
+    assert "secret" not in FLARE.lower()
+    server.ok("apply", "-f", server.write("arrive.yaml", FLARE), "--wait", "--timeout", "120")
+    rows = server.ok("query", "SELECT id FROM lakehouse.arrived.orders ORDER BY 1", "-O", "json").json
+    assert [r["id"] for r in rows] == [7, 8]

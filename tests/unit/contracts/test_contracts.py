@@ -98,7 +98,7 @@ def test_every_room_has_notes():
 
 SCENARIOS = [
     *[f"ch01-AS{n:02}" for n in (*range(1, 10), 11, 12, 14, 15, 16, 17, 20)],
-    *[f"ch02-AS{n:02}" for n in (1, 2, 6, 7, 8, 9, 21)],
+    *[f"ch02-AS{n:02}" for n in (*range(1, 10), 20, 21)],
     *[f"ch03-AS{n:02}" for n in (*range(1, 8), 18, 20)],
 ]
 """Acceptance scenarios of what is built (parts 1 and 2)."""

@@ -78,7 +78,7 @@ class RedisAdapter:
 
 def _problem(entry: DepotEntry, where: str, error: BaseException, timeout_s: float) -> DataOSError:
     text = str(error)
-    if any(word in text for word in ("NOAUTH", "WRONGPASS", "Authentication required", "invalid username", "NOPERM")):
+    if any(word in text for word in ("NOAUTH", "WRONGPASS", "uthenticat", "invalid username", "NOPERM")):
         return databases.refused_login(entry, where)
     if "invalid DB index" in text or "out of range" in text:
         return databases.no_database(entry, where, str(entry.location.get("db")))
