@@ -102,6 +102,8 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
     missing = {
         "{type}": "workflow", "{name}": "nosuch", "{workspace}": "public", "{id}": "nosuch", "{generation}": "1",
         "{verb}": "stop", "{run}": "nosuchrun", "{run_id}": "nosuchrun",
+        "{depot}": "nosuch", "{owner}": "nosuch", "{secret}": "nosuch_r", "{collection}": "nosuch",
+        "{dataset}": "nosuch", "{version}": "latest", "{field}": "nosuch", "{nullable}": "true",
     }  # fmt: skip
     found = []
     for path, methods in described["paths"].items():

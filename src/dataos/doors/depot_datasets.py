@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.addresses import Udl
@@ -17,7 +17,7 @@ from dataos.core.errors import fail
 from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.doors import answers
-from dataos.doors.authentication import Authenticate
+from dataos.doors.authentication import Authenticate, users_only
 from dataos.doors.datasets import DatasetDoor
 from dataos.governance import rules
 from dataos.governance.principals import Principal
@@ -113,17 +113,17 @@ def router(
     """Routes under /ds/api/v2 of collections and datasets."""
     api = APIRouter(prefix="/ds/api/v2", tags=["depot-datasets"])
     calls = _Calls(depots, catalog, datasets, door)
+    user = users_only(authenticate, "work with datasets of Depots")
 
-    async def looker(request: Request, depot: str) -> Principal:
-        """Lakehouses are open to jobs; looking into other sources is an operator's."""
-        principal = await authenticate(request)
+    async def looker(depot: str, principal: Principal = Depends(user)) -> Principal:
+        """Looking into other sources than Lakehouses is an operator's."""
         if not await calls.is_lakehouse(depot):
             rules.require_operator(principal, "look into Depots", rules.DEPOTS)
         return principal
 
     _listing(api, calls, Depends(looker))
     _reads(api, calls, Depends(looker))
-    _changes(api, calls, Depends(authenticate))
+    _changes(api, calls, Depends(user))
     return api
 
 
