@@ -169,7 +169,10 @@ def test_a_missing_object_is_404_on_every_route(server, token):
         body = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
         answer = call(server, method, path, token=token, body=body if "requestBody" in operation else None)
         if "/workflow/" not in path:
-            known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found")
+            known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found", "depot.not_found",
+                     "secret.not_found")  # fmt: skip
+            if path.startswith("/ds/") and method != "GET":
+                continue  # their bodies are of many forms: test_depots.py
             assert check_error(answer, 404)[0]["code"] in known
             continue
         if method == "DELETE":
@@ -194,6 +197,8 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
     for method, path, operation in operations(server):
         if "requestBody" in operation:
             for body, raw in bodies if operation["requestBody"].get("required") else bodies[1:]:
+                if path.startswith("/ds/") and isinstance(body, (dict, list)):
+                    continue  # lists and mappings of any names
                 if takes_manifest(path, method) and isinstance(body, dict):
                     continue  # any mapping is a document: whether it is a manifest is another question
                 for problem in check_error(call(server, method, path, token=token, body=body, raw=raw), 400):
