@@ -52,6 +52,12 @@ class Meters:
         self._attempts = Counter(
             "dataos_attempts_ended", "Attempts of jobs that ended, by outcome.", ("outcome",), registry=self.registry
         )
+        self._reports = Counter(
+            "dataos_iceberg_reports",
+            "Scans and commits that Iceberg clients reported.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._delay = Histogram(
             "dataos_job_start_delay_seconds",
             "From the moment at which a job may begin (its run was made, what it depends on ended) to its process.",
@@ -61,6 +67,10 @@ class Meters:
         for outcome in ("succeeded", "failed", "aborted"):
             self._runs.labels(outcome)
             self._attempts.labels(outcome)
+
+    def reported(self, kind: str) -> None:
+        """An Iceberg client told of a scan or a commit."""
+        self._reports.labels(kind if kind in ("scan", "commit") else "other").inc()
 
     def called(self, method: str, route: str, status: int, seconds: float) -> None:
         """An HTTP call ended."""

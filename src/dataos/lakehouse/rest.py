@@ -32,9 +32,19 @@ _TABLE = _NAMESPACE + "/tables/{table}"
 _KEY_LIFETIME = "PT30M"
 
 
-def router(catalog: Catalog, authenticate: Authenticate, authorise: Authorise = allow_all) -> APIRouter:
-    """All routes of the protocol. `authenticate` raises DataOSError `auth.*`."""
-    routes = _Routes(catalog, authenticate, authorise)
+def _nobody(_: str) -> None:
+    """Nobody counts the reports of clients."""
+
+
+def router(
+    catalog: Catalog,
+    authenticate: Authenticate,
+    authorise: Authorise = allow_all,
+    reported: Callable[[str], None] = _nobody,
+) -> APIRouter:
+    """All routes of the protocol. `authenticate` raises DataOSError `auth.*`; `reported` hears the kind (scan, commit)
+    of each metrics report."""
+    routes = _Routes(catalog, authenticate, authorise, reported)
     api = APIRouter(route_class=_Route, include_in_schema=False)
 
     def add(method: str, path: str, handler: Callable[..., Awaitable[Response]]) -> None:
@@ -91,10 +101,13 @@ class _Route(APIRoute):
 class _Routes:
     """One method per route. `warehouse`, `namespace` and `table` come from the path."""
 
-    def __init__(self, catalog: Catalog, authenticate: Authenticate, authorise: Authorise) -> None:
+    def __init__(
+        self, catalog: Catalog, authenticate: Authenticate, authorise: Authorise, reported: Callable[[str], None]
+    ) -> None:
         self._catalog = catalog
         self._authenticate = authenticate
         self._authorise = authorise
+        self._reported = reported
 
     async def enter(
         self,
@@ -279,7 +292,8 @@ class _Routes:
     async def report_metrics(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         name = namespaces.from_path(namespace)
         await self.enter(request, "table.read", warehouse, name, table)
-        await protocol.body(request)
+        parsed = await protocol.body(request)
+        self._reported(str(parsed.get("report-type", "")).removesuffix("-report"))
         return Response(status_code=204)
 
 

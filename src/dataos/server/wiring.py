@@ -309,7 +309,12 @@ def build(
         keys=keys,
         readiness=readiness,
         app=http.build(
-            routers, iceberg_router(catalog, authenticate), health, authenticate, meters, settings.access_log
+            routers,
+            iceberg_router(catalog, authenticate, reported=meters.reported),
+            health,
+            authenticate,
+            meters,
+            settings.access_log,
         ),
         controllers=controllers,
     )

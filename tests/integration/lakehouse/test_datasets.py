@@ -439,6 +439,23 @@ def test_a_run_holds_its_changes(server: Server, do: Do) -> None:
     assert "channel" in do.get()["schema"]["avro"]
 
 
+@pytest.mark.acceptance("ch06-AS21")
+def test_readers_see_the_last_commit_while_others_write_and_appends_both_land(server: Server, orders: str) -> None:
+    reader = client(server).load_table(orders)
+    first, second = (client(server).load_table(orders) for _ in range(2))
+    long = client(server, "attempt:a1").load_table(orders)
+    long.append(rows(7))  # a run that goes on
+    assert sorted(reader.refresh().scan().to_arrow()["id"].to_pylist()) == [1, 2]
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in [pool.submit(table.append, rows(n)) for table, n in ((first, 3), (second, 4))]:
+            outcome.result()
+    assert ids_of(server, orders) == [1, 2, 3, 4]
+    asyncio.run(server.catalog.prepare_publish(AttemptId("a1")))
+    assert ids_of(server, orders) == [1, 2, 3, 4]
+    server.store.write_sync(server.catalog.publish, AttemptId("a1"))
+    assert ids_of(server, orders) == [1, 2, 3, 4, 7]
+
+
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 def test_changes_at_the_same_time_all_hold(server: Server, orders: str) -> None:
     """Schema, properties, branches, tags and appends from many threads: nothing is lost, nothing is undone."""

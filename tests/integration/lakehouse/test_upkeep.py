@@ -282,3 +282,22 @@ def test_after_any_history_everything_named_is_there(server: Server, orders: str
         age(path, 4)
     clean(server)
     assert files(server) == named(server)
+
+
+def test_a_server_that_dies_after_expiring_leaves_nothing_behind(server: Server, orders: str) -> None:
+    load(server).overwrite(rows(3))
+    time.sleep(0.002)
+    before = files(server)
+
+    def die(point: str) -> None:
+        if point == "iceberg.expired":
+            raise SystemExit(point)
+
+    server.catalog.checkpoint = die
+    with pytest.raises(SystemExit):
+        expire(server, older_than_ms=now_ms() - 1)
+    server.catalog.checkpoint = lambda _: None
+    assert files(server) >= before
+    asyncio.run(server.catalog.collect_garbage())  # as the next server does
+    assert files(server) == named(server)
+    assert ids_of(server, orders) == [3]
