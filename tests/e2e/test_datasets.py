@@ -200,7 +200,7 @@ def test_compaction(server: Installation) -> None:
     sorted_ = dataset(
         server, "compact", "-a", address, "--strategy", "sort", "--sort-order", "id DESC", "--rewrite-all"
     )
-    assert "1 groups to rewrite" in sorted_.err
+    assert "rewritten: 1 files of the table" in sorted_.err
     assert "data files after" in sorted_.out
     assert table.refresh().scan().to_arrow()["id"].to_pylist() == [6, 5, 4, 3, 2, 1]
     refused = server.cli("dataset", "compact", "-a", address, "--where", "nope = 1")

@@ -561,6 +561,8 @@ def compact(
             "deleteFilesRemoved": "delete files removed",
             "commits": "commits",
         }
+        if dry_run:  # nothing is known yet of what was not read
+            names = {key: text for key, text in names.items() if key.startswith("files")}
         out.table(["WHAT", "WOULD BE" if dry_run else "DONE"], [[text, done[key]] for key, text in names.items()])
         for problem in done["failed"]:
             out.talk(problem, level="WARN")

@@ -323,6 +323,19 @@ def test_a_swap_that_loses_rows_is_refused(server: Server, orders: str) -> None:
     assert ids_of(server, orders) == [1, 2, 3]
 
 
+def test_manifests_of_the_table_are_no_lists_of_new_files(server: Server, orders: str) -> None:
+    table = load(server)
+    (manifest,) = table.current_snapshot().manifests(table.io)
+    copied = Path(manifest.manifest_path).with_name("rewrite-copy.avro")
+    copied.write_bytes(Path(manifest.manifest_path).read_bytes())
+    for path in (manifest.manifest_path, str(copied)):
+        with pytest.raises(DataOSError) as raised:
+            committer(server)(table.current_snapshot().snapshot_id, [(path, 0)], data_files(table))
+        assert raised.value.problem.code == "dataset.replace"
+    assert Path(manifest.manifest_path).exists()
+    assert ids_of(server, orders) == [1, 2]
+
+
 def test_manifests_are_put_together(server: Server, orders: str) -> None:
     for n in range(3, 9):
         load(server).append(rows(n))

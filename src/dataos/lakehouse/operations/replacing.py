@@ -26,6 +26,8 @@ from dataos.lakehouse.operations.references import MAIN
 
 _PATH_COLUMN = 2147483546  # `file_path` of position deletes
 _MANIFEST_BYTES = 8 << 20
+NEW_PREFIX = "rewrite-"
+"""Names of manifests that list a program's new files begin so."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ def swap_files(
     if missing:
         raise _conflict(f"{len(missing)} of the rewritten files are gone")
     _refuse_deleted(metadata, live, swap.removed, base, set(swap.added))
+    twice = [f.file_path for found in swap.added.values() for f in found if f.file_path in live.data]
+    if twice:
+        raise fail("dataset.replace", f"{twice[0]} is a file of the table already")
     _check_rows(live, swap.removed, [f for found in swap.added.values() for f in found])
     dangling = _dangling(metadata, live, swap.removed, base)
     draft = SnapshotDraft(files, metadata, snapshot_id, name, metadata.schema())
@@ -148,6 +153,8 @@ def _read(files: Files, snapshot: Snapshot) -> _Live:
 
 
 def _added(files: Files, metadata: TableMetadata, path: str, spec_id: int) -> list[DataFile]:
+    if not path.rsplit("/", 1)[-1].startswith(NEW_PREFIX):  # it is deleted in the end: it must be nobody else's
+        raise fail("dataset.replace", f"{path} is no list of new files", hint=f"its name begins with `{NEW_PREFIX}`")
     files.secure(path, metadata.location)
     manifest = ManifestFile.from_args(
         manifest_path=path,

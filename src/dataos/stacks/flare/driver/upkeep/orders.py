@@ -84,11 +84,17 @@ def parse(text: str, schema: Schema) -> Order:
 def of_table(order: SortOrder, schema: Schema) -> Order:
     """The table's own order. Raises DataOSError `dataset.order` if it has none, or one with transforms."""
     if not order.fields:
-        raise fail("dataset.order", "the table has no sort order of its own", hint="say which: sortOrder")
+        raise fail(
+            "dataset.order", "the table has no sort order of its own", hint="say which: sortOrder, or --sort-order"
+        )
     terms: list[Term] = []
     for one in order.fields:
         if str(one.transform) != "identity":
-            raise fail("dataset.order", f"the table is sorted by {one.transform}", hint="say which columns: sortOrder")
+            raise fail(
+                "dataset.order",
+                f"the table is sorted by {one.transform}",
+                hint="say which columns: sortOrder, or --sort-order",
+            )
         name = schema.find_column_name(one.source_id) or ""
         terms.append(Term(name, one.direction is SortDirection.DESC, one.null_order is NullOrder.NULLS_FIRST))
     return Order(tuple(terms), order_id=order.order_id)

@@ -133,7 +133,7 @@ def rewrite(
     result.files_before = result.files_after = len(every)
     result.bytes_before = result.bytes_after = sum(t.file.file_size_in_bytes for t in every)
     found = groups(table, chosen, options, order)
-    say(f"{len(found)} groups to rewrite, {sum(len(g.tasks) for g in found)} of {len(every)} files")
+    say(f"to rewrite: {sum(len(g.tasks) for g in found)} of {len(every)} files, in groups: {len(found)}")
     if dry_run:
         result.rewritten = sum(len(g.tasks) for g in found)
         result.written = sum(max(1, math.ceil(g.size / options.target_bytes)) for g in found)
@@ -231,7 +231,7 @@ def _rewrite_some(
     try:
         for group in some:
             made += _rewrite_group(table, group, options, order)
-            say(f"{len(group.tasks)} files of {group.partition} are rewritten, {group.size:,} bytes")
+            say(f"rewritten: {len(group.tasks)} files of {_place(table, group)}, {group.size:,} bytes")
         if made:  # not where no row was left
             others.append(_list(table, made))
         removed = [t.file.file_path for g in some for t in g.tasks]
@@ -252,6 +252,12 @@ def _rewrite_some(
     result.files_after += len(made) - len(removed)
     result.bytes_after += sum(f.file_size_in_bytes for f in made) - sum(g.size for g in some)
     result.delete_files_removed += int(done.get("deleteFilesRemoved", 0))
+
+
+def _place(table: Table, group: Group) -> str:
+    """A group's partition, for people."""
+    spec = table.specs()[group.spec_id]
+    return "the table" if spec.is_unpartitioned() else spec.partition_to_path(group.partition, table.schema())
 
 
 def _list(table: Table, made: Iterable[DataFile]) -> str:
