@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from dataos.core.errors import DataOSError, Problem
 from dataos.core.secrecy import Secret
 from dataos.stacks.flare.driver.forwarder import Forwarder
 from dataos.stacks.flare.driver.output import RESULT_FILE, Log
-from dataos.stacks.flare.driver.upkeep import rewriting
+from dataos.stacks.flare.driver.upkeep import actions, rewriting
 
 _TRIES = 3
 
@@ -56,16 +56,7 @@ def _rewrite(body: Mapping[str, Any], server: str, token: Secret, say: Callable[
     scratch = Path(os.environ["DATAOS_TEMP_DIR"])
     options = rewriting.Options(**body["options"], memory_bytes=int(body["memory_bytes"]) // 2, scratch=scratch)
 
-    def commit(base: int, added: Sequence[tuple[str, int]], removed: Sequence[str]) -> dict[str, Any]:
-        asked = {
-            "address": body["address"],
-            "baseSnapshot": str(base),
-            "added": [{"path": path, "specId": spec} for path, spec in added],
-            "removed": list(removed),
-        }
-        done: dict[str, Any] = client.json("POST", "/api/v1/datasets/replace-files", body=asked)
-        return done
-
+    commit = actions.committer(str(body["address"]), client)
     tries = 0
     while True:
         tries += 1
