@@ -255,7 +255,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.inputs.0.format", "KafkaJSON"),
     ("job.inputs.0.format", "xlsx"),
     ("job.inputs.0.format", "delta"),
-    ("job.steps.0.sink", [{"sequenceName": "a"}]),
     ("job.steps.0", "steps/one.yaml"),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
@@ -265,7 +264,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.outputs.0.format", "CSV"),
     ("job.outputs.0.format", "jdbc"),
     ("job.outputs.0.format", "snowflake"),
-    ("job.outputs.0.depot", "dataos://lakehouse:retail?acl=rw"),
     ("job.outputs.0.columnTags", [{"columnName": "a", "tags": ["PII.Name"]}]),
     ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
     ("job.outputs.0.options.checkpointLocation", "/x"),
@@ -461,3 +459,51 @@ def test_a_faulty_input_or_step_is_reported_and_not_those_who_read_it(path, valu
     found, reading = read(put(base(), path, value))
     assert found is None
     assert [p.path for p in reading.problems] == [f"workflow.dag[0].spec.stackSpec.{only}"]
+
+
+LEGACY = {
+    "inputs": [{"name": "products", "dataset": "dataos://lakehouse:retail/products", "format": "iceberg"}],
+    "outputs": [{"name": "out01", "depot": "dataos://lakehouse:exports?acl=rw"}],
+    "steps": [
+        {
+            "sequence": [{"name": "final", "sql": "SELECT product_id, price FROM products"}],
+            "sink": [
+                {"sequenceName": "final", "datasetName": "products_out", "outputName": "OUT01", "outputType": "Iceberg",
+                 "outputOptions": {"saveMode": "append", "partitionBy": ["price"]}, "title": "Products", "tags": ["t"]},
+                {"sequenceName": "products", "outputName": "out01"},
+            ],
+        }
+    ],
+}  # fmt: skip
+
+
+def test_the_writer_of_older_versions_makes_outputs() -> None:
+    spec, reading = read({"job": LEGACY})
+    assert spec is not None, reading.problems
+    assert [(o.name, str(o.address), o.mode) for o in spec.outputs] == [
+        ("final", "dataos://lakehouse:exports/products_out", "append"),
+        ("products", "dataos://lakehouse:exports/products", "overwrite"),
+    ]
+    first = spec.outputs[0]
+    assert (first.title, first.tags, [p.column for p in first.partitions]) == ("Products", ("t",), ["price"])
+    assert any(w.code == "manifest.variant" and w.path.endswith("outputs[0].depot") for w in reading.warnings)
+
+
+def test_an_output_with_a_depot_and_no_sink_is_named_by_itself() -> None:
+    job = {**LEGACY, "steps": [{"sequence": [{"name": "out01", "sql": "SELECT 1 AS a"}]}]}
+    spec, reading = read({"job": job})
+    assert spec is not None, reading.problems
+    assert [str(o.address) for o in spec.outputs] == ["dataos://lakehouse:exports/out01"]
+
+
+def test_a_sink_without_its_output_or_view_is_told() -> None:
+    sink = [
+        {"sequenceName": "nope", "outputName": "out01"},
+        {"sequenceName": "final", "outputName": "out02"},
+        {"outputName": "x"},
+    ]
+    _, reading = read({"job": {**LEGACY, "steps": [{**LEGACY["steps"][0], "sink": sink}]}})
+    found = {p.path: p.message for p in reading.problems}
+    assert "names no view" in found["workflow.dag[0].spec.stackSpec.job.steps[0].sink[0].name"]
+    assert "names no output" in found["workflow.dag[0].spec.stackSpec.job.steps[0].sink[1].outputName"]
+    assert any("sequenceName" in m for m in found.values())

@@ -149,9 +149,6 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
 
 
 def _address(entry: OutputEntry, reading: Reading, path: Path) -> Udl | None:
-    if entry.depot is not None:
-        later(reading, (*path, "depot"), "the legacy form `depot` with `sink`", "write `dataset: dataos://...`")
-        return None
     if entry.dataset is None:
         reading.error(path, "`dataset` is required", code="manifest.missing")
         return None

@@ -17,7 +17,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import assertions, incremental, outputs, sql
+from dataos.stacks.flare import assertions, incremental, outputs, sinks, sql
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -61,9 +61,8 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     # what is faulty has a name all the same: who reads it is not at fault too
     faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
     steps = tuple(_steps(job.steps, reading, (*where, "steps"), faulty))
-    written = tuple(
-        o for o in (outputs.read(e, reading, (*where, "outputs", n)) for n, e in enumerate(job.outputs)) if o
-    )
+    entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
+    written = tuple(o for o in (outputs.read(e, reading, place) for e, place in entries) if o)
     checks = assertions.read(job.assertions, reading, (*where, "assertions"))
     if not job.inputs and not steps:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
@@ -211,9 +210,7 @@ def _steps(blocks: Iterable[Any], reading: Reading, path: Path, faulty: list[str
             continue
         items = cast("dict[str, Any]", block)
         for key in items:
-            if key.lower() == "sink":
-                later(reading, (*where, key), "the legacy writer `sink`", "write to `outputs[].dataset`")
-            elif key.lower() != "sequence":
+            if key.lower() not in ("sequence", "sink"):
                 reading.warn((*where, key), f"unknown key `{key}` has no effect", code="manifest.unknown_key")
         key = next((k for k in items if k.lower() == "sequence"), "sequence")
         sequence = items.get(key)
@@ -229,6 +226,15 @@ def _steps(blocks: Iterable[Any], reading: Reading, path: Path, faulty: list[str
                 yield step
             elif isinstance(entry, dict) and isinstance(name := cast("dict[str, Any]", entry).get("name"), str):
                 faulty.append(name)
+
+
+def _sinks(blocks: Iterable[Any], reading: Reading, path: Path) -> list[sinks.Sink]:
+    found: list[sinks.Sink] = []
+    for number, block in enumerate(blocks):
+        for key, value in cast("dict[str, Any]", block).items() if isinstance(block, dict) else ():
+            if key.lower() == "sink":
+                found += sinks.read(value, reading, (*path, number, key))
+    return found
 
 
 def _step(data: Any, reading: Reading, path: Path) -> Step | None:
