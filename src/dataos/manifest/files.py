@@ -1,7 +1,8 @@
 """References to local files in manifests, read by the client before anything is sent (ch01 3.5).
 
-Secrets' `files` are merged into `data` (what is no text as core/binaries.py says); a Flare step's `sqlFile` becomes
-`sql`. Paths are looked for beside the manifest first, then in the working folder; a file that is not found is an error
+Secrets' `files` are merged into `data` (what is no text as core/binaries.py says); of a Flare job a step's `sqlFile`
+becomes `sql`, an input's `schemaPath` that is no address `schemaString`, and a file that is named in `steps` that step.
+Paths are looked for beside the manifest first, then in the working folder; a file that is not found is an error
 naming both places.
 """
 
@@ -11,9 +12,9 @@ from pathlib import Path as FilePath
 from typing import Any, cast
 
 from dataos.core import binaries
-from dataos.core.errors import Problem
+from dataos.core.errors import DataOSError, Problem
 from dataos.manifest import registry
-from dataos.manifest.loader import Document
+from dataos.manifest.loader import Document, load_text
 from dataos.manifest.specs import Path, render
 
 MAX_BYTES = 1 << 20
@@ -87,11 +88,45 @@ def _inline_sql(document: Document, node: Any, path: Path, beside: FilePath, pro
             if raw is not None and (sql := _text(document, raw, values["sqlFile"], where, problems)) is not None:
                 del values["sqlFile"]
                 values["sql"] = sql
+        schema = values.get("schemaPath")
+        if isinstance(schema, str) and "://" not in schema and not values.get("schemaString"):
+            where = (*path, "schemaPath")
+            raw = _read(document, schema, where, beside, problems)
+            if raw is not None and (text := _text(document, raw, schema, where, problems)) is not None:
+                del values["schemaPath"]
+                values["schemaString"] = text
+        if "inputs" in values and isinstance(values.get("steps"), list):
+            _inline_steps(document, values["steps"], (*path, "steps"), beside, problems)
         for key, value in values.items():
             _inline_sql(document, value, (*path, key), beside, problems)
     elif isinstance(node, list):
         for position, value in enumerate(cast("list[Any]", node)):
             _inline_sql(document, value, (*path, position), beside, problems)
+
+
+def _inline_steps(document: Document, steps: list[Any], path: Path, beside: FilePath, problems: list[Problem]) -> None:
+    """Put the content of step files in their places."""
+    for position, step in enumerate(steps):
+        where = (*path, position)
+        if not isinstance(step, str):
+            continue
+        raw = _read(document, step, where, beside, problems)
+        text = _text(document, raw, step, where, problems) if raw is not None else None
+        if text is None:
+            continue
+        try:
+            found = load_text(text, step)
+        except DataOSError as error:
+            problems += error.problems
+            continue
+        if len(found) != 1 or not isinstance(found[0].data, dict):
+            line, column = document.place(where)
+            message = f"{step} is no step: a mapping with `sequence`"
+            problems.append(
+                Problem("manifest.file", message, path=render(where), file=document.file, line=line, column=column)
+            )
+            continue
+        steps[position] = found[0].data
 
 
 def _text(document: Document, raw: bytes, place: str, path: Path, problems: list[Problem]) -> str | None:

@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import importlib.util
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ class Reader:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def read(self, *files: Path, format: str = "csv", **options: Any) -> Done:
-        entry = {"name": "raw", "dataset": "dataos://dropzone:none/x", "format": format, "options": options}
+    def read(self, *files: Path, format: str = "csv", entry: dict[str, Any] | None = None, **options: Any) -> Done:
+        place = "dataos://dropzone:none/x"
+        entry = {"name": "raw", "dataset": place, "format": format, "options": options, **(entry or {})}
         return self.jobs.run(spec([entry], None, [output("raw", self.table)]), {"raw": files})
 
     def rows(self, *files: Path, format: str = "csv", **options: Any) -> list[tuple[Any, ...]]:
@@ -339,3 +341,40 @@ def test_partition_folders_of_parquet(reader: Reader) -> None:
         files[-1].parent.mkdir()
         pq.write_table(pa.table({"id": [year]}), files[-1])
     assert reader.rows(*files, format="parquet") == [(2023, 2023), (2024, 2024)]
+
+
+# --- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_schema_names_and_types_the_columns(reader: Reader) -> None:
+    avro = (
+        '{"type":"record","name":"o","fields":[{"name":"id","type":"long"},{"name":"at","type":["null",'
+        '{"type":"long","logicalType":"timestamp-micros"}]},{"name":"amount","type":{"type":"bytes",'
+        '"logicalType":"decimal","precision":10,"scale":2}}]}'
+    )
+    file = reader.file("a.csv", "AMOUNT,id,at,more\n1.005,7,05/03/2024,x\n,8,,y\n")
+    for schema in (
+        {"schemaString": avro},
+        {"schemaType": "sparkJson", "schemaString": "id long, at timestamp, amount decimal(10,2)"},
+    ):
+        done = reader.read(file, entry=schema, timestampFormat="dd/MM/yyyy")
+        assert done.code == 0, done.log
+        found = rows(reader.server, reader.table)
+        assert [(r[0], str(r[1])[:10], r[2]) for r in found] == [(7, "2024-03-05", Decimal("1.01")), (8, "None", None)]
+    reader.table += "b"
+    done = reader.read(
+        reader.file("b.csv", "1;2\n"), entry={"schemaString": "a int, b string"}, header="false", delimiter=";"
+    )
+    assert done.code == 0, done.log
+    assert rows(reader.server, reader.table) == [(1, "2")], "by position"
+
+
+def test_values_that_are_none_of_the_schema_fail_or_are_null(reader: Reader) -> None:
+    file = reader.file("a.csv", "id\nx\n")
+    schema = {"schemaString": "id int"}
+    assert "cannot be cast to int" in reader.read(file, entry=schema).problem["message"]
+    assert reader.read(file, entry=schema, mode="PERMISSIVE").code == 0
+    assert rows(reader.server, reader.table) == [(None,)]
+    assert (
+        "which the files do not have" in reader.read(file, entry={"schemaString": "id int, b int"}).problem["message"]
+    )

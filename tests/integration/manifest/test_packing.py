@@ -122,3 +122,54 @@ def test_a_file_that_cannot_be_used_is_an_error_in_its_place(folder, name, text,
     (problem,) = [p for p in found.problems if part in p.message]
     assert problem.file
     assert problem.line
+
+
+FLARE = """name: load
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: load
+      spec:
+        stack: flare:7.0
+        compute: runnable-default
+        stackSpec:
+          job:
+            inputs:
+              - {name: orders, dataset: "dataos://landing:none/orders.csv", format: csv, schemaPath: orders.avsc}
+            steps:
+              - steps/clean.yaml
+              - sequence:
+                  - {name: final, sqlFile: final.sql}
+            outputs:
+              - {name: final, dataset: "dataos://lakehouse:retail/orders?acl=rw"}
+"""
+
+
+@pytest.mark.acceptance("ch04-AS17")
+def test_files_of_a_flare_job_are_put_into_the_manifest(tmp_path):
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "load.yaml").write_text(FLARE)
+    (tmp_path / "orders.avsc").write_text('{"type":"record","name":"o","fields":[{"name":"id","type":"long"}]}')
+    (tmp_path / "steps/clean.yaml").write_text("sequence:\n  - {name: clean, sql: SELECT * FROM orders}\n")
+    (tmp_path / "final.sql").write_text("SELECT id FROM clean;\n")
+    loaded = load([tmp_path / "load.yaml"], False, None, False)
+    assert not loaded.problems
+    job = loaded.documents[0].data["workflow"]["dag"][0]["spec"]["stackSpec"]["job"]
+    assert "schemaPath" not in job["inputs"][0]
+    assert "record" in job["inputs"][0]["schemaString"]
+    assert [s["sequence"][0]["name"] for s in job["steps"]] == ["clean", "final"]
+    reading = Reading()
+    assert read_manifest(loaded.documents[0].data, reading) is not None, reading.problems
+
+
+def test_files_of_a_flare_job_that_are_not_there_are_named(tmp_path):
+    (tmp_path / "load.yaml").write_text(FLARE)
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps/clean.yaml").write_text("- no step\n")
+    loaded = load([tmp_path / "load.yaml"], False, None, False)
+    messages = " | ".join(p.message for p in loaded.problems)
+    for missing in ("orders.avsc", "final.sql"):
+        assert f"`{missing}` was not found" in messages
+    assert "steps/clean.yaml is no step" in messages
+    assert all(p.file and p.line for p in loaded.problems)

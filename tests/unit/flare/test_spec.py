@@ -153,7 +153,6 @@ SAME: list[tuple[str, Any]] = [
     ("job.outputs.0.options.extraOptions", {"branch": "main"}),
     ("job.inputs.1.options", None),
     ("job.inputs.1.options", {"branch": "main"}),
-    ("job.inputs.0.schemaType", None),
 ]
 
 
@@ -241,10 +240,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.udfs", {"f": "(x: String) => x"}),
     ("job.rewriteDataset", {"mode": "full"}),
     ("job.inputs.0.isStream", True),
-    ("job.inputs.0.schemaString", "a int"),
-    ("job.inputs.0.schemaPath", "x.avsc"),
-    ("job.inputs.0.schemaType", "avro"),
-    ("job.inputs.0.schema", "{}"),
     ("job.inputs.0.schemaSubject", "s"),
     ("job.inputs.0.schemaId", 1),
     ("job.inputs.0.connectionProps", {"ssl": "true"}),
@@ -255,7 +250,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.inputs.0.format", "KafkaJSON"),
     ("job.inputs.0.format", "xlsx"),
     ("job.inputs.0.format", "delta"),
-    ("job.steps.0", "steps/one.yaml"),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
     ("job.steps.0.sequence.0.outputType", "Iceberg"),

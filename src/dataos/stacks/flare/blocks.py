@@ -149,10 +149,6 @@ LATER_JOB = {
     "rewrite_dataset": "compaction (`rewriteDataset`)",
 }
 LATER_INPUT = {
-    "schema_type": "a schema for an input",
-    "schema_path": "a schema for an input",
-    "schema_string": "a schema for an input",
-    "schema_text": "a schema for an input",
     "schema_subject": "a schema registry",
     "schema_id": "a schema registry",
     "connection_props": "`connectionProps`",

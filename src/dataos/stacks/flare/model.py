@@ -29,6 +29,7 @@ class Input:
     cluster: str | None
     format: str | None
     options: Mapping[str, str]
+    schema: str | None  # DDL that names and types the columns of files
     increment: Increment | None  # read a window only
     path: Path  # of the list item
     address_path: Path  # of the address or the query

@@ -6,6 +6,7 @@ ignored. `read` finds every fault at once, each with its path; faults inside SQL
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import assertions, incremental, outputs, sinks, sql
+from dataos.stacks.flare import assertions, incremental, outputs, sinks, sql, structures
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -130,6 +131,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     branch = options.get("branch", "main")
     if branch != "main":
         later(reading, (*path, "options", "branch"), "reading a branch other than `main`")
+    schema = _schema(entry, reading, path)
     query = _query(entry.query, reading, (*path, "query"))
     if entry.query is None and entry.dataset is None and len(reading.problems) == before:
         reading.error(path, "`dataset` or `query` is required", code="manifest.missing")
@@ -139,7 +141,43 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
     cluster = options.get("cluster") if query is not None else None
     where = (*path, "dataset" if query is None else "query")
-    return Input(entry.name, address, query, cluster, format_, options, increment, path, where)
+    return Input(entry.name, address, query, cluster, format_, options, schema, increment, path, where)
+
+
+_SCHEMA_TYPES = {"avro": "avro", "spark": "spark", "sparkjson": "spark", "sparkddl": "spark", "ddl": "spark"}
+
+
+def _schema(entry: InputEntry, reading: Reading, path: Path) -> str | None:
+    """The schema of an input as DDL, of whichever key holds it (ch04 3.7)."""
+    kind: str | None = None
+    if entry.schema_type:
+        kind = _SCHEMA_TYPES.get(entry.schema_type.strip().lower())
+        if kind is None:
+            reading.error(
+                (*path, "schemaType"),
+                f"schemaType `{entry.schema_type}` is not allowed",
+                hint="allowed: avro, spark, sparkJson",
+                code="flare.schema_text",
+            )
+            return None
+    if entry.schema_path and not entry.schema_string:
+        if entry.schema_path.startswith("dataos://"):
+            later(reading, (*path, "schemaPath"), "a schema at an address", "name a file beside the manifest")
+        else:
+            reading.error(
+                (*path, "schemaPath"),
+                f"the schema file `{entry.schema_path}` was not put into the manifest",
+                hint="apply with the dataos CLI, which reads it, or write the text as `schemaString`",
+                code="flare.sql_file",
+            )
+        return None
+    key = "schemaString" if entry.schema_string else "schema"
+    text = entry.schema_string or entry.schema_text
+    if not text:
+        return None
+    if isinstance(text, dict | list):
+        text = json.dumps(text)
+    return reading.attempt((*path, key), lambda: structures.ddl_of(str(text), kind or "avro"))
 
 
 def _query(text: str | None, reading: Reading, path: Path) -> str | None:
@@ -203,7 +241,12 @@ def _steps(blocks: Iterable[Any], reading: Reading, path: Path, faulty: list[str
             reading.warn(where, "an empty step is skipped")
             continue
         if isinstance(block, str):
-            later(reading, where, "a step file", "write its content here")
+            reading.error(
+                where,
+                f"the step file `{block}` was not put into the manifest",
+                hint="apply with the dataos CLI, which reads it, or write its content here",
+                code="flare.sql_file",
+            )
             continue
         if not isinstance(block, dict):
             reading.error(where, "a step must be a mapping with `sequence`")

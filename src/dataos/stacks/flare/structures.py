@@ -66,6 +66,12 @@ def fields_of(kind: str) -> list[str] | None:
     return [e.name for e in built.expressions]
 
 
+def columns_of(ddl: str) -> list[tuple[str, str]]:
+    """(name, type) of each column of a DDL text that `ddl_of` made."""
+    built = exp.DataType.build(f"struct<{ddl}>", dialect="spark")
+    return [(e.name, e.args["kind"].sql(dialect="spark")) for e in built.expressions]
+
+
 def _checked(ddl: str) -> str:
     """DDL as it is, if it can be read: `a int, b struct<...>`, with or without STRUCT<...> around."""
     body = ddl.rstrip(";").strip()

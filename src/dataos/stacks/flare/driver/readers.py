@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataos.client.api import ARROW, Client
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
+from dataos.stacks.flare import structures
 from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.catalog import Catalog
 from dataos.stacks.flare.driver.duckfiles import Converter
@@ -28,10 +29,12 @@ _CSV_OPTIONS = words(
     """
     header inferschema delimiter sep quote escape comment encoding charset nullvalue mode mergeschema enforceschema
     multiline samplingratio recursivefilelookup pathglobfilter maxcolumns maxcharspercolumn unescapedquotehandling
-    ignoreleadingwhitespace ignoretrailingwhitespace savemode branch
+    ignoreleadingwhitespace ignoretrailingwhitespace savemode branch dateformat timestampformat
     """
 )
-_JSON_OPTIONS = words("multiline mode recursivefilelookup pathglobfilter samplingratio savemode branch")
+_JSON_OPTIONS = words(
+    "multiline mode recursivefilelookup pathglobfilter samplingratio savemode branch dateformat timestampformat"
+)
 _REFUSED_OPTIONS = words(
     """
     linesep emptyvalue nanvalue positiveinf negativeinf columnnameofcorruptrecord primitivesasstring prefersdecimal
@@ -84,6 +87,8 @@ class Readers:
             frame, rows = self._query(entry)
         else:
             frame, rows = self._files(entry, source)
+            if entry.schema is not None:
+                frame = self._shaped(entry, frame, entry.schema)
         if SYSTEM_COLUMN in frame.columns and not keep_system_columns:
             self._log.info("keepSystemColumns not set. Will delete the system columns")
             frame = frame.drop(SYSTEM_COLUMN)
@@ -91,6 +96,34 @@ class Readers:
         frame.createOrReplaceTempView(entry.name)
         is_text = any(d.entry is entry for d in self._direct)
         return View(entry.name, tuple(frame.columns), rows, is_text)
+
+    def _shaped(self, entry: Input, frame: DataFrame, schema: str) -> DataFrame:
+        """The columns that a schema names, with its types: by name where the files have them all, else by position.
+
+        A text that is none of its type fails, or is NULL where `mode` is not FAILFAST. Columns of folders stay.
+        """
+        options = {k.lower(): v for k, v in entry.options.items()}
+        wanted = structures.columns_of(schema)
+        have = {c.lower(): c for c in frame.columns}
+        if all(name.lower() in have for name, _ in wanted):
+            found = [have[name.lower()] for name, _ in wanted]
+        elif len(wanted) == len(frame.columns):
+            found = list(frame.columns)
+        else:
+            missing = [name for name, _ in wanted if name.lower() not in have]
+            raise fail(
+                "flare.input",
+                f"{entry.source}: the schema names {', '.join(missing)}, which the files do not have: "
+                + ", ".join(frame.columns),
+                hint="correct the schema; without one, columns are named by the files",
+            )
+        strict = options.get("mode", "failfast").lower() == "failfast"
+        types = dict(frame.dtypes)
+        chosen = [
+            f"{_typed(column, types[column], kind, options, strict)} AS {quoted(name)}"
+            for column, (name, kind) in zip(found, wanted, strict=True)
+        ]
+        return frame.selectExpr(*chosen)
 
     def diagnose(self) -> tuple[Input, DataOSError] | None:
         """After the engine failed on CSV: the input, file and line that a strict reader stumbles over."""
@@ -337,6 +370,20 @@ class Readers:
         for key in sorted(options.keys() - known):
             hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
             self._log.warning(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
+
+
+def _typed(column: str, have: str, kind: str, options: Mapping[str, str], strict: bool) -> str:
+    """A column as a type of the schema; texts of dates and times by the formats of the options."""
+    value = quoted(column)
+    pattern = {"DATE": options.get("dateformat"), "TIMESTAMP": options.get("timestampformat")}.get(kind)
+    if pattern is not None and have == "string":
+        call = "to_timestamp" if strict else "try_to_timestamp"
+        return f"CAST({call}({value}, {literal(pattern)}) AS {kind})"
+    if kind == "STRING" and have == "string":
+        return value
+    if have == "string":
+        value = f"nullif(trim({value}), '')"
+    return f"{'CAST' if strict else 'TRY_CAST'}({value} AS {kind})"
 
 
 _NUMBER = "'^[+-]?[0-9]+$'"
