@@ -235,6 +235,17 @@ def test_commands_look_into_depots(server: Installation):
     assert server.cli("depot", "test", "absent").code == 1
 
 
+def test_a_database_file_outside_of_the_fence_is_refused_at_apply(server: Installation):
+    for place in ("/etc/passwd", f"{server.work}/absent.db"):
+        section = f'{{type: JDBC, jdbc: {{subprotocol: sqlite, database: "{place}"}}}}'
+        text = f"name: outside\nversion: v1\ntype: depot\ndepot: {section}\n"
+        done = server.cli("apply", "-f", server.write("outside.yaml", text))
+        assert done.code == 1
+        assert place in done.err
+        assert "depot.jdbc.database" in done.err
+    assert server.cli("get", "-t", "depot", "-n", "outside").code == 1
+
+
 def test_a_source_that_is_down_is_said_and_stays_declared(server: Installation, database: postgres.Postgres):
     database.stop()
     try:

@@ -20,6 +20,7 @@ from dataos.core.ids import UserId
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
+from dataos.depots.types.jdbc.spec import FILES
 from dataos.kinds.depot.credentials import SecretReference
 from dataos.kinds.depot.spec import DepotSpec
 from dataos.manifest.documents import Manifest
@@ -46,7 +47,7 @@ class DepotController:
         self._depots = depots
 
     async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
-        """A read secret is there; a FILE location is allowed. Reach is observed later, not here."""
+        """A read secret is there; a place on this machine is allowed and there. Reach is observed later, not here."""
         spec: DepotSpec = manifest.spec
         problems: list[Problem] = []
         try:
@@ -62,14 +63,17 @@ class DepotController:
                     path=f"{manifest.section_key}.secrets",
                 )
             )
-        if spec.type == "FILE":
+        file = spec.type == "JDBC" and spec.location_data.get("subprotocol") in FILES
+        if spec.type == "FILE" or file:
+            place = ("jdbc", "database") if file else ("file", "path")
             try:
                 entry = DepotEntry(manifest.meta.name, "", spec.type, spec.location_data)
                 await self._depots.check_entry(entry, {})
             except DataOSError as error:
                 problems += [
-                    Problem(p.code, p.message, hint=p.hint, path=render((manifest.section_key, "file", "path")))
+                    Problem(p.code, p.message, hint=p.hint, path=render((manifest.section_key, *place)))
                     for p in error.problems
+                    if p.code == "depot.path" or not file  # a database that is locked now is observed later
                 ]
         return problems
 
