@@ -201,6 +201,27 @@ def test_a_start_after_the_clock_was_set_back_looks_at_everything(worlds):
         assert len(attempts(world)) == 2
 
 
+def test_a_clock_that_is_set_back_before_the_first_round_of_a_start_delays_nothing(worlds):
+    with worlds(failing=1.0) as world:
+        apply(world, "w0", JobDoc("a", retry=RetryRule(1, "Always", 30)))
+        world.loop.advance(10)
+        machine = world.machines["m0"]
+        machine.life.kill()
+        machine.begin_life()
+        life = machine.life
+        write = life.store.write
+
+        async def slow(fn, /, *args, **kwargs):
+            answer = await write(fn, *args, **kwargs)
+            if fn.__name__ == "take_over":
+                machine.offset_us -= 86_400_000_000
+            return answer
+
+        life.store.write = slow
+        world.loop.advance(90)
+        assert len(attempts(world)) == 2
+
+
 def test_the_next_job_begins_at_once_on_sqlite(worlds):
     with worlds(slow=0.0) as world:
         apply(world, "w0", A, JobDoc("b", ("a",)), JobDoc("c", ("b",)))

@@ -68,7 +68,8 @@ class Reconciler:
 
     async def run(self) -> None:
         """Work until `stop`. Begins with a look at every unit that has work."""
-        await self._store.write(work.take_over, self._owner, self._clock.now_us(), alone=self._store.is_sqlite)
+        self._latest_us = self._clock.now_us()  # the clock may be set back before the first round
+        await self._store.write(work.take_over, self._owner, self._latest_us, alone=self._store.is_sqlite)
         renewal = asyncio.create_task(self._renew_leases())
         try:
             while not self._stopping:
