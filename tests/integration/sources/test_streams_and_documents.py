@@ -270,7 +270,7 @@ GIVEN: dict[str, tuple[Any, dict[str, Any], dict[str, str], dict[str, Any]]] = {
         DatabricksAdapter,
         {"host": "adb", "port": 443, "database": "main", "params": {"httpPath": "/sql/1.0/w"}},
         {"token": "t-canary"},
-        {"server_hostname": "adb", "http_path": "/sql/1.0/w", "access_token": "t-canary", "catalog": "main"},
+        {"server_hostname": "adb", "_port": 443, "http_path": "/sql/1.0/w", "access_token": "t-canary", "catalog": "main"},
     ),
     "mongodb": (
         MongodbAdapter,

@@ -36,6 +36,7 @@ class DatabricksAdapter(DatabaseAdapter):
             )
         return {
             "server_hostname": str(entry.location["host"]),
+            "_port": int(entry.location["port"]),
             "http_path": params["httppath"],
             "access_token": token,
             "catalog": entry.location.get("database"),
