@@ -370,3 +370,20 @@ def test_the_system_column_can_be_left_out(loader: Loader, server: Server) -> No
     assert [f.name for f in table(server, loader.table).schema().fields] == ["id", "day", "amount"]
     loader.ok(saveMode="append")
     assert len(rows(server, loader.table)) == 6, "a table without it stays without"
+
+
+def test_a_branch_is_read(loader: Loader, server: Server) -> None:
+    """The reading half of ch04-AS16."""
+    loader.ok()
+    found = table(server, loader.table)
+    found.manage_snapshots().create_branch(found.current_snapshot().snapshot_id, "stage").commit()
+    loader.ok("id,day,amount\n9,2024-01-05,1\n")
+    entry = {"name": "old", "dataset": f"dataos://lakehouse:sales/{loader.table.partition('.')[2]}"}
+    copy = f"{loader.table}copy"
+    done = loader.jobs.run(spec([{**entry, "options": {"branch": "stage"}}], None, [output("old", copy)]))
+    assert done.code == 0, done.log
+    assert done.result["inputs"][0]["rows"] == 3
+    assert [r[0] for r in rows(server, copy)] == [1, 2, 3]
+    done = loader.jobs.run(spec([{**entry, "options": {"branch": "stge"}}], None, [output("old", copy)]))
+    assert "has no branch `stge`" in done.problem["message"]
+    assert "main, stage" in done.problem["hint"]

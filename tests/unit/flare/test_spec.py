@@ -245,7 +245,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.inputs.0.connectionProps", {"ssl": "true"}),
     ("job.inputs.0.sfWarehouse", "w"),
     ("job.inputs.0.inputType", "file"),
-    ("job.inputs.1.options", {"branch": "stage"}),
     ("job.inputs.0.format", "avro"),
     ("job.inputs.0.format", "KafkaJSON"),
     ("job.inputs.0.format", "xlsx"),

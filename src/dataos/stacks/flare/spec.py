@@ -128,9 +128,6 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     address = _address(entry.dataset, reading, (*path, "dataset"))
     format_ = outputs.canonical_format(entry.format, reading, (*path, "format"), reads=True)
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
-    branch = options.get("branch", "main")
-    if branch != "main":
-        later(reading, (*path, "options", "branch"), "reading a branch other than `main`")
     schema = _schema(entry, reading, path)
     query = _query(entry.query, reading, (*path, "query"))
     if entry.query is None and entry.dataset is None and len(reading.problems) == before:

@@ -52,15 +52,27 @@ class Table:
         return next((s for s in self.metadata.get("snapshots", []) if s["snapshot-id"] == current), None)
 
     @property
-    def rows(self) -> int | None:
-        """Rows, where the snapshot's summary tells them for certain."""
-        if self.snapshot is None:
-            return 0
-        summary = self.snapshot.get("summary", {})
-        if int(summary.get("total-delete-files", 0) or 0):
-            return None
-        total = summary.get("total-records")
-        return int(total) if total is not None else None
+    def branches(self) -> list[str]:
+        """Names of all branches and tags."""
+        return list(self.metadata.get("refs", {}))
+
+    def branch(self, name: str) -> dict[str, Any] | None:
+        """The snapshot at the head of a branch (or under a tag), or None."""
+        if name == "main":
+            return self.snapshot
+        wanted = self.metadata.get("refs", {}).get(name, {}).get("snapshot-id")
+        return next((s for s in self.metadata.get("snapshots", []) if s["snapshot-id"] == wanted), None)
+
+
+def rows_of(snapshot: Mapping[str, Any] | None) -> int | None:
+    """Rows of a snapshot, where its summary tells them for certain; 0 for none."""
+    if snapshot is None:
+        return 0
+    summary = snapshot.get("summary", {})
+    if int(summary.get("total-delete-files", 0) or 0):
+        return None
+    total = summary.get("total-records")
+    return int(total) if total is not None else None
 
 
 class Catalog:

@@ -13,7 +13,7 @@ from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare import structures
 from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
-from dataos.stacks.flare.driver.catalog import Catalog
+from dataos.stacks.flare.driver.catalog import Catalog, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
 from dataos.stacks.flare.driver.job import Source
@@ -145,9 +145,17 @@ class Readers:
                 hint="the job that makes it must run first: name it in `dependencies`",
             )
         name = table_name(source.warehouse, source.namespace, source.table)
+        branch = next((v for k, v in entry.options.items() if k.lower() == "branch"), "main")
+        snapshot = found.branch(branch)
+        if snapshot is None and branch != "main":
+            raise fail(
+                "flare.input",
+                f"{entry.address} has no branch `{branch}`",
+                hint="it has " + (", ".join(sorted(found.branches)) or "none") + "; make it with dataset create-branch",
+            )
         # the snapshot of now, however often the view is computed and whatever this job writes meanwhile
-        at = f" VERSION AS OF {found.snapshot['snapshot-id']}" if found.snapshot else ""
-        return self._engine.sql(f"SELECT * FROM {name}{at}"), found.rows
+        at = f" VERSION AS OF {snapshot['snapshot-id']}" if snapshot else ""
+        return self._engine.sql(f"SELECT * FROM {name}{at}"), rows_of(snapshot)
 
     def _query(self, entry: Input) -> tuple[DataFrame, int | None]:
         import pyarrow as pa
