@@ -231,7 +231,9 @@ def router(
         return {"id": done}
 
     @api.get("/compactions/{id}", responses=answers.ok(Compaction))
-    async def compaction(id: str, after: int = Query(default=0, ge=0), principal: Principal = Depends(user)) -> Any:
+    async def compaction(
+        id: str, after: int = Query(default=0, ge=0, le=1 << 53), principal: Principal = Depends(user)
+    ) -> Any:
         """How far a rewrite is. Its answer is kept an hour."""
         found = await compactions.look(id, after)
         problems = [p.to_json() for p in found.problems]

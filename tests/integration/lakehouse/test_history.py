@@ -21,6 +21,7 @@ from dataos.core.ids import AttemptId
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep
 from dataos.lakehouse.views import PUBLISHED, TableRef
+from dataos.stacks.flare.actions import Options
 from dataos.stacks.flare.driver.upkeep import rewriting
 from integration.lakehouse.engines import DuckDB
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, rows
@@ -207,9 +208,7 @@ def test_competing_engines_and_maintenance(server: Server, orders: str, seed: in
     def maintain() -> None:
         for _ in range(5):
             try:
-                rewriting.rewrite(
-                    client(server).load_table(orders), rewriting.Options(scratch=tmp_path), swap, lambda _: None
-                )
+                rewriting.rewrite(client(server).load_table(orders), Options(scratch=tmp_path), swap, lambda _: None)
                 marks.note("compact")
             except (DataOSError, FileNotFoundError) as error:
                 marks.note("compact refused")

@@ -21,8 +21,8 @@ from dataos.core.ids import AttemptId
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep
 from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef
+from dataos.stacks.flare.actions import Options
 from dataos.stacks.flare.driver.upkeep import rewriting
-from dataos.stacks.flare.driver.upkeep.rewriting import Options
 from integration.lakehouse.engines import DuckDB
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
 

@@ -236,9 +236,7 @@ def test_sizes(driver: dict[str, Any], executor: dict[str, Any], cpu: float | No
 LATER: list[tuple[str, Any]] = [
     ("job.streaming", {"triggerMode": "Once"}),
     ("job.profile", {"level": "basic"}),
-    ("job.actions", [{"name": "expire_snapshots"}]),
     ("job.udfs", {"f": "(x: String) => x"}),
-    ("job.rewriteDataset", {"mode": "full"}),
     ("job.inputs.0.isStream", True),
     ("job.inputs.0.schemaSubject", "s"),
     ("job.inputs.0.schemaId", 1),

@@ -10,7 +10,8 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import DateType, DecimalType, LongType, NestedField, StringType, StructType, TimestamptzType
 
 from dataos.core.errors import DataOSError
-from dataos.stacks.flare.driver.upkeep import actions, orders, predicates
+from dataos.stacks.flare import actions
+from dataos.stacks.flare.driver.upkeep import orders, predicates
 
 SCHEMA = Schema(
     NestedField(1, "id", LongType()),

@@ -24,11 +24,16 @@ class Memory:
         self._clock = clock
 
     async def show(self, key: ResourceKey, principal: Principal) -> list[dict[str, Any]]:
-        """[{job, input, state, run, updated}]. Raises DataOSError `auth.forbidden`, `kind.no_runtime`."""
+        """[{job, input, state, run, updated}]. Raises DataOSError `auth.forbidden`, `kind.no_runtime`,
+        `resource.not_found`."""
 
         def read(connection: sa.Connection) -> list[dict[str, Any]]:
-            self._check(connection, key, principal, "read what it remembers")
-            return states.listing(connection, key.workspace or "", key.name)
+            row = self._check(connection, key, principal, "read what it remembers")
+            found = states.listing(connection, key.workspace or "", key.name)
+            if row is None and not found:
+                where = f"in workspace {key.workspace}"
+                raise fail("resource.not_found", f"no workflow `{key.name}` {where}", type=key.type, name=key.name)
+            return found
 
         found = await self._store.read(read)
         return [{**row, "updated": rfc3339(row.pop("updatedAt"))} for row in found]

@@ -144,9 +144,7 @@ class StackBlock(Spec):
 LATER_JOB = {
     "streaming": "streaming",
     "profile": "profiling",
-    "actions": "table maintenance (`actions`)",
     "udfs": "user-defined functions (`udfs`)",
-    "rewrite_dataset": "compaction (`rewriteDataset`)",
 }
 LATER_INPUT = {
     "schema_subject": "a schema registry",

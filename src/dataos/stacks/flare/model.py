@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path
+from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.assertions import Assertion
 from dataos.stacks.flare.incremental import Increment
 from dataos.stacks.flare.stepfunctions.model import Call
@@ -109,6 +110,7 @@ class FlareSpec:
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
     assertions: tuple[Assertion, ...]
+    actions: tuple[Planned, ...]  # maintenance of tables among the inputs, after the outputs
     explain: bool
     preview_lines: int
     keep_system_columns: bool  # of what is read

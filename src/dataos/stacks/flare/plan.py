@@ -45,9 +45,15 @@ class FlarePlanner:
                 continue  # the query engine knows what its query names
             try:
                 depot = await _depot(rooms, entry.address)
-                _format(entry, entry.address, depot)
+                source = _format(entry, entry.address, depot)
                 if depot.type == "FILE" and not _is_pattern(entry.address):
                     await _files(rooms, depot, entry.address)
+                if source != "iceberg" and any(a.input == entry.name for a in spec.actions):
+                    raise fail(
+                        "flare.action",
+                        f"`{entry.name}` is read from depot '{depot.name}' of type {depot.type}",
+                        hint="actions maintain Iceberg tables of a Lakehouse",
+                    )
             except DataOSError as error:
                 problems += _at(error, job, entry.address_path)
         for output in spec.outputs:
@@ -74,6 +80,10 @@ class FlarePlanner:
             target = _target(output, await _depot(rooms, output.address))
             targets.append(target)
             await _writable(rooms, view, target, places)
+        for action in spec.actions:
+            source = sources[action.input]
+            if action.action is None or action.action.options is not None:  # files are written; else the server does it
+                await _writable(rooms, view, jobs.Target(source.warehouse, source.namespace, source.table), places)
         cpu = job.cpu or spec.cpu
         memory = job.memory_bytes or spec.memory_bytes or _DEFAULT_MEMORY
         body = jobs.dump(
@@ -109,7 +119,7 @@ class FlarePlanner:
         return Plan(
             launch,
             reads=tuple(str(i.address) for i in spec.inputs if i.address is not None),
-            writes=tuple(str(o.address) for o in spec.outputs),
+            writes=tuple(str(o.address) for o in spec.outputs) + tuple(_maintained(spec)),
             rerunnable=True,
         )
 
@@ -255,6 +265,12 @@ def _target(output: Output, depot: DepotEntry) -> jobs.Target:
     namespaces.join(levels)
     namespaces.check(table, "table")
     return jobs.Target(warehouse(depot), levels, table)
+
+
+def _maintained(spec: FlareSpec) -> list[str]:
+    """Addresses of the tables that actions change."""
+    known = {i.name: str(i.address) for i in spec.inputs}
+    return list(dict.fromkeys(known[a.input] for a in spec.actions))
 
 
 async def _writable(rooms: Rooms, view: AttemptView, target: jobs.Target, places: _Places) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import sqlglot
@@ -18,7 +19,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import assertions, incremental, outputs, sinks, sql, structures
+from dataos.stacks.flare import actions, assertions, incremental, outputs, sinks, sql, structures
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -65,13 +66,16 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
     written = tuple(o for o in (outputs.read(e, reading, place) for e, place in entries) if o)
     checks = assertions.read(job.assertions, reading, (*where, "assertions"))
+    upkeep = actions.read(job.actions, reading, (*where, "actions"))
+    upkeep += _rewrite_dataset(job.rewrite_dataset, inputs, reading, (*where, "rewriteDataset"))
     if not job.inputs and not steps:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
-    elif not job.outputs and not job.assertions and len(reading.problems) == before:
+    elif not (job.outputs or job.assertions or upkeep) and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
     views = _check_views(inputs, steps, faulty, reading)
     _check_outputs(inputs, written, views, reading)
     _check_assertions(inputs, written, checks, views, reading)
+    upkeep = tuple(a for a in (_check_action(a, inputs, views, reading) for a in upkeep) if a)
     if len(reading.problems) > before:
         return None
     return FlareSpec(
@@ -79,6 +83,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         steps=steps,
         outputs=written,
         assertions=checks,
+        actions=upkeep,
         explain=job.explain,
         preview_lines=max(0, job.show_preview_lines or 0),
         keep_system_columns=text_of(job.variables.get("keepSystemColumns")).lower() == "true",
@@ -385,6 +390,39 @@ def _check_outputs(
                 output.address_path,
                 f"{output.address} is read and overwritten in one job: it reads the content of before",
             )
+
+
+def _rewrite_dataset(data: Any, inputs: tuple[Input, ...], reading: Reading, path: Path) -> tuple[actions.Planned, ...]:
+    """The old shortcut `rewriteDataset: {mode: full}`: compact the first input, all of it."""
+    if not data or not inputs:
+        return ()
+    mode = (
+        text_of(cast("dict[str, Any]", data).get("mode")).lower() if isinstance(data, dict) else text_of(data).lower()
+    )
+    if mode != "full":
+        reading.error((*path, "mode"), f"mode `{mode}` is not allowed", hint="allowed: full", code="flare.action")
+        return ()
+    whole = actions.parse("rewrite_dataset", {"properties": {"rewrite-all": True}})
+    return (actions.Planned("rewrite_dataset", inputs[0].name, whole, "", path),)
+
+
+def _check_action(
+    action: actions.Planned, inputs: tuple[Input, ...], views: tuple[str, ...], reading: Reading
+) -> actions.Planned | None:
+    found = next((i for i in inputs if i.name.lower() == action.input.lower()), None)
+    if found is None or found.address is None or found.format not in (None, "iceberg"):
+        known = [i.name for i in inputs if i.address is not None]
+        message = f"{action.name}: `{action.input}` is no Iceberg input"
+        hint = names.did_you_mean(action.input, known) if found is None else "actions maintain tables of a Lakehouse"
+        reading.error((*action.path, "input"), message, hint=hint, code="flare.action")
+        return None
+    if action.action is None:
+        try:
+            sql.check_condition(action.delete_where, views)
+        except DataOSError as error:
+            for problem in error.problems:
+                report_sql(problem, (*action.path, "deleteWhere"), reading)
+    return replace(action, input=found.name)
 
 
 def _check_assertions(

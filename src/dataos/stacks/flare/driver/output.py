@@ -67,6 +67,7 @@ class Result:
     inputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     outputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     assertions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    actions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     lineage: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     warnings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])

@@ -18,17 +18,18 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.manifest.specs import Reading, render
 from dataos.stacks.flare import incremental, sql
 from dataos.stacks.flare import spec as specs
+from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.driver import lineage, problems
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
-from dataos.stacks.flare.driver.engine import Engine, quoted
-from dataos.stacks.flare.driver.job import Job
+from dataos.stacks.flare.driver.engine import Engine, quoted, table_name
+from dataos.stacks.flare.driver.job import Job, Source
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.driver.writers import Stamp, Writers
 from dataos.stacks.flare.incremental import Increment, Key
-from dataos.stacks.flare.model import FlareSpec, Output, Step, relative
+from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, relative
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
 
@@ -126,6 +127,7 @@ class Run:
                 self._make_steps(spec, engine)
                 self._assert(spec, engine)
                 self._write(spec, engine, catalog)
+                self._maintain(spec, engine, client)
             except DataOSError as error:
                 raise self._traced_to_input(spec, readers, error) from error
         finally:
@@ -401,6 +403,53 @@ class Run:
             )
         with self.result.timed("lineage"):
             self._trace(outputs)
+
+    def _maintain(self, spec: FlareSpec, engine: Engine, client: Client) -> None:
+        """Actions on tables, in the manifest's order (ch04 6.8)."""
+        for planned in spec.actions:
+            entry = next(i for i in spec.inputs if i.name == planned.input)
+            source = self._job.sources[entry.name]
+            path = relative(planned.path, spec.root)
+            self._log.info(f"{planned.name} of {entry.source}")
+            try:
+                with self.result.timed(f"{planned.name} {entry.name}"):
+                    counts = self._act(planned, spec, engine, client, entry, source)
+            except Exception as error:
+                raise problems.of_step(error, f"action {planned.name}", "", path, ()) from error
+            told = ", ".join(f"{k} {v}" for k, v in counts.items() if isinstance(v, int | str))
+            self._log.info(f"{planned.name} of {entry.source}: {told}")
+            self.result.actions.append({"name": planned.name, "address": entry.source, "counts": counts})
+
+    def _act(
+        self, planned: Planned, spec: FlareSpec, engine: Engine, client: Client, entry: Input, source: Source
+    ) -> dict[str, Any]:
+        if planned.action is None:
+            condition = sql.check_condition(planned.delete_where, spec.views, self._now).text
+            name = table_name(source.warehouse, source.namespace, source.table)
+            before = engine.run(f"SELECT count(1) FROM {name}")[0][0]
+            engine.run(f"DELETE FROM {name} AS target WHERE {condition}")
+            return {"rowsDeleted": before - engine.run(f"SELECT count(1) FROM {name}")[0][0]}
+        from pyiceberg.catalog import load_catalog
+
+        from dataos.stacks.flare.driver.upkeep import actions
+
+        catalog = load_catalog(
+            "dataos",
+            type="rest",
+            uri=f"{self._server}/iceberg",
+            warehouse=source.warehouse,
+            token=self._job.token.reveal(),
+        )
+        memory = (self._job.memory_bytes or 1 << 30) // 2
+        return actions.run(
+            planned.action,
+            str(entry.address),
+            lambda: catalog.load_table((*source.namespace, source.table)),
+            client,
+            self._log.info,
+            memory_bytes=memory,
+            scratch=self._scratch,
+        )
 
     def _trace(self, outputs: list[Output]) -> None:
         steps = {n: c.text for n, c in self._state.checked.items()}

@@ -18,6 +18,7 @@ from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.secrecy import Secret
+from dataos.stacks.flare.actions import Options
 from dataos.stacks.flare.driver.forwarder import Forwarder
 from dataos.stacks.flare.driver.output import RESULT_FILE, Log
 from dataos.stacks.flare.driver.upkeep import actions, rewriting
@@ -54,7 +55,7 @@ def _rewrite(body: Mapping[str, Any], server: str, token: Secret, say: Callable[
     )
     client = Client(Connection(server, token, "the server that started this program"), timeout_s=600)
     scratch = Path(os.environ["DATAOS_TEMP_DIR"])
-    options = rewriting.Options(**body["options"], memory_bytes=int(body["memory_bytes"]) // 2, scratch=scratch)
+    options = Options(**body["options"], memory_bytes=int(body["memory_bytes"]) // 2, scratch=scratch)
 
     commit = actions.committer(str(body["address"]), client)
     tries = 0

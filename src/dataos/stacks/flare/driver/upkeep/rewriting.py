@@ -10,8 +10,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +40,7 @@ from pyiceberg.table import FileScanTask, Table
 from pyiceberg.typedef import Record
 
 from dataos.core.errors import DataOSError, fail
+from dataos.stacks.flare.actions import Options
 from dataos.stacks.flare.driver.upkeep import orders, predicates
 from dataos.stacks.flare.driver.upkeep.partitions import split
 
@@ -52,22 +52,6 @@ _UNSURE = ("server.", "wait.", "store.")
 Commit = Callable[[int, Sequence[tuple[str, int]], Sequence[str]], dict[str, Any]]
 """(snapshot read, manifests with the new files as (path, spec id), paths that go) -> {snapshot, deleteFilesRemoved}:
 the server's `replace-files`. Raises DataOSError `iceberg.conflict`."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Sizes in bytes. `memory_bytes`: what sorting may take. `scratch`: where it spills."""
-
-    strategy: Literal["binpack", "sort"] = "binpack"
-    sort_order: str | None = None
-    where: str | None = None
-    target_bytes: int = 512 << 20
-    max_group_bytes: int = 100 << 30
-    rewrite_all: bool = False
-    partial_progress: bool = False
-    max_commits: int = 10
-    memory_bytes: int = 1 << 30
-    scratch: Path = Path("/tmp")  # noqa: S108 - callers say where
 
 
 @dataclass
