@@ -171,7 +171,9 @@ def test_a_missing_object_is_404_on_every_route(server, token):
     for method, path, operation in operations(server):
         if "nosuch" not in path or takes_manifest(path, method):
             continue
-        body = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
+        body: dict[str, Any] = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
+        if path.endswith("/state"):
+            body = {"job": "j", "input": "i", "state": {"since": "1"}}
         answer = call(server, method, path, token=token, body=body if "requestBody" in operation else None)
         if "/workflow/" not in path:
             known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found", "depot.not_found",
@@ -186,7 +188,7 @@ def test_a_missing_object_is_404_on_every_route(server, token):
             (problem,) = check_error(answer, 404)
             assert problem["code"] == "resource.not_found"
             assert "no workflow `nosuch` in workspace public" in problem["message"]
-        sent = {} if "requestBody" in operation else None
+        sent = body if "requestBody" in operation else None
         unknown = call(server, method, path.replace("/workflow/", "/wrkflow/"), token=token, body=sent)
         assert check_error(unknown, 422)[0]["code"] == "kind.unknown", operation["summary"]
         elsewhere = call(server, method, path.replace("/public/", "/nowhere/"), token=token, body=sent)

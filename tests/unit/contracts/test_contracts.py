@@ -67,6 +67,7 @@ def _only_heavy(node: ast.ImportFrom) -> bool:
     """Modules of ours that exist to keep a heavy library out of an idle server."""
     return node.module in {
         "dataos.lakehouse.commits",
+        "dataos.stacks.flare.driver.upkeep",
         "dataos.lakehouse.manifests",
         "dataos.lakehouse.operations.plans",
     }

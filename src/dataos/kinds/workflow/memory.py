@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from dataos.control.records import add_event, find
 from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock, rfc3339
-from dataos.core.errors import fail
+from dataos.core.errors import DataOSError, fail
 from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.store.database import Store
@@ -31,8 +31,7 @@ class Memory:
             row = self._check(connection, key, principal, "read what it remembers")
             found = states.listing(connection, key.workspace or "", key.name)
             if row is None and not found:
-                where = f"in workspace {key.workspace}"
-                raise fail("resource.not_found", f"no workflow `{key.name}` {where}", type=key.type, name=key.name)
+                raise _not_found(key)
             return found
 
         found = await self._store.read(read)
@@ -58,14 +57,15 @@ class Memory:
 
         def write(connection: sa.Connection) -> dict[str, str]:
             row = self._check(connection, key, principal, "change what it remembers")
+            if row is None:
+                raise _not_found(key)
             now = self._clock.now_us()
             known = states.load(connection, key.workspace or "", key.name, job).get(name, {})
             merged = {**known, **values}
             if not states.save(connection, key.workspace or "", key.name, job, "", {name: merged}, now):
                 raise fail("request.invalid", "too much to remember", hint="values are texts of some characters")
-            if row is not None:
-                data = {"job": job, "input": name, "keys": sorted(values)}
-                add_event(connection, now, row.uid, "runtime.state-set", principal.user_id, data)
+            data = {"job": job, "input": name, "keys": sorted(values)}
+            add_event(connection, now, row.uid, "runtime.state-set", principal.user_id, data)
             return merged
 
         return await self._store.write(write)
@@ -86,3 +86,8 @@ class Memory:
         else:
             rules.require_owner(principal, row.owner, f"{what}: workflow {key.name}", rules.MANAGE)
         return row
+
+
+def _not_found(key: ResourceKey) -> DataOSError:
+    text = f"no workflow `{key.name}` in workspace {key.workspace}"
+    return fail("resource.not_found", text, type=key.type, name=key.name)
