@@ -307,6 +307,44 @@ depot: {{type: FILE, file: {{path: "{server.work}"}}}}
     assert "canary" not in (gone.out + gone.err + server.server_log()).lower().replace("akiacanary", "")
 
 
+FROM_DATABASE = """\
+name: looms
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: looms
+      spec:
+        stack: flare:7.0
+        stackSpec:
+          job:
+            inputs: [{{name: looms, dataset: "{address}", options: {{driver: org.sqlite.JDBC}}}}]
+            outputs: [{{name: looms, dataset: "dataos://lakehouse:mill/looms?acl=rw"}}]
+"""
+
+
+def test_a_job_reads_what_a_cluster_queries_in_place_and_refuses_the_rest(server: Installation):
+    with sqlite3.connect(server.work / "looms.db") as made:
+        made.execute("CREATE TABLE looms (id INTEGER, name TEXT)")
+        made.executemany("INSERT INTO looms VALUES (?, ?)", [(1, "north"), (2, "south")])
+    made.close()
+    place = f'{{type: JDBC, jdbc: {{subprotocol: sqlite, database: "{server.work}/looms.db"}}}}'
+    server.ok(
+        "apply", "-f", server.write("l.yaml", f"name: loomsdb\nversion: v1\ntype: depot\ndepot: {place}\n"), "--wait"
+    )
+    wait_until(lambda: server.cli("depot", "sample", "dataos://loomsdb:main/looms").code == 0)
+    text = FROM_DATABASE.format(address="dataos://loomsdb:main/looms")
+    server.ok("apply", "-f", server.write("looms.yaml", text), "--wait")
+    found = server.ok("query", "SELECT id, name FROM lakehouse.mill.looms ORDER BY id", "-O", "json").json
+    assert found == [{"id": 1, "name": "north"}, {"id": 2, "name": "south"}]
+    web = "name: pages\nversion: v1\ntype: depot\ndepot: {type: HTTP, http: {baseUrl: 'http://127.0.0.1:9/'}}\n"
+    server.ok("apply", "-f", server.write("w.yaml", web))
+    refused = server.cli("apply", "-f", server.write("no.yaml", FROM_DATABASE.format(address="dataos://pages:none/a")))
+    assert refused.code == 1
+    assert "is of type HTTP, which cannot yet be read by jobs" in refused.err
+    assert "types that can: " in refused.err
+
+
 @pytest.mark.acceptance("ch02-AS20")  # the scan of its topics comes with the Scanner
 def test_topics_are_listed_with_their_partitions_and_not_queried(server: Installation):
     producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})

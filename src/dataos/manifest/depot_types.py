@@ -137,7 +137,7 @@ _AZURE = "azurestorageaccountname azurestorageaccountkey"
 _AZURE_ADAPTER = "dataos.depots.types.abfss.adapter:AzureAdapter"
 _SEARCH_ADAPTER = "dataos.depots.types.elasticsearch.adapter:SearchAdapter"
 _OBJECTS = Abilities(read=LATER, write=LATER, list=YES, query=LATER)
-_ATTACHED = Abilities(read=LATER, write=LATER, list=YES, query=YES, scan=LATER)
+_ATTACHED = Abilities(read=YES, write=LATER, list=YES, query=YES, scan=LATER)
 _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
 _SEARCH = Abilities(read=LATER, write=LATER, list=YES)
 _STREAM = Abilities(read=LATER, write=LATER, list=YES, stream=LATER, scan=LATER)

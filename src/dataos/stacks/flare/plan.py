@@ -17,7 +17,7 @@ from dataos.depots.ports import DepotEntry, FileDepot
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse import namespaces
 from dataos.lakehouse.views import AttemptView, TableRef
-from dataos.manifest import specs
+from dataos.manifest import depot_types, registry, specs
 from dataos.manifest.specs import Reading, render
 from dataos.processes.ports import Isolation, Launch, Mount
 from dataos.stacks.flare import spec as flare
@@ -30,7 +30,7 @@ _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _SUFFIXES = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
              "parquet": "parquet"}  # fmt: skip
-_BY_TYPE = {"FILE": ("csv", "json", "parquet"), "ICEBERG": ("iceberg",), "POSTGRESQL": ("jdbc",)}
+_FILES = ("csv", "json", "parquet")
 
 
 class FlarePlanner:
@@ -45,7 +45,7 @@ class FlarePlanner:
                 continue  # the query engine knows what its query names
             try:
                 depot = await _depot(rooms, entry.address)
-                source = _format(entry, entry.address, depot)
+                source = _format(rooms, entry, entry.address, depot)
                 if depot.type == "FILE" and not _is_pattern(entry.address):
                     await _files(rooms, depot, entry.address)
                 if source != "iceberg" and any(a.input == entry.name for a in spec.actions):
@@ -180,15 +180,22 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
         ) from error
 
 
-def _format(entry: Input, address: Udl, depot: DepotEntry) -> str:
+def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
+    """Formats that are read from a depot. Raises DataOSError `depot.unsupported` with the types that can be read."""
+    if depot.type == "FILE":
+        return _FILES
+    if depot.type == "ICEBERG":
+        return ("iceberg",)
+    if rooms.depots.engine_kind(depot) is not None:  # the query engine reads it in place
+        return ("jdbc",)
+    descriptor = registry.find_depot_type(depot.type)
+    assert descriptor is not None  # noqa: S101 - it is registered
+    raise DataOSError(depot_types.refusal(descriptor, "read", depot.name))
+
+
+def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
     """The format to read, of the input or of what its depot and file name imply."""
-    allowed = _BY_TYPE.get(depot.type)
-    if allowed is None:
-        raise fail(
-            "stack.unsupported",
-            f"reading from depots of type {depot.type} comes in a later version",
-            hint="depots of type FILE, POSTGRESQL and a Lakehouse's own are read now",
-        )
+    allowed = _allowed(rooms, depot)
     if entry.format is not None:
         if entry.format not in allowed:
             raise fail(
@@ -232,8 +239,8 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     if address is None:
         return jobs.Source("query")
     depot = await _depot(rooms, address)
-    kind = _format(entry, address, depot)
-    if depot.type == "POSTGRESQL":
+    kind = _format(rooms, entry, address, depot)
+    if kind == "jdbc":
         return jobs.Source("query")
     if depot.type == "FILE":
         files = await _files(rooms, depot, address)
