@@ -120,7 +120,7 @@ BAD = [
     (csv("dataos://dropzone:none/data"), "flare.format", "names no format"),
     (csv("dataos://dropzone:none/a.csv", format="iceberg"), "flare.format", "format `iceberg` cannot be read from it"),
     (csv("dataos://lakehouse:sales/known", format="csv"), "flare.format", "format `csv` cannot be read from it"),
-    (csv("dataos://clouds:none/a.csv"), "stack.unsupported", "depots of type S3"),
+    (csv("dataos://clouds:none/a.csv"), "depot.unsupported", "is of type S3, which cannot yet be read by jobs"),
 ]
 
 
