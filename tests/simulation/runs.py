@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dataos.processes.ports import START_WITHIN_S
 from simulation.disk import Change
 from simulation.manifests import Doc, JobDoc, RetryRule
 
@@ -290,7 +291,10 @@ class Runs:
             elsewhere = (
                 process.machine.life is None or process.machine.life.silent or process.machine.id in self._world.cut
             )
-            fine = elsewhere or (after != "succeeded" and (reason.startswith("cannot start") or "server" in reason))
+            # begun by a look whose lease had run out, while another one saw no process: that look ends it
+            crossed = after == "aborted" and process.started_us > self._world.loop.now_us - START_WITHIN_S * 1e6
+            unsure = after != "succeeded" and (reason.startswith("cannot start") or "server" in reason)
+            fine = elsewhere or unsure or crossed
             self._must(fine, f"{what} is {after} ({reason}): its process goes on")
 
     def process_started(self, process: Process) -> None:

@@ -45,7 +45,7 @@ def load(readers: tuple[Engine, Readers, Path], contents: list[bytes], **options
     for number, content in enumerate(contents):
         files.append(folder / f"{number}.csv")
         files[-1].write_bytes(content)
-    entry = Input("raw", Udl.parse("dataos://d:none/x"), "csv", options, (), ())
+    entry = Input("raw", Udl.parse("dataos://d:none/x"), None, None, "csv", options, None, None, (), ())
     made.load(entry, Source("files", format="csv", files=tuple(map(str, files))), False)
     return sorted((tuple(r) for r in engine.run("SELECT * FROM raw")), key=str)
 
