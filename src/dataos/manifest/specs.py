@@ -86,7 +86,14 @@ class Reading:
             return parse()
         except DataOSError as error:
             for problem in error.problems:
-                self.error(path, problem.message, code=problem.code, hint=problem.hint)
+                self.error(
+                    path,
+                    problem.message,
+                    code=problem.code,
+                    hint=problem.hint,
+                    line=problem.line,
+                    column=problem.column,
+                )
             return None
 
 

@@ -1,4 +1,4 @@
-"""Flare's maintenance actions: their options in every spelling (ch04 3.16). What does them: `driver/maintaining`."""
+"""Flare's maintenance actions: their options in every spelling (ch04 3.16). What does them: `driver/upkeep`."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _read_one(item: Any, reading: Reading, path: Path) -> Planned | None:
         return Planned(name, entry.input, parse(name, entry.options), "", path)
     except DataOSError as error:
         for problem in error.problems:
-            where = (*path, "name" if "is no action" in problem.message else "options")
+            where = (*path, "options" if name in ACTIONS else "name")
             reading.error(where, problem.message, code=problem.code, hint=problem.hint)
         return None
 

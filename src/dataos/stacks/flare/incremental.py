@@ -12,6 +12,7 @@ from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
 from dataos.stacks.flare import sql
 from dataos.stacks.flare.blocks import NAME
+from dataos.stacks.flare.quoting import literal
 
 _PLACEHOLDER = re.compile(r"(['\"]?)\$\|([^|\s]+)\|\1")
 _BARE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?|true|false", re.IGNORECASE)
@@ -120,6 +121,6 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         value = values[match[2]]
         if not match[1] and _BARE.fullmatch(value):
             return value
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return literal(value)
 
     return _PLACEHOLDER.sub(put, text)

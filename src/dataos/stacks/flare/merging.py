@@ -45,16 +45,16 @@ def check(on: str, when: str, now: datetime | None = None) -> Merge:
     try:
         statements = parsing.parse(prefix + body)
     except DataOSError as error:
-        raise DataOSError([_shifted(p, len(prefix) - lead) for p in error.problems]) from error
+        raise DataOSError([sql.shifted(p, len(prefix) - lead) for p in error.problems]) from error
     whens = statements[0].args.get("whens") if len(statements) == 1 else None
     if not isinstance(whens, exp.Whens) or {k for k, v in statements[0].args.items() if v} - _MERGE_ARGS:
         raise DataOSError(Problem("flare.merge", f"`{when[:80]}` is no list of clauses", hint=_HINT))
     words = [t.text.upper() for t in parsing.DIALECT.tokenize(body)]
     if words.count("MATCHED") < len(whens.expressions):  # the parser would take `when then ...` for `when matched`
         raise DataOSError(Problem("flare.merge", "a clause says neither `matched` nor `not matched`", hint=_HINT))
-    problems = sql.check_nodes(_inside(whens, prefix + body), prefix + body)
+    problems = sql.check_nodes(_inside(whens), prefix + body)
     if problems:
-        raise DataOSError([_shifted(p, len(prefix) - lead) for p in problems])
+        raise DataOSError([sql.shifted(p, len(prefix) - lead) for p in problems])
     impossible = rewriting.rewrite(whens, now)
     if impossible:
         raise DataOSError([Problem(p.code, p.message, hint=p.hint) for p, _ in impossible])
@@ -66,7 +66,7 @@ _MERGE_ARGS = {"this", "using", "on", "whens"}
 _HINT = "for instance `matched then update set * when not matched then insert *`"
 
 
-def _inside(whens: exp.Whens, text: str) -> list[exp.Expr]:
+def _inside(whens: exp.Whens) -> list[exp.Expr]:
     """The expressions of all clauses, their own structure checked. Raises DataOSError `flare.merge`."""
     found: list[exp.Expr] = []
     for when in whens.expressions:
@@ -80,17 +80,17 @@ def _inside(whens: exp.Whens, text: str) -> list[exp.Expr]:
                 if isinstance(change, exp.Star):
                     continue
                 if not isinstance(change, exp.EQ) or not isinstance(change.this, exp.Column):
-                    raise _no_clause(then, text)
+                    raise _no_clause(then)
                 found += [change.this, change.expression]
             continue
         if isinstance(then, exp.Insert):
             found += [part for part in (then.this, then.expression) if part and not isinstance(part, exp.Star)]
             continue
-        raise _no_clause(when, text)
+        raise _no_clause(when)
     return found
 
 
-def _no_clause(node: exp.Expr, text: str) -> DataOSError:
+def _no_clause(node: exp.Expr) -> DataOSError:
     what = parsing.write(node)
     return DataOSError(Problem("flare.merge", f"`{what[:80]}` cannot stand in a merge", hint=_HINT))
 
@@ -112,9 +112,3 @@ def _aliases(condition: exp.Expr, whens: exp.Whens) -> tuple[str, str]:
             hint="`old` is the table, `new` the data: old.id = new.id",
         )
     )
-
-
-def _shifted(problem: Problem, by: int) -> Problem:
-    if problem.line != 1 or problem.column is None:
-        return problem
-    return Problem(problem.code, problem.message, hint=problem.hint, line=1, column=max(1, problem.column - by))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dataos.core.addresses import Udl
-from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
 from dataos.stacks.flare import assertions, merging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
@@ -229,13 +228,7 @@ def _merge(entry: _Merge | None, reading: Reading, path: Path) -> MergeClauses |
         ("onClause", lambda: merging.check_on(entry.on_clause)),
         ("whenClause", lambda: merging.check(entry.on_clause, entry.when_clause)),
     ):
-        try:
-            check()
-        except DataOSError as error:
-            for found in error.problems:
-                reading.error(
-                    (*path, key), found.message, code=found.code, hint=found.hint, line=found.line, column=found.column
-                )
+        if reading.attempt((*path, key), check) is None:
             break
     return MergeClauses(entry.on_clause, entry.when_clause, path) if len(reading.problems) == before else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import sqlglot
@@ -17,7 +18,6 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from dataos.core import names
 from dataos.core.addresses import Udl
-from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, one_of, read_model
 from dataos.stacks.flare import actions, assertions, incremental, outputs, sinks, sql, structures
 from dataos.stacks.flare.blocks import (
@@ -347,20 +347,10 @@ def _check_views(
         add(entry.name, entry.path)
     views += [name for name in faulty if name.lower() not in known]
     for step in steps:
-        makes_view = True
-        try:
-            makes_view = sql.check(step.sql, views).text != ""
-        except DataOSError as error:
-            for problem in error.problems:
-                report_sql(problem, (*step.path, "sql"), reading)
-        if makes_view:
+        checked = reading.attempt((*step.path, "sql"), partial(sql.check, step.sql, views))
+        if checked is None or checked.text:
             add(step.name, step.path)
     return tuple(views)
-
-
-def report_sql(problem: Any, path: Path, reading: Reading) -> None:
-    """A problem of an SQL text, at the path of that text."""
-    reading.error(path, problem.message, code=problem.code, hint=problem.hint, line=problem.line, column=problem.column)
 
 
 def _check_outputs(
@@ -417,11 +407,7 @@ def _check_action(
         reading.error((*action.path, "input"), message, hint=hint, code="flare.action")
         return None
     if action.action is None:
-        try:
-            sql.check_condition(action.delete_where, views)
-        except DataOSError as error:
-            for problem in error.problems:
-                report_sql(problem, (*action.path, "deleteWhere"), reading)
+        reading.attempt((*action.path, "deleteWhere"), lambda: sql.check_condition(action.delete_where, views))
     return replace(action, input=found.name)
 
 
@@ -438,10 +424,5 @@ def _check_assertions(
         )
     for check in (*checks, *(a for o in written for a in o.assertions)):
         for key, text, test in (("sql", check.sql, sql.check), ("filter", check.filter, sql.check_condition)):
-            if text is None:
-                continue
-            try:
-                test(text, views)
-            except DataOSError as error:
-                for problem in error.problems:
-                    report_sql(problem, (*check.path, key), reading)
+            if text is not None:
+                reading.attempt((*check.path, key), partial(test, text, views))

@@ -84,7 +84,7 @@ def check_condition(text: str, views: Views, now: datetime | None = None) -> Che
     try:
         checked = check(prefix + text, views, now)
     except DataOSError as error:
-        raise DataOSError([_shifted(p, len(prefix)) for p in error.problems]) from error
+        raise DataOSError([shifted(p, len(prefix)) for p in error.problems]) from error
     tree = parsing.parse(checked.text)[0]
     where = tree.args.get("where")
     if where is None or {k for k, v in tree.args.items() if v} - {"expressions", "where"}:
@@ -100,7 +100,8 @@ def check_nodes(parts: Sequence[exp.Expr], text: str) -> list[Problem]:
     return found.problems
 
 
-def _shifted(problem: Problem, by: int) -> Problem:
+def shifted(problem: Problem, by: int) -> Problem:
+    """A problem found in a text that has `by` characters more in front than the author's."""
     if problem.line != 1 or problem.column is None:
         return problem
     return Problem(problem.code, problem.message, hint=problem.hint, line=1, column=max(1, problem.column - by))

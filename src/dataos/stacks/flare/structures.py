@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dataos.core.errors import DataOSError, fail
-
-KINDS = ("avro", "spark")
+from dataos.stacks.flare.quoting import quoted
 
 _AVRO = {
     "null": "VOID", "boolean": "BOOLEAN", "int": "INT", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE",
@@ -87,22 +87,16 @@ def _checked(ddl: str) -> str:
         ) from error
     if not built.expressions or any(not isinstance(e, exp.ColumnDef) for e in built.expressions):
         raise fail("flare.schema_text", f"`{ddl[:80]}` names no columns with types", hint="write `name TYPE, ...`")
-    return ", ".join(f"{_name(e.name)} {e.args['kind'].sql(dialect='spark')}" for e in built.expressions)
+    return ", ".join(f"{quoted(e.name)} {e.args['kind'].sql(dialect='spark')}" for e in built.expressions)
 
 
 def _as_fields(text: str) -> str:
     """Column definitions as struct fields, without NOT NULL and comments, which say nothing about reading."""
-    import re
-
     return re.sub(r"(?i)\s+not\s+null|\s+comment\s+'(?:[^'\\]|\\.)*'", "", text)
 
 
-def _name(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
 def _struct(fields: list[tuple[str, str]]) -> str:
-    return "STRUCT<" + ", ".join(f"{_name(n)}: {t}" for n, t in fields) + ">"
+    return "STRUCT<" + ", ".join(f"{quoted(n)}: {t}" for n, t in fields) + ">"
 
 
 def _spark(node: Any, where: str) -> str:

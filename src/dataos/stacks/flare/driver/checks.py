@@ -13,8 +13,9 @@ from dataos.manifest.specs import Path, render
 from dataos.stacks.flare import sql
 from dataos.stacks.flare.assertions import NUMERIC_METRICS, Assertion, Test, as_number
 from dataos.stacks.flare.driver import problems
-from dataos.stacks.flare.driver.engine import Engine, literal, quoted
+from dataos.stacks.flare.driver.engine import Engine
 from dataos.stacks.flare.model import relative
+from dataos.stacks.flare.quoting import literal, quoted
 
 _EXPRESSIONS = {
     "avg": "avg({n})",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.secrecy import Secret
+from dataos.stacks.flare.quoting import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -73,16 +74,6 @@ class Engine:
         """End the session and the server."""
         self.session.stop()
         self._sail.stop()
-
-
-def quoted(name: str) -> str:
-    """A name as an identifier of the engine's SQL."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def literal(value: str) -> str:
-    """A text as a literal of the engine's SQL."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def table_name(warehouse: str, namespace: Iterable[str], table: str) -> str:

@@ -15,11 +15,12 @@ from dataos.stacks.flare import structures
 from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.catalog import Catalog, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
-from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
+from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.functions import words
 from dataos.stacks.flare.model import Input
+from dataos.stacks.flare.quoting import literal, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

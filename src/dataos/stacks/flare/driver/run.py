@@ -23,13 +23,14 @@ from dataos.stacks.flare.driver import lineage, problems
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
-from dataos.stacks.flare.driver.engine import Engine, quoted, table_name
+from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.job import Job, Source
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.driver.writers import Stamp, Writers
 from dataos.stacks.flare.incremental import Increment, Key
 from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, relative
+from dataos.stacks.flare.quoting import quoted
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
 

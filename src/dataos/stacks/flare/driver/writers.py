@@ -15,11 +15,12 @@ from dataos.manifest.specs import Path, render
 from dataos.stacks.flare import merging
 from dataos.stacks.flare.driver import schemas
 from dataos.stacks.flare.driver.catalog import Catalog, Table
-from dataos.stacks.flare.driver.engine import Engine, literal, quoted, table_name
+from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.driver.readers import SYSTEM_COLUMN
 from dataos.stacks.flare.model import MergeClauses, Output, PartitionField, relative
+from dataos.stacks.flare.quoting import literal, quoted
 
 
 @dataclass(frozen=True)

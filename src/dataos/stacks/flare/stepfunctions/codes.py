@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, literal, text
+from dataos.stacks.flare.quoting import literal
+from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, text
 
 ALGORITHMS = {"base32": "base32", "base64": "base64", "hex": "hex"}
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

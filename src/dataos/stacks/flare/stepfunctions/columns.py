@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from dataos.core.errors import fail
+from dataos.stacks.flare.quoting import quoted
 from dataos.stacks.flare.stepfunctions import sed
-from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, pairs, quoted, text, texts
+from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, pairs, text, texts
 
 CASES = {"lower": "lower", "lowercase": "lower", "upper": "upper", "uppercase": "upper"}
 

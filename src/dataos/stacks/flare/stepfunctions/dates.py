@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dataos.core.errors import fail
-from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, literal, quoted, text, texts
+from dataos.stacks.flare.quoting import literal, quoted
+from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, text, texts
 
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _MONTH = (

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.manifest.specs import Path
+from dataos.stacks.flare.quoting import quoted
 
 Kind = Literal["text", "texts", "pairs", "whole"]
 """What a parameter holds: a text, a list of texts (or a lone one), a map of texts, a whole number."""
@@ -145,16 +146,6 @@ def pairs(*spellings: str) -> Parameter:
 def whole(*spellings: str) -> Parameter:
     """A parameter that holds a whole number."""
     return Parameter(spellings, "whole")
-
-
-def quoted(name: str) -> str:
-    """A name as an identifier of Spark SQL."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def literal(value: str) -> str:
-    """A text as a literal of Spark SQL."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def unknown_column(wanted: str, known: Sequence[str]) -> DataOSError:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dataos.core import names
-from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading
 from dataos.stacks.flare.blocks import text_of
 from dataos.stacks.flare.stepfunctions import codes, columns, dates, sed, shapes, values
@@ -138,14 +137,7 @@ def _check(call: Call, reading: Reading) -> None:
     """What can be known without data: expressions, patterns, types, schemas."""
 
     def attempt(parameter: Path, check: Any, *arguments: Any) -> None:
-        try:
-            check(*arguments)
-        except DataOSError as error:
-            for problem in error.problems:
-                reading.error(
-                    (*call.path, *parameter), problem.message, code=problem.code, hint=problem.hint,
-                    line=problem.line, column=problem.column,
-                )  # fmt: skip
+        reading.attempt((*call.path, *parameter), lambda: check(*arguments))
 
     arguments = call.arguments
     if "sedExpression" in arguments:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from dataos.core.errors import fail
-from dataos.stacks.flare.stepfunctions.model import literal
+from dataos.stacks.flare.quoting import literal
 
 _FLAGS = frozenset("gi")
 

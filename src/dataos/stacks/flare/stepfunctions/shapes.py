@@ -10,7 +10,8 @@ from sqlglot import exp
 
 from dataos.core.errors import fail
 from dataos.stacks.flare import parsing, structures
-from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, literal, quoted, text, texts
+from dataos.stacks.flare.quoting import literal, quoted
+from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, text, texts
 
 _MOST_PIVOT_VALUES = 1000
 

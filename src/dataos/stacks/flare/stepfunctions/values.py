@@ -8,19 +8,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dataos.core.errors import fail
+from dataos.stacks.flare.quoting import literal, quoted
 from dataos.stacks.flare.stepfunctions import sed
-from dataos.stacks.flare.stepfunctions.model import (
-    Ask,
-    Call,
-    Frame,
-    Function,
-    literal,
-    pairs,
-    quoted,
-    text,
-    texts,
-    whole,
-)
+from dataos.stacks.flare.stepfunctions.model import Ask, Call, Frame, Function, pairs, text, texts, whole
 
 CONSTANTS = {
     "string": "STRING", "boolean": "BOOLEAN", "byte": "TINYINT", "short": "SMALLINT", "int": "INT", "integer": "INT",
