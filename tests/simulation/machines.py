@@ -51,6 +51,7 @@ class Machine:
         self.offset_us = 0  # of its clock
         self.processes: dict[str, Process] = {}
         self.late: set[str] = set()  # keys whose supervisor is not up yet
+        self.forbidden: set[str] = set()  # keys that must not be started any more
         self.life: Life | None = None
         self.lives = 0
         self.gone = False  # never comes back
@@ -171,7 +172,7 @@ class SimulatedRunner(ProcessRunner):
         await self._pause()
         if asyncio.get_running_loop().time() - asked > START_WITHIN_S:
             raise fail("process.start", f"cannot start {key}: its files took too long (simulated)", retry=1.0)
-        if key in self._machine.processes:
+        if key in self._machine.processes or key in self._machine.forbidden:
             return
         if key in self._machine.late:
             self._machine.late.discard(key)  # this supervisor is the first to claim it
@@ -216,6 +217,12 @@ class SimulatedRunner(ProcessRunner):
         if process is not None and process.alive:
             fate, after_s = self._machine.world.weather.stop_fate(grace_s)
             self._machine._later(after_s, lambda: self._machine.end(process, fate))
+
+    async def forbid(self, key: str) -> Observation:
+        await self._pause()
+        self._machine.late.discard(key)
+        self._machine.forbidden.add(key)
+        return await self.observe(key)
 
     async def read_out(self, key: str, name: str, limit_bytes: int = 16 << 20) -> bytes | None:
         await self._pause()

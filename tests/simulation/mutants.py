@@ -392,6 +392,11 @@ def _(patch: Patch) -> None:
     patch.setattr(Attempts, "_start", start)
 
 
+@mutant("a stop does not forbid a start that is under way")
+def _(patch: Patch) -> None:
+    patch.setattr(Attempts, "forbid", Attempts.observe)
+
+
 @mutant("the token of an ended attempt stays good")
 def _(patch: Patch) -> None:
     patch.setattr(Identities, "revoke_attempt", nothing)
@@ -400,6 +405,7 @@ def _(patch: Patch) -> None:
 @mutant("slots of attempts that are not this server's any more stay taken")
 def _(patch: Patch) -> None:
     patch.setattr(Admissions, "retain", nothing)
+    patch.setattr(Admissions, "tidy", nothing_later)
 
 
 @mutant("the slot of an ended attempt stays taken")
@@ -447,5 +453,6 @@ SEEN = {
     "upkeep forgets deleted Resources too early": 56,
     "slots of attempts that are not this server's any more stay taken": 135,
     "a resume does not reach runs that are nodes of other Workflows": 74,
+    "a stop does not forbid a start that is under way": 166,
 }
 """A seed that sees it, where many do not: tried first, to spare time. A change of the steps' drawing makes another one."""

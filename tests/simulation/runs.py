@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataos.processes.ports import START_WITHIN_S
 from simulation.disk import Change
 from simulation.manifests import Doc, JobDoc, RetryRule
 
@@ -291,10 +290,8 @@ class Runs:
             elsewhere = (
                 process.machine.life is None or process.machine.life.silent or process.machine.id in self._world.cut
             )
-            # begun by a look whose lease had run out, while another one saw no process: that look ends it
-            crossed = after == "aborted" and process.started_us > self._world.loop.now_us - START_WITHIN_S * 1e6
             unsure = after != "succeeded" and (reason.startswith("cannot start") or "server" in reason)
-            fine = elsewhere or unsure or crossed
+            fine = elsewhere or unsure
             self._must(fine, f"{what} is {after} ({reason}): its process goes on")
 
     def process_started(self, process: Process) -> None:

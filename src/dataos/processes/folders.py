@@ -111,6 +111,23 @@ def _write_file(folder: Path, name: PurePosixPath, data: bytes) -> None:
         file.write(data)
 
 
+def forbid(root: Path, key: str, now_us: int) -> None:
+    """Make the folder of a key that has none such that it counts as ended: nobody starts it any more."""
+    beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
+    beside.mkdir(mode=0o700)
+    ended = {"exit_code": None, "signal": None, "reason": "stopped", "started_at": None, "ended_at": now_us}
+    try:
+        records.write(str(beside), records.EXIT, ended, sync=True)
+        try:
+            beside.rename(root / key)
+        except OSError:
+            if not (root / key).is_dir():
+                raise
+    finally:
+        if beside.exists():
+            delete(beside)
+
+
 def discard_stale(root: Path, key: str) -> None:
     """Take away a folder of an earlier boot that nobody ever claimed: power may have been lost before it was whole.
 
@@ -120,7 +137,8 @@ def discard_stale(root: Path, key: str) -> None:
         folder = str(root / key)
         launch = records.read(folder, records.LAUNCH)
         is_stale = launch is None or launch.get("boot_id") != trees.boot_id()
-        if os.path.isdir(folder) and is_stale and records.last_claim(folder) == 0:
+        is_forbidden = records.read(folder, records.STOP) is not None or records.read(folder, records.EXIT) is not None
+        if os.path.isdir(folder) and is_stale and not is_forbidden and records.last_claim(folder) == 0:
             _set_aside(root, key)
 
 

@@ -125,6 +125,14 @@ class LocalRunner(ProcessRunner):
         """Ask the program to end, kill its whole tree after the grace period. Returns at once; observe tells."""
         await self._run(self._stop, folders.check_key(key), grace_s)
 
+    async def forbid(self, key: str) -> Observation:
+        """See to it that a program that has not begun never begins under this key, not by a start that is under way
+        either. Returns how the process is; one that runs is left running. Raises DataOSError `process.stop` where
+        that cannot be written down.
+        """
+        await self._run(self._forbid, folders.check_key(key))
+        return await self.observe(key)
+
     async def read_out(self, key: str, name: str, limit_bytes: int = 16 << 20) -> bytes | None:
         """A file that the program left in its out folder (never through a link), or None. Raises DataOSError
         `process.result` beyond the limit or for a name outside the folder."""
@@ -194,6 +202,8 @@ class LocalRunner(ProcessRunner):
             if not (self._root / key).is_dir():
                 self._write(key, launch)
                 self._checkpoint("processes.folder-written")
+                if folders.look(self._root, key).phase is not Phase.ABSENT:
+                    continue  # forbidden meanwhile, or started by somebody else
             if limits.uptime_s() - asked_s > START_WITHIN_S:
                 raise fail(
                     "process.start", f"cannot start {key}: its files took longer than {START_WITHIN_S:.0f} s", retry=1.0
@@ -335,16 +345,24 @@ class LocalRunner(ProcessRunner):
             # On its own turn of the loop: one that fails does not keep the others from being called.
             asyncio.get_running_loop().call_soon(listener, key)
 
+    def _forbid(self, key: str) -> None:
+        try:
+            folders.forbid(self._root, key, self._clock.now_us())
+            if folders.look(self._root, key).phase is Phase.ABSENT:  # its files are there: its shim will see this
+                self._ask_to_stop(key, 0.0)
+        except OSError as error:
+            raise fail("process.stop", f"cannot forbid {key} to start: {error.strerror}", retry=1.0) from error
+
+    def _ask_to_stop(self, key: str, grace_s: float) -> None:
+        request = {"grace_s": max(grace_s, 0.0), "asked_at": self._clock.now_us()}
+        records.write(str(self._root / key), records.STOP, request)
+
     def _stop(self, key: str, grace_s: float) -> None:
         state = folders.look(self._root, key)
         if state.phase in (Phase.EXITED, Phase.LOST):
             return
         try:
-            records.write(
-                str(self._root / key),
-                records.STOP,
-                {"grace_s": max(grace_s, 0.0), "asked_at": self._clock.now_us()},
-            )
+            self._ask_to_stop(key, grace_s)
         except FileNotFoundError:
             return
         # Looked at again: a shim that came up between the first look and the request may not have seen the request.

@@ -118,6 +118,13 @@ class ProcessRunner(Protocol):
         """Ask the program to end, kill its whole tree after the grace period. Returns at once; observe tells."""
         ...
 
+    async def forbid(self, key: str) -> Observation:
+        """See to it that a program that has not begun never begins under this key, not by a start that is under way
+        either. Returns how the process is; one that runs is left running. Raises DataOSError `process.stop` where
+        that cannot be written down.
+        """
+        ...
+
     async def read_out(self, key: str, name: str, limit_bytes: int = 16 << 20) -> bytes | None:
         """A file that the program left in its out folder (never through a link), or None. Raises DataOSError
         `process.result` beyond the limit."""

@@ -383,6 +383,11 @@ class Attempts:
             return ""
         return f"(this log is on server {row.server}, {row.host}: ask that one, --url {row.url})\n"
 
+    async def forbid(self, attempt_id: AttemptId) -> Observation:
+        """See to it that its program does not begin any more if it has not, not even by a look that is late; and how
+        its process is."""
+        return await self._runner.forbid(attempt_id)
+
     async def stop(self, attempt_id: AttemptId) -> None:
         """Ask its process to end."""
         await self._runner.stop(attempt_id, self._bounds.stop_grace_s)

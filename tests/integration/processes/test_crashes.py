@@ -324,6 +324,49 @@ def test_a_stop_that_comes_before_the_shim_is_obeyed(home: Home, mode: str, tmp_
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("point", ["", *POINTS[:4]])
+def test_what_is_forbidden_does_not_begin_wherever_its_start_stands(home: Home, mode: str, point: str, tmp_path: Path):
+    """A start that is held up at a point while another look forbids it; \"\": it comes later."""
+    counter = tmp_path / "counter"
+    counter.mkdir()
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        async with home.runner(mode) as other:
+
+            def meanwhile(reached: str) -> None:
+                if reached == point:
+                    asyncio.run_coroutine_threadsafe(other.forbid("k"), loop).result(20)
+
+            async with home.runner(mode, checkpoint=meanwhile) as runner:
+                if not point:
+                    assert (await other.forbid("k")).reason == "stopped"
+                await runner.start("k", serverlike.launch(counter))
+                seen = await until(runner, "k")
+                if point != "processes.shim-spawned":  # there it may have been too late
+                    assert (seen.exit_code, seen.reason) == (None, "stopped")
+                    assert runs(counter) == 0
+                await runner.start("k", serverlike.launch(counter))
+                assert runs(counter) == (1 if seen.exit_code == 0 else 0)
+                await runner.remove("k")
+                assert await runner.keys() == []
+
+    asyncio.run(story())
+
+
+def test_forbidding_leaves_what_runs_and_what_ended_alone(home: Home, mode: str):
+    async def story():
+        async with home.runner(mode) as runner:
+            await runner.start("k", shell("sleep 0.5"))
+            await until(runner, "k", Phase.RUNNING)
+            assert (await runner.forbid("k")).phase is Phase.RUNNING
+            seen = await until(runner, "k")
+            assert (seen.exit_code, seen.reason) == (0, "")
+            assert await runner.forbid("k") == seen
+
+    asyncio.run(story())
+
+
 def test_a_process_that_got_a_dead_shims_number_is_left_alone(home: Home, mode: str):
     bystander = subprocess.Popen(["sleep", "30"], start_new_session=True)
     time.sleep(0.1)  # start times count in hundredths of a second

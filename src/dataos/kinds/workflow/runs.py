@@ -293,12 +293,7 @@ class JobUnits:
             await self._finish(run, attempt, Observation(Phase.LOST, reason=LOST_SERVER), lease, job, also)
             return None
         self._admissions.holds(attempt)
-        if attempt.state == AttemptState.LAUNCHING:
-            if run.stopping:
-                observation = await self._attempts.observe(attempt_id)
-                if observation.phase is Phase.ABSENT:
-                    await self._finish(run, attempt, observation, lease, job, also)
-                    return None
+        if attempt.state == AttemptState.LAUNCHING and not run.stopping:
             try:
                 await self._launch(run, row, attempt_id, job, manifest, lease)
                 await self._time_start(run, row, job)
@@ -311,7 +306,8 @@ class JobUnits:
                     self._admissions.release(attempt.id)
                 return None
             return _WATCH_S
-        observation = await self._attempts.observe(attempt_id)
+        look = self._attempts.forbid if run.stopping else self._attempts.observe
+        observation = await look(attempt_id)
         if observation.phase in (Phase.STARTING, Phase.RUNNING):
             if run.stopping:
                 await self._attempts.stop(attempt_id)
