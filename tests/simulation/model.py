@@ -136,6 +136,8 @@ class Model:
             self._change(life, change, events, call)
         if call is None or call.verb in ("collect", "upkeep"):
             return
+        if getattr(fn, "__qualname__", "") == "Verbs._ask" and result is None and not changes:
+            return  # the Resource was made anew since it was read: it looks again
         call.commits += 1
         call.result = result
         self._must(call.commits == 1, f"{call} committed {call.commits} transactions")
@@ -147,6 +149,8 @@ class Model:
         call = CALL.get()
         if call is None or call.verb in ("collect", "upkeep"):
             return
+        if getattr(fn, "__qualname__", "") == "Verbs._ask" and result is None and not changes:
+            return  # the Resource was made anew since it was read: it looks again
         row = self.find(call.key)
         doc_keys = [d.key for d in call.docs]
         for problem in error.problems:
