@@ -149,8 +149,6 @@ class Model:
         call = CALL.get()
         if call is None or call.verb in ("collect", "upkeep"):
             return
-        if getattr(fn, "__qualname__", "") == "Verbs._ask" and result is None and not changes:
-            return  # the Resource was made anew since it was read: it looks again
         row = self.find(call.key)
         doc_keys = [d.key for d in call.docs]
         for problem in error.problems:
