@@ -248,6 +248,7 @@ class Model:
                 self._must((done == 0 and same) or not fresh, f"{call} repeats {first}: {done} stored, same: {same}")
                 if not same:  # forgotten after a day: this is the first call again
                     self.answers[call.idempotency or ""] = (call, [r.to_json() for r in result], self._world.true_us())
+                    self._count_reruns(call, result)
             case "apply":
                 actions = [r.action for r in result]
                 self._must(actions == predicted, f"{call} did {actions}, not {predicted}")
@@ -255,11 +256,7 @@ class Model:
                 self._must(done == stored, f"{call} answered {actions} and stored {done} generations")
                 if call.idempotency:
                     self.answers[call.idempotency] = (call, [r.to_json() for r in result], self._world.true_us())
-                for doc, action in zip(call.docs, actions, strict=True):
-                    if call.rerun and doc.type == "workflow" and action != "created":
-                        row = self.find(doc.key)
-                        assert row is not None
-                        row.reruns += 1
+                self._count_reruns(call, result)
             case "rollback":
                 self._must(result["action"] == predicted, f"{call} did {result['action']}, not {predicted}")
                 self._must(done == (predicted != "unchanged"), f"{call} stored {done} generations")
@@ -271,6 +268,13 @@ class Model:
                 self._must(result == (predicted != "nothing"), f"{call} answered {result}: {predicted}")
             case _:
                 pass
+
+    def _count_reruns(self, call: Call, result: Any) -> None:
+        for doc, done in zip(call.docs, result, strict=True):
+            if call.rerun and doc.type == "workflow" and done.action != "created":
+                row = self.find(doc.key)
+                assert row is not None
+                row.reruns += 1
 
     def _change(self, life: Life, change: Change, events: list[Any], call: Call | None) -> None:
         what = change[0]

@@ -198,6 +198,7 @@ work = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False),  # in a row, for back-off
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("server", sa.Text),  # only this server may look: the unit's process runs there
+    sa.Column("reckoned_at", sa.BigInteger),  # the time of the clock by which `due_at` was reckoned
     comment="units that need a reconciler's look; a unit without work has no row",
 )
 

@@ -91,10 +91,16 @@ def wake(connection: sa.Connection, unit: str, now_us: int, *, delay_s: float = 
     row = connection.execute(_ROW, {"of_unit": unit}).first()
     if row is None:
         # Fences begin with the time: a row that comes back must not repeat a number that somebody may still hold.
-        fresh = {"unit": unit, "due_at": due, "fence": now_us, "wakes": 1, "failures": 0, "error": ""}
+        fresh = {"unit": unit, "due_at": due, "fence": now_us, "wakes": 1, "failures": 0, "error": "",
+                 "reckoned_at": now_us}  # fmt: skip
         connection.execute(_INSERT, fresh)
     else:
-        change = {"of_unit": unit, "due_at": min(row.due_at, due), "wakes": row.wakes + 1}
+        change = {
+            "of_unit": unit,
+            "due_at": min(row.due_at, due),
+            "wakes": row.wakes + 1,
+            "reckoned_at": now_us,
+        }
         connection.execute(_UPDATE, change)
 
 
@@ -142,6 +148,7 @@ def finish(connection: sa.Connection, lease: Lease, now_us: int, again_s: float 
         {
             "of_unit": lease.unit,
             "due_at": due,
+            "reckoned_at": now_us,
             "lease_owner": None,
             "lease_until": None,
             "failures": lease.failures + 1 if error else 0,
@@ -166,23 +173,20 @@ def bind(connection: sa.Connection, lease: Lease, server: str | None) -> None:
 def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool) -> None:
     """At the start of a server: give back every lease of its earlier life (`alone`: of anybody's, there is no other
     server), and make due what waits for something: it gets a look at what happened while this server was away. What is
-    due later than in a few minutes waits for a time of day (a schedule), and that has not changed; unless the clock was
-    set back meanwhile, which the newest events tell."""
+    due later than in a few minutes waits for a time of day (a schedule), and that has not changed; unless it was
+    reckoned by a clock that was set back meanwhile."""
     give_back(connection, None if alone else owner)
     if alone:
         connection.execute(_w.update().where(_w.c.server != owner).values(server=None))
-    e = tables.events
-    recent = sa.select(e.c.at).order_by(e.c.seq.desc()).limit(1000).subquery()  # the very newest may be of afterwards
-    latest = connection.execute(sa.select(sa.func.max(recent.c.at))).scalar()
-    is_set_back = latest is not None and latest > now_us + SET_BACK_US
-    soon = _w.c.due_at > now_us if is_set_back else _w.c.due_at.between(now_us + 1, now_us + _WAITING_US)
-    connection.execute(_w.update().where(soon).values(due_at=now_us))
+    by_another_clock = _w.c.reckoned_at > now_us + SET_BACK_US
+    soon = sa.or_(_w.c.due_at <= now_us + _WAITING_US, by_another_clock)
+    connection.execute(_w.update().where(_w.c.due_at > now_us, soon).values(due_at=now_us, reckoned_at=now_us))
 
 
 def set_back(connection: sa.Connection, now_us: int, lease_us: int) -> None:
     """The clock was set back: what was reckoned by the old time would come too late. Every unit gets a look, and no
     lease lasts longer than one that is taken now."""
-    connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us))
+    connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us, reckoned_at=now_us))
     connection.execute(_w.update().where(_w.c.lease_until > now_us + lease_us).values(lease_until=now_us + lease_us))
 
 

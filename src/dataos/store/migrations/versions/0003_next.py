@@ -38,3 +38,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace", "resource", "job", "input", name=op.f("pk_job_states")),
         comment="how far incremental inputs have come; written with what was published",
     )
+    with op.batch_alter_table("work", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("reckoned_at", sa.BigInteger(), nullable=True))
