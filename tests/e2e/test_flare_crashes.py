@@ -96,6 +96,31 @@ def test_a_server_killed_at_a_point_publishes_the_run_once(made, point, nth):
     assert rows(made, "SELECT n FROM lakehouse.shop.totals") == [{"n": 1000}]
 
 
+FILES = WORKFLOW.replace(
+    '"dataos://lakehouse:shop/items?acl=rw", format: iceberg', '"dataos://files:out/items?acl=rw", format: csv'
+).replace(
+    '"dataos://lakehouse:shop/totals?acl=rw", format: iceberg', '"dataos://files:out/totals?acl=rw", format: json'
+)
+
+
+@pytest.mark.parametrize("point", ["workloads.exited", "workloads.delivered", "workloads.published"])
+def test_a_server_killed_at_a_point_delivers_files_once(made, point):
+    made.write("load.yaml", FILES)
+    process = start_until(made, point, 1)
+    made.ok("apply", "-f", "depot.yaml")
+    made.cli("apply", "-f", "load.yaml")
+    wait_dead(process, 60)
+    made.up()
+    made.ok("apply", "-f", "load.yaml")
+    body = finished(made)
+    assert body["runtime"] == "succeeded", body["builder"]["info"]
+    lines = [x for f in (made.work / "out" / "items").glob("*.csv") for x in f.read_text().splitlines()[1:]]
+    assert len(lines) == len(set(lines)) == 1000
+    (total,) = (made.work / "out" / "totals").glob("*.json")
+    assert json.loads(total.read_text()) == {"n": 1000}
+    assert sorted(p.name for p in (made.work / "out").iterdir()) == ["items", "totals"]
+
+
 @pytest.mark.parametrize("how", ["down", "kill"])
 def test_a_run_outlives_its_server(made, how):
     made.up()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.clock import from_us
@@ -228,6 +229,9 @@ class SimulatedRunner(ProcessRunner):
         await self._pause()
         process = self._machine.processes.get(key)
         return process.result if process is not None else None
+
+    def out_folder(self, key: str) -> Path:
+        raise NotImplementedError  # its jobs deliver nothing
 
     async def read_log(self, key: str, *, offset: int = 0, limit_bytes: int = 1 << 20) -> tuple[bytes, int]:
         return b"", offset

@@ -28,6 +28,15 @@ class S3:
         for key, content in (objects or {}).items():
             backend.put_object(name, key, content)
 
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """Keys of a bucket's objects, sorted."""
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        return sorted(k for k in backend.buckets[bucket].keys if k.startswith(prefix))
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Content of an object."""
+        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys[key].value
+
 
 @contextmanager
 def running() -> Iterator[S3]:

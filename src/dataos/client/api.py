@@ -22,6 +22,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 _SIDE = versions.Side(dataos.__version__, versions.API_LEVEL, versions.OLDEST_SERVER)
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
+BYTES = "application/octet-stream"
 
 
 class Response:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots import paths, tableformats
+from dataos.depots import paths, placing, tableformats, transfers
 from dataos.depots.ports import (
     AdapterContext,
     ColumnDescription,
+    Delivery,
     DepotEntry,
+    Fence,
     ObjectStoreConnection,
     StoredObject,
     required,
@@ -29,6 +31,8 @@ from dataos.depots.ports import (
 _MAX_OBJECTS = 100_000
 _RETRIES = 4
 _READ_TIMES = 12  # an answer of many pages may take this many times the wait for a connection
+_TRANSFER_S = 6 * 3600.0  # content may take long; each request of it is timed by itself
+_PAGE = 1000
 
 
 class ObjectStoreAdapter:
@@ -84,6 +88,45 @@ class ObjectStoreAdapter:
                 raise await _missing(entry, folder, relative)
             return sorted(found, key=lambda o: o.key)
 
+    async def content(
+        self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl, path: str
+    ) -> AsyncGenerator[bytes]:
+        """See `ObjectStoreDepot`."""
+        named = paths.relative(*required(udl))
+        below = path == named or path.startswith(f"{named}/")
+        if paths.is_pattern(named):
+            below = paths.matches(path, named)
+        if not below or paths.relative("none", path) != path:
+            raise fail("depot.path", f"depot '{entry.name}': '{path}' is not what {udl} names")
+        async with self._opened(entry, credentials, self._timeout_s, _TRANSFER_S) as folder:
+            async for piece in transfers.receive(folder.client, folder.key(path)):
+                yield piece
+
+    async def deliver(
+        self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence
+    ) -> None:
+        """See `TakesFiles`. A store cannot exchange many objects at once: for the moment between the two last requests
+        a reader may see what was there beside what has come."""
+        relative = paths.relative(*required(delivery.udl))
+        if not relative or paths.is_pattern(relative) or paths.hidden(relative):
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': nothing can be written to '{relative}'",
+                hint="a folder's name has no `*`, `?`, `[`, and begins with neither `.` nor `_`",
+            )
+        names = await asyncio.to_thread(placing.staged, delivery.folder)
+        async with self._opened(entry, credentials, self._timeout_s, _TRANSFER_S) as folder:
+            sending = transfers.Sending(folder.client, folder.key(relative))
+            before = [stored.key async for _, stored in folder.walk(relative)]
+            for name in names:
+                await sending.send(delivery.folder, name)
+            await fence()
+            await sending.finish()
+            mine = (key for key in before if delivery.mark in key.rpartition("/")[2])
+            gone = sorted(set(before if delivery.mode == "overwrite" else mine) - sending.keys)
+            for start in range(0, len(gone), _PAGE):
+                await folder.delete(gone[start : start + _PAGE])
+
     async def _matching(self, entry: DepotEntry, folder: Folder, pattern: str) -> list[StoredObject]:
         base = paths.literal_folder(pattern)
         found: list[StoredObject] = []
@@ -97,10 +140,10 @@ class ObjectStoreAdapter:
 
     @asynccontextmanager
     async def _opened(
-        self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float
+        self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float, most_s: float | None = None
     ) -> AsyncGenerator[Folder]:
         connection = self.object_store(entry, credentials)
-        most_s = timeout_s * _READ_TIMES
+        most_s = most_s or timeout_s * _READ_TIMES
         try:
             async with asyncio.timeout(most_s):
                 yield Folder(connection, _client(entry, connection, timeout_s))
@@ -126,13 +169,13 @@ class Folder:
 
     def __init__(self, connection: ObjectStoreConnection, client: Any) -> None:
         self._connection = connection
-        self._client = client
+        self.client = client
 
     async def first(self, folder: str) -> list[str]:
         """Some names, of the first page: the cheapest request that proves the right to list."""
         import obstore
 
-        stream = obstore.list(self._client, prefix=self._key(folder) or None, chunk_size=1)
+        stream = obstore.list(self.client, prefix=self.key(folder) or None, chunk_size=1)
         async for chunk in stream:
             return [meta["path"] for meta in chunk]
         return []
@@ -141,9 +184,9 @@ class Folder:
         """Visible folders and objects directly below, by name."""
         import obstore
 
-        found = await obstore.list_with_delimiter_async(self._client, self._key(folder) or None)
+        found = await obstore.list_with_delimiter_async(self.client, self.key(folder) or None)
         inner = [self._path(p).rpartition("/")[2] for p in found["common_prefixes"]]
-        mark = self._key(folder)  # an empty object of the folder's own name, as consoles make
+        mark = self.key(folder)  # an empty object of the folder's own name, as consoles make
         files = [self._path(m["path"]).rpartition("/")[2] for m in found["objects"] if m["path"] != mark]
         visible = [name for name in files if name and not paths.hidden(name) and name not in inner]
         return sorted(name for name in inner if not paths.hidden(name)), sorted(visible)
@@ -156,14 +199,14 @@ class Folder:
         """All objects directly below, hidden ones too."""
         import obstore
 
-        found = await obstore.list_with_delimiter_async(self._client, self._key(folder) or None)
+        found = await obstore.list_with_delimiter_async(self.client, self.key(folder) or None)
         return sorted(self._path(meta["path"]).rpartition("/")[2] for meta in found["objects"])
 
     async def read(self, path: str, most_bytes: int) -> bytes:
         """Content of one object. Raises FileNotFoundError, ValueError if it is larger than `most_bytes`."""
         import obstore
 
-        answer = await obstore.get_async(self._client, self._key(path))
+        answer = await obstore.get_async(self.client, self.key(path))
         if answer.meta["size"] > most_bytes:
             raise ValueError(f"larger than {most_bytes} bytes")
         return bytes(await answer.bytes_async())
@@ -172,7 +215,7 @@ class Folder:
         """All objects below, deep: path and object."""
         import obstore
 
-        async for chunk in obstore.list(self._client, prefix=self._key(folder) or None, chunk_size=1000):
+        async for chunk in obstore.list(self.client, prefix=self.key(folder) or None, chunk_size=1000):
             for meta in chunk:
                 yield self._path(meta["path"]), self._stored(meta)
 
@@ -182,7 +225,7 @@ class Folder:
 
         if path:
             try:
-                meta = await obstore.head_async(self._client, self._key(path))
+                meta = await obstore.head_async(self.client, self.key(path))
             except FileNotFoundError:
                 pass
             else:
@@ -198,9 +241,17 @@ class Folder:
 
     def place(self, path: str = "") -> str:
         """The address of a path, for messages."""
-        return self._connection.location(self._key(path))
+        return self._connection.location(self.key(path))
 
-    def _key(self, path: str) -> str:
+    async def delete(self, keys: list[str]) -> None:
+        """Take objects away, up to 1000. One that is gone already is no fault."""
+        import obstore
+
+        with suppress(FileNotFoundError):
+            await obstore.delete_async(self.client, keys)
+
+    def key(self, path: str) -> str:
+        """The whole key of a path."""
         return "/".join(p for p in (self._connection.prefix, path) if p)
 
     def _path(self, key: str) -> str:
@@ -209,7 +260,9 @@ class Folder:
 
     def _stored(self, meta: Mapping[str, Any]) -> StoredObject:
         key = str(meta["path"])
-        return StoredObject(self._connection.location(key), key, int(meta["size"]), meta["last_modified"])
+        return StoredObject(
+            self._connection.location(key), key, self._path(key), int(meta["size"]), meta["last_modified"]
+        )
 
 
 def without_marks(found: list[StoredObject]) -> list[StoredObject]:
@@ -360,6 +413,8 @@ def problem(
             hint="repeat it later",
             retry=10.0,
         )
+    if "Precondition" in type(error).__name__:
+        return fail("depot.path", f"{head}: an object was written anew while it was read", hint="repeat it", retry=1.0)
     if isinstance(error, FileNotFoundError):
         return fail("depot.path", f"{head}: what was there a moment ago is gone", hint="repeat it", retry=1.0)
     if "InvalidPath" in type(error).__name__ or "Encountered empty path segment" in text or "invalid path" in text:

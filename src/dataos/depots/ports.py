@@ -6,7 +6,7 @@ the store nor the vault; the resolver (`dataos.depots.resolver`) hands both over
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -104,13 +104,48 @@ class FileDepot(Protocol):
         ...
 
 
+WriteMode = Literal["overwrite", "append"]
+Fence = Callable[[], Awaitable[None]]
+"""Raises if the caller has lost the right to do this: awaited right before anything shows."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Files that a job left in a folder, to be put where an address says, all together.
+
+    `mark` names the delivery for good: doing it again, or doing another one of the same mark, changes nothing beside
+    what the last one brought. File names hold it (`marked`).
+    """
+
+    folder: Path
+    udl: Udl
+    mode: WriteMode
+    mark: str
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """The ability of depots that files can be delivered to: folders and object stores."""
+
+    async def deliver(
+        self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence
+    ) -> None:
+        """Put the files below the folder of the address, in place of all that is there (overwrite) or beside it.
+
+        Raises DataOSError `depot.path` (the place cannot be a folder, no room), `depot.credentials`,
+        `depot.unreachable`, `depot.timeout`, and what `fence` raises.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """One object of a store. `location` is its address in the store (`s3://bucket/key`), as engines take it;
-    `key` is the whole key in the bucket, the depot's prefix included."""
+    `key` is the whole key in the bucket, the depot's prefix included; `path` lies below that."""
 
     location: str
     key: str
+    path: str
     size_bytes: int
     modified_at: datetime
 
@@ -164,6 +199,11 @@ class ObjectStoreDepot(Protocol):
 
         Raises DataOSError `depot.path` if nothing is there, naming the physical place.
         """
+        ...
+
+    def content(self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl, path: str) -> AsyncGenerator[bytes]:
+        """The content of one of the objects that the address names, by its path below the depot's root, as it is at
+        the first request. Raises DataOSError `depot.path` for a path that the address does not name."""
         ...
 
 

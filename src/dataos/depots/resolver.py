@@ -6,7 +6,7 @@ Credentials are read from the vault at each call, so that a rotated secret holds
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +20,15 @@ from dataos.depots.ports import (
     Adapter,
     AdapterContext,
     Attachable,
+    Delivery,
     DepotEntry,
     EngineKind,
+    Fence,
     LakehouseListing,
     ObjectStoreConnection,
     ObjectStoreDepot,
     StoredObject,
+    TakesFiles,
 )
 from dataos.governance.vault import Vault
 from dataos.manifest import registry
@@ -101,7 +104,7 @@ class Depots:
         """The physical place that an address names, without credentials. Checks that its `acl` can be served."""
         entry = await self.get(udl.depot)
         if udl.acl == "rw":
-            _refuse_read_only(entry)
+            refuse_read_only(entry)
         return await self.adapter(entry).resolve(entry, udl)
 
     def engine_kind(self, entry: DepotEntry) -> EngineKind | None:
@@ -130,6 +133,23 @@ class Depots:
         acl: Acl = "rw" if udl.acl == "rw" else "r"
         return await self._object_stores(entry).objects(entry, await self.credentials(udl.depot, acl), udl)
 
+    async def content(self, udl: Udl, path: str) -> AsyncGenerator[bytes]:
+        """The content of one of the objects that an address names (see `ObjectStoreDepot.content`)."""
+        entry = await self.get(udl.depot)
+        store = self._object_stores(entry)
+        return store.content(entry, await self.credentials(udl.depot, "r"), udl, path)
+
+    async def deliver(self, delivery: Delivery, fence: Fence) -> None:
+        """Put files that a job left at a place (see `TakesFiles.deliver`), with the depot's credentials for writing.
+
+        Raises as that, and DataOSError `depot.not_found`, `depot.read_only`, `depot.unsupported`.
+        """
+        entry = await self.get(delivery.udl.depot)
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, TakesFiles):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it takes no files")
+        await adapter.deliver(entry, await self.credentials(entry.name, "rw"), delivery, fence)
+
     def _object_stores(self, entry: DepotEntry) -> ObjectStoreDepot:
         adapter = self.adapter(entry)
         if not isinstance(adapter, ObjectStoreDepot):
@@ -144,7 +164,7 @@ class Depots:
         """As `credentials`, in the caller's unit of work."""
         entry = find(connection, name)
         if acl == "rw":
-            _refuse_read_only(entry)
+            refuse_read_only(entry)
         ids = entry.secrets.get(acl) or (entry.secrets.get("rw") if acl == "r" else None) or ()
         merged: dict[str, str] = {}
         for secret_id in ids:
@@ -152,7 +172,8 @@ class Depots:
         return merged
 
 
-def _refuse_read_only(entry: DepotEntry) -> None:
+def refuse_read_only(entry: DepotEntry) -> None:
+    """Raises DataOSError `depot.read_only` for a depot that was given no credentials for writing."""
     if entry.read_only:
         raise fail(
             "depot.read_only",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -20,9 +21,12 @@ from dataos.governance.principals import Principal
 from dataos.governance.rules import require_operator
 
 ARROW = "application/vnd.apache.arrow.stream"
+BYTES = "application/octet-stream"
 _ARROW: dict[str, Any] = {ARROW: {"schema": {"type": "string", "format": "binary"}}}
 _ROWS = answers.ok(answers.Rows, content=_ARROW)
-_STREAM: dict[int | str, dict[str, Any]] = {200: {"description": "An Arrow IPC stream", "content": _ARROW}}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "An Arrow IPC stream, or bytes", "content": {**_ARROW, BYTES: _ARROW[ARROW]}}
+}
 
 
 class QueryBody(BaseModel):
@@ -44,10 +48,17 @@ class InputBody(BaseModel):
     address: str | None = Field(default=None, description="dataos://depot:collection/dataset")
     query: str | None = Field(default=None, description="Instead of an address: one SELECT.", max_length=4 << 20)
     cluster: str | None = Field(default=None, description="The Cluster to ask `query` of; default `miniature`.")
+    path: str | None = Field(
+        default=None, description="Of an object store: one object that `address` names, by its path below the depot."
+    )
 
 
-def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: Authenticate) -> APIRouter:
-    """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one)."""
+def router(
+    gateways: Callable[[str | None], Awaitable[Gateway]],
+    content: Callable[[Udl, str], Awaitable[AsyncGenerator[bytes]]],
+    authenticate: Authenticate,
+) -> APIRouter:
+    """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one), `content` an object's."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 
     async def operator(request: Request) -> Principal:
@@ -78,7 +89,9 @@ def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: A
 
     @api.post("/inputs", responses=_STREAM, response_class=Response)
     async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
-        """A dataset, or the answer of a query, as an Arrow IPC stream, for a job and as the user it runs as."""
+        """A dataset, or the answer of a query, as an Arrow IPC stream, for a job and as the user it runs as.
+
+        With `path`: the bytes of one object of a store."""
         if (body.address is None) == (body.query is None):
             raise fail("request.invalid", "name an `address` or a `query`", hint="one of them")
         if body.query is not None:
@@ -87,6 +100,8 @@ def router(gateways: Callable[[str | None], Awaitable[Gateway]], authenticate: A
         udl = Udl.parse(body.address)
         if udl.acl != "r":
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")
+        if body.path is not None:
+            return await _bytes(await content(udl, body.path))
         return _stream(await (await gateways(None)).open_input(udl, principal))
 
     return api
@@ -101,6 +116,18 @@ def _stream(result: QueryResult) -> StreamingResponse:
             await result.aclose()
 
     return StreamingResponse(body(), media_type=ARROW, headers={"X-DataOS-Query-Id": result.query_id})
+
+
+async def _bytes(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
+    first = await anext(pieces, b"")  # what cannot be opened is said by the status
+
+    async def body() -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return StreamingResponse(body(), media_type=BYTES)
 
 
 async def _json(result: QueryResult) -> Response:

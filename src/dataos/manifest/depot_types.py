@@ -136,7 +136,7 @@ _USER = "username password"
 _AZURE = "azurestorageaccountname azurestorageaccountkey"
 _AZURE_ADAPTER = "dataos.depots.types.abfss.adapter:AzureAdapter"
 _SEARCH_ADAPTER = "dataos.depots.types.elasticsearch.adapter:SearchAdapter"
-_OBJECTS = Abilities(read=LATER, write=LATER, list=YES, query=LATER)
+_OBJECTS = Abilities(read=YES, write=YES, list=YES, query=LATER)
 _ATTACHED = Abilities(read=YES, write=LATER, list=YES, query=YES, scan=LATER)
 _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
 _SEARCH = Abilities(read=LATER, write=LATER, list=YES)
@@ -144,7 +144,7 @@ _STREAM = Abilities(read=LATER, write=LATER, list=YES, stream=LATER, scan=LATER)
 _TABLE_NOTE = "with `format: ICEBERG` or `DELTA` its tables are listed"
 
 _ALL = (
-    _type("FILE", Abilities(read=YES, write=LATER, list=YES, query=LATER), adapter="FileAdapter", needs_secret=False,
+    _type("FILE", Abilities(read=YES, write=YES, list=YES, query=LATER), adapter="FileAdapter", needs_secret=False,
           note=_TABLE_NOTE),
     _type(
         "POSTGRESQL",

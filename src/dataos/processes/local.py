@@ -138,6 +138,10 @@ class LocalRunner(ProcessRunner):
         `process.result` beyond the limit or for a name outside the folder."""
         return await self._run(folders.read_out, self._root, folders.check_key(key), name, limit_bytes)
 
+    def out_folder(self, key: str) -> Path:
+        """Where the files are that the program left in its out folder. What is in it is not to be trusted."""
+        return self._root / folders.check_key(key) / "out"
+
     async def read_log(self, key: str, *, offset: int = 0, limit_bytes: int = 1 << 20) -> tuple[bytes, int]:
         """Log text from a byte offset on, and the offset to go on from (equal if there is no more yet).
 

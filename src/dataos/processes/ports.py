@@ -130,6 +130,10 @@ class ProcessRunner(Protocol):
         `process.result` beyond the limit."""
         ...
 
+    def out_folder(self, key: str) -> Path:
+        """Where the files are that the program left in its out folder. What is in it is not to be trusted."""
+        ...
+
     async def read_log(self, key: str, *, offset: int = 0, limit_bytes: int = 1 << 20) -> tuple[bytes, int]:
         """Log text from a byte offset on, and the offset to go on from (equal if there is no more yet)."""
         ...

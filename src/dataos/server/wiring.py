@@ -262,7 +262,7 @@ def build(
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
-        queries.router(clusters.gateway, authenticate),
+        queries.router(clusters.gateway, depots.content, authenticate),
         datasets.router(Datasets(catalog), dataset_door, authenticate),
         dataset_upkeep.router(
             TableUpkeep(catalog),

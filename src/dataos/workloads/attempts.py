@@ -32,7 +32,7 @@ from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
 from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
-from dataos.workloads import environment, states
+from dataos.workloads import deliveries, environment, states
 from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
 
 _log = logs.get(__name__)
@@ -338,6 +338,7 @@ class Attempts:
         known whatever dies next."""
         lease.check(connection)
         known = {"reads": list(plan.reads), "writes": list(plan.writes), "rerunnable": plan.rerunnable}
+        known |= deliveries.planned(plan)
         connection.execute(_UPDATE, {"of_attempt": attempt_id, "result": known})
 
     def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, lease: Lease) -> None:
@@ -405,9 +406,13 @@ class Attempts:
         settled = replace(settled, problems=tuple(locate(p) for p in settled.problems))
         self._checkpoint("workloads.exited")
         if settled.ending is None:
+            brought = not deliveries.any_of(row.result)
             for _ in range(8):
                 try:
                     await self._catalog.prepare_publish(attempt_id)
+                    if not brought:
+                        await self._deliver(row, lease)
+                        brought = True
                     self._checkpoint("workloads.before-publish")
                     await self._store.write(self._succeed, _End(row, observation, result, lease, settled, also))
                     self._checkpoint("workloads.published")
@@ -435,6 +440,15 @@ class Attempts:
         await self._store.write(self._fail, _End(row, Observation(Phase.ABSENT), {}, lease, settled, also))
         await self._catalog.collect_garbage()
         return settled
+
+    async def _deliver(self, row: sa.Row[Any], lease: Lease) -> None:
+        """Bring what its program left for other places. A look that has lost its lease brings nothing more."""
+
+        async def fence() -> None:
+            await self._store.read(lease.check)
+
+        await deliveries.bring(self._rooms, row.result, self._runner.out_folder(row.id), fence)
+        self._checkpoint("workloads.delivered")
 
     def _succeed(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)
@@ -525,4 +539,5 @@ def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], s
 
 def _publish_failure(error: DataOSError) -> Settled:
     conflict = error.problem.code == "iceberg.conflict"
-    return Settled(Ending.TRANSIENT if conflict else Ending.ERROR, error.problem.message, error.problems)
+    passing = conflict or error.problem.retry is not None
+    return Settled(Ending.TRANSIENT if passing else Ending.ERROR, error.problem.message, error.problems)

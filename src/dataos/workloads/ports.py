@@ -54,6 +54,17 @@ class AttemptRequest:
 
 
 @dataclass(frozen=True)
+class Handover:
+    """Files that a program leaves below `folder` of its out folder; the server puts them where the address says once
+    the program has ended well (`workloads.deliveries`)."""
+
+    folder: str
+    address: str
+    mode: str  # overwrite | append
+    mark: str  # the same for each try of the job: what an earlier one brought is replaced
+
+
+@dataclass(frozen=True)
 class Plan:
     """What will run, what it touches, and what a lost attempt may do."""
 
@@ -61,6 +72,7 @@ class Plan:
     reads: tuple[str, ...] = ()  # addresses
     writes: tuple[str, ...] = ()
     rerunnable: bool = False  # all effects are held until publish: a lost attempt may be started again
+    deliveries: tuple[Handover, ...] = ()  # what its program leaves for places other than Lakehouses
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from dataos.stacks.flare.incremental import Increment
 from dataos.stacks.flare.stepfunctions.model import Call
 
 FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
-"""Formats that are built: files of FILE depots, tables of a Lakehouse, tables of a PostgreSQL depot."""
+"""Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases."""
+
+FILES = ("csv", "json", "parquet")
+"""Formats of files."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,17 @@ class MergeClauses:
 
 @dataclass(frozen=True)
 class Output:
-    """One view written to a Lakehouse table."""
+    """One view written to a Lakehouse table, or as files.
+
+    `format` None: what the depot's type implies. `options` are the writer's of files, keys in lower case; `compression`
+    the word of `compressionType`.
+    """
 
     name: str
     address: Udl
+    format: str | None
+    options: Mapping[str, str]
+    compression: str | None
     mode: str  # overwrite | append
     dynamic: bool  # overwrite replaces only partitions that receive rows
     partitions: tuple[PartitionField, ...]

@@ -8,7 +8,7 @@ from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
 from dataos.stacks.flare import assertions, merging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
-from dataos.stacks.flare.model import MergeClauses, Output, PartitionField, SortColumn
+from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, PartitionField, SortColumn
 
 _FORMATS = {
     "csv": "csv", "json": "json", "parquet": "parquet", "iceberg": "iceberg",
@@ -28,6 +28,14 @@ _PLACES = (
     "write.object-storage.enabled",
     "write.folder-storage.path",
 )
+
+
+_MOMENTS = ("dateformat", "timestampformat")
+_WRITER_OPTIONS = {
+    "csv": ("header", "sep", "delimiter", "quote", "escape", "nullvalue", "quoteall", "compression", *_MOMENTS),
+    "json": ("compression", *_MOMENTS),
+    "parquet": ("compression",),
+}
 
 
 class _SortEntry(Spec):
@@ -84,8 +92,8 @@ def canonical_format(word: str | None, reading: Reading, path: Path, *, reads: b
     folded = word.strip().lower()
     if folded in _FORMATS:
         found = _FORMATS[folded]
-        if not reads and found != "iceberg":
-            later(reading, path, f"writing the format `{word}`", "write an Iceberg table of a Lakehouse")
+        if not reads and found == "jdbc":
+            later(reading, path, f"writing the format `{word}`", "write an Iceberg table of a Lakehouse, or files")
             return None
         return found
     if folded in _LATER_FORMATS:
@@ -94,7 +102,7 @@ def canonical_format(word: str | None, reading: Reading, path: Path, *, reads: b
         reading.error(
             path,
             f"Failed to find data source: {word}",
-            hint=suggest(word, ("csv", "json", "parquet", "iceberg", "jdbc") if reads else ("iceberg",)),
+            hint=suggest(word, FORMATS if reads else ("iceberg", *FILES)),
             code="flare.format",
         )
     return None
@@ -107,21 +115,33 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         reading.error((*path, "name"), f"`{entry.name}` cannot name a view", code="flare.name")
     for key, what in LATER_OUTPUT.items():
         refuse(entry, key, what, reading, path)
-    address = _address(entry, reading, path)
-    canonical_format(entry.format, reading, (*path, "format"), reads=False)
+    kind = canonical_format(entry.format, reading, (*path, "format"), reads=False)
     options = read_model(_Options, _gather(entry, reading, path), reading, (*path, "options"))
     checks = assertions.read(entry.assertions, reading, (*path, "assertions"))
-    if options is None or address is None:
+    if options is None:
         return None
     where = (*path, "options")
-    _refuse_options(options, reading, where)
+    implied = _file_kind(options, reading, where)
+    kind = kind or implied
+    address = _address(entry, kind, reading, path)
+    if address is None:
+        return None
+    _refuse_options(options, kind, reading, where)
     mode = one_of(options.save_mode or _file_mode(options) or "overwrite", ("overwrite", "append"),
                   (*where, "saveMode"), reading, "saveMode")  # fmt: skip
     iceberg = options.iceberg or _Iceberg()
+    if kind in FILES and (iceberg.merge or iceberg.partition_spec or iceberg.properties):
+        reading.error(
+            (*where, "iceberg"),
+            f"`iceberg` says how a table is written, and this output is written as {kind} files",
+            hint="leave it out (files: `partitionBy`, `compressionType`), or write to a Lakehouse",
+        )
     properties, dynamic = _properties(iceberg, options, reading, (*where, "iceberg", "properties"))
     partitions = _partitions(iceberg, options, reading, where)
     merge = _merge(iceberg.merge, reading, (*where, "iceberg", "merge"))
     sort = _sort(options.sort, reading, (*where, "sort"))
+    if sort[1] and kind == "json":
+        reading.warn((*where, "sort"), "`sort` has no effect on json files")
     if dynamic and merge is not None:
         reading.warn((*where, "iceberg", "properties", "overwrite-mode"), "`overwrite-mode` has no effect on a merge")
     elif dynamic and mode == "append":
@@ -131,6 +151,9 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
     return Output(
         name=entry.name,
         address=address,
+        format=kind,
+        options=_file_options(options) if kind in FILES else {},
+        compression=options.compression_type,
         mode=mode,
         dynamic=dynamic and mode == "overwrite" and merge is None,
         merge=merge,
@@ -147,7 +170,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
     )
 
 
-def _address(entry: OutputEntry, reading: Reading, path: Path) -> Udl | None:
+def _address(entry: OutputEntry, kind: str | None, reading: Reading, path: Path) -> Udl | None:
     if entry.dataset is None:
         reading.error(path, "`dataset` is required", code="manifest.missing")
         return None
@@ -156,12 +179,13 @@ def _address(entry: OutputEntry, reading: Reading, path: Path) -> Udl | None:
     if udl is None:
         return None
     dataset = (udl.dataset or "").strip("/") or entry.name
-    if udl.collection is None or "/" in dataset:
+    if udl.collection is None or ("/" in dataset and kind not in FILES):
         reading.error(
             (*path, "dataset"),
             f"Invalid dataset found: {text}",
             code="manifest.address",
-            hint="a table's address reads dataos://[depot]:[collection]/[table]?acl=rw",
+            hint="a table's address reads dataos://[depot]:[collection]/[table]?acl=rw (of files, with a `format`: "
+            "[folder]/[folder] too)",
         )
         return None
     if udl.acl != "rw":
@@ -195,7 +219,17 @@ def _file_mode(options: _Options) -> str | None:
     return next((text_of(v) for k, v in options.file.items() if k.lower() == "savemode"), None)
 
 
-def _refuse_options(options: _Options, reading: Reading, path: Path) -> None:
+def _file_kind(options: _Options, reading: Reading, path: Path) -> str | None:
+    word = next((text_of(v) for k, v in options.file.items() if k.lower() == "outputtype"), None)
+    return canonical_format(word, reading, (*path, "file", "outputType"), reads=False)
+
+
+def _file_options(options: _Options) -> dict[str, str]:
+    """The writer's options, keys in lower case."""
+    return {k.lower(): text_of(v) for k, v in options.extra_options.items() if v is not None}
+
+
+def _refuse_options(options: _Options, kind: str | None, reading: Reading, path: Path) -> None:
     if options.checkpoint_location:
         later(reading, (*path, "checkpointLocation"), "streaming (`checkpointLocation`)")
     for key, value in (("bigquery", options.bigquery), ("connectionProps", options.connection_props)):
@@ -203,8 +237,11 @@ def _refuse_options(options: _Options, reading: Reading, path: Path) -> None:
             later(reading, (*path, key), f"`{key}`")
     if options.query:
         later(reading, (*path, "query"), "a parametrised statement as target (JDBCQuery)")
-    kind = next((text_of(v) for k, v in options.file.items() if k.lower() == "outputtype"), None)
-    canonical_format(kind, reading, (*path, "file", "outputType"), reads=False)
+    if kind in FILES:
+        for key in options.extra_options:
+            if key.lower() not in _WRITER_OPTIONS[kind]:
+                reading.warn((*path, "extraOptions", key), f"`{key}` has no effect on {kind} files")
+        return
     branch = options.branch or next((text_of(v) for k, v in options.extra_options.items() if k.lower() == "branch"), "")
     if branch and branch != "main":
         later(reading, (*path, "extraOptions", "branch"), "writing a branch other than `main`")
@@ -257,14 +294,14 @@ def _properties(iceberg: _Iceberg, options: _Options, reading: Reading, path: Pa
             hint="leave it out (parquet); Apache Spark by address comes in a later version",
         )
     if options.compression_type:
-        word = choose(options.compression_type, ("gzip", "snappy", "zstd"))
+        word = choose(options.compression_type, ("gzip", "snappy", "zstd", "none"))
         if word is None:
             reading.error(
                 (*path[:-2], "compressionType"),
                 f"compressionType `{options.compression_type}` is not allowed",
                 hint=suggest(options.compression_type, ("gzip", "snappy")),
             )
-        else:
+        elif word != "none":
             found.setdefault("write.parquet.compression-codec", word)
     return found, mode == "dynamic"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.depots.ports import DepotEntry, FileDepot
+from dataos.depots.resolver import refuse_read_only
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse import namespaces
 from dataos.lakehouse.views import AttemptView, TableRef
@@ -22,15 +24,15 @@ from dataos.manifest.specs import Reading, render
 from dataos.processes.ports import Isolation, Launch, Mount
 from dataos.stacks.flare import spec as flare
 from dataos.stacks.flare.driver import job as jobs
-from dataos.stacks.flare.model import FlareSpec, Input, Output
-from dataos.workloads.ports import AttemptRequest, JobRequest, Plan, Rooms
+from dataos.stacks.flare.model import FILES, FlareSpec, Input, Output
+from dataos.workloads.ports import AttemptRequest, Handover, JobRequest, Plan, Rooms
 
 _MODULE = "dataos.stacks.flare.driver"
 _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _SUFFIXES = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
              "parquet": "parquet"}  # fmt: skip
-_FILES = ("csv", "json", "parquet")
+_FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
 
 class FlarePlanner:
@@ -46,8 +48,8 @@ class FlarePlanner:
             try:
                 depot = await _depot(rooms, entry.address)
                 source = _format(rooms, entry, entry.address, depot)
-                if depot.type == "FILE" and not _is_pattern(entry.address):
-                    await _files(rooms, depot, entry.address)
+                if depot.type in _FILE_STORES and not _is_pattern(entry.address):
+                    await _listed(rooms, depot, entry.address)
                 if source != "iceberg" and any(a.input == entry.name for a in spec.actions):
                     raise fail(
                         "flare.action",
@@ -58,7 +60,7 @@ class FlarePlanner:
                 problems += _at(error, job, entry.address_path)
         for output in spec.outputs:
             try:
-                _target(output, await _depot(rooms, output.address))
+                _target(output, await _depot(rooms, output.address), Handed(job.job))
             except DataOSError as error:
                 problems += _at(error, job, output.address_path)
         return problems
@@ -76,14 +78,17 @@ class FlarePlanner:
             except DataOSError as error:
                 raise DataOSError(_at(error, job, entry.address_path)) from error
         targets: list[jobs.Target] = []
+        handed = Handed(f"{attempt.run_id}/{job.job}")
         for output in spec.outputs:
-            target = _target(output, await _depot(rooms, output.address))
+            target = _target(output, await _depot(rooms, output.address), handed)
             targets.append(target)
-            await _writable(rooms, view, target, places)
+            if target.kind == "table":
+                await _writable(rooms, view, target, places)
         for action in spec.actions:
             source = sources[action.input]
             if action.action is None or action.action.options is not None:  # files are written; else the server does it
-                await _writable(rooms, view, jobs.Target(source.warehouse, source.namespace, source.table), places)
+                table = jobs.Target("table", source.warehouse, source.namespace, source.table)
+                await _writable(rooms, view, table, places)
         cpu = job.cpu or spec.cpu
         memory = job.memory_bytes or spec.memory_bytes or _DEFAULT_MEMORY
         body = jobs.dump(
@@ -121,7 +126,24 @@ class FlarePlanner:
             reads=tuple(str(i.address) for i in spec.inputs if i.address is not None),
             writes=tuple(str(o.address) for o in spec.outputs) + tuple(_maintained(spec)),
             rerunnable=True,
+            deliveries=tuple(handed.overs),
         )
+
+
+@dataclass
+class Handed:
+    """What the job will leave for the server to bring. `of` names the job in its run: the marks come from it."""
+
+    of: str
+    overs: list[Handover] = field(default_factory=list[Handover])
+
+    def add(self, output: Output) -> jobs.Target:
+        """One more folder of files."""
+        number = len(self.overs)
+        mark = str(uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.of}/{number}"))
+        folder = f"outputs/{number}"
+        self.overs.append(Handover(folder, str(output.address), output.mode, mark))
+        return jobs.Target("files", folder=folder, mark=mark)
 
 
 @dataclass
@@ -182,8 +204,15 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
 
 def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     """Formats that are read from a depot. Raises DataOSError `depot.unsupported` with the types that can be read."""
-    if depot.type == "FILE":
-        return _FILES
+    if depot.type in _FILE_STORES:
+        held = str(depot.location.get("format") or "").lower()
+        if held in ("iceberg", "delta"):
+            raise fail(
+                "stack.unsupported",
+                f"depot '{depot.name}' holds {held} tables (`format`); Flare reads them in a later version",
+                hint="register the tables with a Lakehouse (dataset register), or read a depot without `format`",
+            )
+        return FILES
     if depot.type == "ICEBERG":
         return ("iceberg",)
     if rooms.depots.engine_kind(depot) is not None:  # the query engine reads it in place
@@ -202,11 +231,11 @@ def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
                 "flare.format",
                 f"depot '{depot.name}' is of type {depot.type}: format `{entry.format}` cannot be read from it",
                 hint="allowed: " + ", ".join(allowed) + "; the format may be left out"
-                if depot.type != "FILE"
+                if depot.type not in _FILE_STORES
                 else "allowed: " + ", ".join(allowed),
             )
         return entry.format
-    if depot.type != "FILE":
+    if depot.type not in _FILE_STORES:
         return allowed[0]
     suffixes = [s.lstrip(".").lower() for s in PurePosixPath(address.dataset or "").suffixes]
     found = next((_SUFFIXES[s] for s in reversed(suffixes) if s in _SUFFIXES), None)
@@ -223,10 +252,13 @@ def _is_pattern(address: Udl) -> bool:
     return any(c in (address.dataset or "") for c in "*?[")
 
 
-async def _files(rooms: Rooms, depot: DepotEntry, address: Udl) -> list[Path]:
-    adapter = cast("FileDepot", rooms.depots.adapter(depot))
+async def _listed(rooms: Rooms, depot: DepotEntry, address: Udl) -> tuple[str, ...]:
+    """Absolute paths of the files that an address names; of an object store paths below the depot's root."""
     try:
-        return await adapter.files(depot, address)
+        if depot.type == "FILE":
+            adapter = cast("FileDepot", rooms.depots.adapter(depot))
+            return tuple(str(f) for f in await adapter.files(depot, address))
+        return tuple(o.path for o in await rooms.depots.objects(address))
     except DataOSError as error:
         if error.problem.code != "depot.path":
             raise
@@ -243,10 +275,13 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     if kind == "jdbc":
         return jobs.Source("query")
     if depot.type == "FILE":
-        files = await _files(rooms, depot, address)
-        places.add_files(files)
+        files = await _listed(rooms, depot, address)
+        places.add_files([Path(f) for f in files])
         place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
-        return jobs.Source("files", place=place, format=kind, files=tuple(str(f) for f in files))
+        return jobs.Source("files", place=place, format=kind, files=files)
+    if depot.type in _FILE_STORES:
+        root = await rooms.depots.resolve(Udl(address.depot))
+        return jobs.Source("objects", place=root, format=kind, files=await _listed(rooms, depot, address))
     levels, table = _table(address)
     ref = TableRef(warehouse(depot), namespaces.join(levels), table)
     found = await rooms.catalog.locations(view, [ref])
@@ -260,18 +295,44 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table)
 
 
-def _target(output: Output, depot: DepotEntry) -> jobs.Target:
+def _target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
+    if depot.type in _FILE_STORES:
+        return _files_target(output, depot, handed)
     if depot.type != "ICEBERG":
+        descriptor = registry.find_depot_type(depot.type)
+        assert descriptor is not None  # noqa: S101 - it is registered
+        raise DataOSError(depot_types.refusal(descriptor, "write", depot.name))
+    if output.format not in (None, "iceberg"):
         raise fail(
-            "stack.unsupported",
-            f"output `{output.name}`: depot '{depot.name}' is of type {depot.type}; "
-            "writing to other places than a Lakehouse comes in a later version",
-            hint="write to the depot of a Lakehouse: dataos://[lakehouse]:[collection]/[table]?acl=rw",
+            "flare.format",
+            f"output `{output.name}`: depot '{depot.name}' is of a Lakehouse, which holds Iceberg tables, not "
+            f"{output.format} files",
+            hint="leave `format` out, or write to a depot of files",
         )
     levels, table = _table(output.address)
     namespaces.join(levels)
     namespaces.check(table, "table")
-    return jobs.Target(warehouse(depot), levels, table)
+    return jobs.Target("table", warehouse(depot), levels, table)
+
+
+def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
+    held = str(depot.location.get("format") or "").lower()
+    if held in ("iceberg", "delta") or output.format == "iceberg":
+        raise fail(
+            "stack.unsupported",
+            f"output `{output.name}`: {held or output.format} tables in depots of type {depot.type} come in a later "
+            "version",
+            hint="write files (`format: parquet`, `csv` or `json`) to a depot without `format`, or a table of a "
+            "Lakehouse",
+        )
+    if output.format is None:
+        raise fail(
+            "flare.format",
+            f"output `{output.name}` names no format, and depot '{depot.name}' of type {depot.type} takes files",
+            hint="add `format: parquet`, `csv` or `json`",
+        )
+    refuse_read_only(depot)
+    return handed.add(output)
 
 
 def _maintained(spec: FlareSpec) -> list[str]:

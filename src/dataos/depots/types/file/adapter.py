@@ -15,8 +15,8 @@ from pathlib import Path
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
-from dataos.depots import paths, tableformats
-from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry, required
+from dataos.depots import paths, placing, tableformats
+from dataos.depots.ports import AdapterContext, ColumnDescription, Delivery, DepotEntry, Fence, required
 
 _MAX_FILES = 100_000
 
@@ -71,6 +71,34 @@ class FileAdapter:
         """
         collection, dataset = required(udl)
         return await asyncio.to_thread(self._files, entry, collection, dataset)
+
+    async def deliver(
+        self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence
+    ) -> None:
+        """See `TakesFiles`. Readers of the folder see all files or none of them."""
+        target = await asyncio.to_thread(self._target, entry, delivery.udl)
+        lock = placing.alone(target)
+        await asyncio.to_thread(lock.__enter__)
+        try:
+            made = await asyncio.to_thread(placing.take, delivery.folder, target, delivery.mode, delivery.mark)
+            await fence()
+            await asyncio.to_thread(placing.show, made, target, delivery.mode, delivery.mark)
+        finally:
+            lock.__exit__(None, None, None)
+
+    def _target(self, entry: DepotEntry, udl: Udl) -> Path:
+        collection, dataset = required(udl)
+        relative = paths.relative(collection, dataset)
+        if paths.is_pattern(relative) or paths.hidden(relative):
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': nothing can be written to '{relative}'",
+                hint="a folder's name has no `*`, `?`, `[`, and begins with neither `.` nor `_`",
+            )
+        place = self._place(entry, collection, dataset)
+        if place == self.root(entry):
+            raise fail("depot.path", f"depot '{entry.name}': its own folder cannot be an output", hint="name a dataset")
+        return place
 
     def root(self, entry: DepotEntry) -> Path:
         """The base folder with links followed. Raises DataOSError `depot.path` if it is outside the allowed folders."""

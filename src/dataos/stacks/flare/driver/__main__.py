@@ -32,7 +32,7 @@ def main() -> int:
         forwarder = Forwarder(os.environ["DATAOS_SERVER_SOCKET"])
         server = forwarder.url
     moment = datetime.fromtimestamp(job.now_us / 1e6, UTC) if job.now_us else None
-    run = Run(job, server, scratch, Log(job.log_level), (lambda: moment) if moment else utc_now)
+    run = Run(job, server, scratch, out, Log(job.log_level), (lambda: moment) if moment else utc_now)
     done = False
     try:
         done = run.execute()

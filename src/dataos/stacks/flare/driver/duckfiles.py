@@ -30,6 +30,23 @@ class Converted:
     dropped: int = 0
 
 
+@dataclass(frozen=True)
+class CsvForm:
+    """How CSV is written. `compression`: none, gzip or zstd."""
+
+    header: bool
+    delimiter: str
+    quote: str
+    escape: str
+    null: str
+    quote_all: bool
+    compression: str
+
+
+Order = Sequence[tuple[str, bool]]
+"""Columns and whether they descend. NULL comes first where they ascend, last where they descend: as in Spark."""
+
+
 class Converter:
     """Makes Parquet files below `scratch`."""
 
@@ -109,6 +126,46 @@ class Converter:
     def parquet(self, name: str, files: Sequence[str]) -> Converted:
         """Several Parquet files whose columns differ, missing ones filled with NULL."""
         return self._copy(name, f"SELECT * FROM read_parquet({_files(files)}, union_by_name=true)")
+
+    def to_csv(self, sources: Sequence[Path], target: Path, form: CsvForm, order: Order = ()) -> int:
+        """Write Parquet files as one of CSV. Returns the rows. Raises DataOSError `flare.option`."""
+        with self._open() as connection:
+            return self._write_csv(connection, _ordered(sources, order), target, form)
+
+    def to_parquet(self, sources: Sequence[Path], target: Path, codec: str, order: Order) -> int:
+        """Write Parquet files as one whose rows are in order. Returns the rows."""
+        word = {"none": "uncompressed"}.get(codec, codec)
+        with self._open() as connection:
+            connection.execute("SET preserve_insertion_order = true")
+            text = f"COPY ({_ordered(sources, order)}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION {word})"
+            return int(self._fetch(connection, text)[0][0])
+
+    def empty_csv(self, target: Path, columns: Sequence[str], form: CsvForm) -> None:
+        """Write CSV of columns without rows."""
+        names = ", ".join("NULL::VARCHAR AS " + '"' + c.replace('"', '""') + '"' for c in columns)
+        with self._open() as connection:
+            self._write_csv(connection, f"SELECT {names} WHERE false", target, form)
+
+    def _write_csv(self, connection: duckdb.DuckDBPyConnection, query: str, target: Path, form: CsvForm) -> int:
+        import duckdb
+
+        words = [
+            "FORMAT csv",
+            f"HEADER {str(form.header).lower()}",
+            f"DELIMITER {_literal(form.delimiter)}",
+            f"QUOTE {_literal(form.quote)}",
+            f"ESCAPE {_literal(form.escape)}",
+            f"NULLSTR {_literal(form.null)}",
+            f"COMPRESSION {form.compression}",
+        ]
+        if form.quote_all:
+            words.append("FORCE_QUOTE *")
+        try:
+            connection.execute("SET preserve_insertion_order = true")
+            copied = connection.execute(f"COPY ({query}) TO {_literal(str(target))} ({', '.join(words)})").fetchone()
+        except duckdb.BinderException as error:
+            raise fail("flare.option", f"CSV cannot be written so: {str(error).splitlines()[0][:200]}") from None
+        return int(copied[0]) if copied else 0
 
     def _copy(self, name: str, query: str, *, rejects: bool = False) -> Converted:
         target = self._scratch / f"{name}.parquet"
@@ -190,6 +247,13 @@ def _typed(column: str, kind: str) -> str:
     if kind in ("JSON", "UUID", "UBIGINT"):
         return f"CAST({name} AS {'VARCHAR' if kind != 'UBIGINT' else 'DECIMAL(20, 0)'}) AS {name}"
     return name
+
+
+def _ordered(sources: Sequence[Path], order: Order) -> str:
+    words = ['"' + c.replace('"', '""') + '"' + (" DESC NULLS LAST" if d else " ASC NULLS FIRST") for c, d in order]
+    files = _files([str(s) for s in sources])
+    query = f"SELECT * FROM read_parquet({files}, hive_partitioning=false)"
+    return query + (f" ORDER BY {', '.join(words)}" if words else "")
 
 
 def _duckdb_encoding(name: str) -> str:

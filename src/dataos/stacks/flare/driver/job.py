@@ -15,12 +15,13 @@ VERSION = 1
 CONFIG_FILE = "job.json"
 TOKEN_FILE = "token"  # noqa: S105 - a file name
 
-Kind = Literal["files", "table", "query"]
+Kind = Literal["files", "objects", "table", "query"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an input is. files: absolute paths; table: warehouse, namespace, table; query: asked of the server."""
+    """Where an input is. files: absolute paths; objects: paths below `place`, their store's root, asked of the server
+    one by one; table: warehouse, namespace, table; query: asked of the server."""
 
     kind: Kind
     place: str = ""  # for messages
@@ -33,11 +34,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """The table of an output."""
+    """Where an output goes. table: warehouse, namespace, table; files: a folder of the out folder, whence the server
+    brings them to their place, and the mark that their names hold."""
 
-    warehouse: str
-    namespace: tuple[str, ...]
-    table: str
+    kind: Literal["table", "files"] = "table"
+    warehouse: str = ""
+    namespace: tuple[str, ...] = ()
+    table: str = ""
+    folder: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def load(config: Path, secret: Path) -> Job:
     return Job(
         stack_spec=body["stack_spec"],
         sources={k: _source(v) for k, v in body["sources"].items()},
-        targets=tuple(Target(t["warehouse"], tuple(t["namespace"]), t["table"]) for t in body["targets"]),
+        targets=tuple(_target(t) for t in body["targets"]),
         identity=body.get("identity", {}),
         token=token,
         server=body.get("server", ""),
@@ -111,4 +116,15 @@ def _source(body: Mapping[str, Any]) -> Source:
         warehouse=body.get("warehouse", ""),
         namespace=tuple(body.get("namespace", ())),
         table=body.get("table", ""),
+    )
+
+
+def _target(body: dict[str, Any]) -> Target:
+    return Target(
+        kind=body["kind"],
+        warehouse=body.get("warehouse", ""),
+        namespace=tuple(body.get("namespace", ())),
+        table=body.get("table", ""),
+        folder=body.get("folder", ""),
+        mark=body.get("mark", ""),
     )

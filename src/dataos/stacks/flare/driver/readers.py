@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataos.client.api import ARROW, Client
+from dataos.client.api import ARROW, BYTES, Client
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare import structures
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SYSTEM_COLUMN = "__metadata"
+_FETCHES = 4  # objects at once
 _CSV_OPTIONS = words(
     """
     header inferschema delimiter sep quote escape comment encoding charset nullvalue mode mergeschema enforceschema
@@ -79,6 +81,7 @@ class Readers:
         self._scratch = scratch
         self._log = log
         self._direct: list[_Direct] = []
+        self._homes: dict[str, str] = {}  # folders of copies -> where the originals are
 
     def load(self, entry: Input, source: Source, keep_system_columns: bool) -> View:
         """Make the view. Raises DataOSError `flare.file`, `flare.option`, `flare.input`, or what the server says."""
@@ -87,7 +90,11 @@ class Readers:
         elif source.kind == "query":
             frame, rows = self._query(entry)
         else:
-            frame, rows = self._files(entry, source)
+            try:
+                here = self._fetch(entry, source) if source.kind == "objects" else source
+                frame, rows = self._files(entry, here)
+            except DataOSError as error:
+                raise self._at_home(error) from error
             if entry.schema is not None:
                 frame = self._shaped(entry, frame, entry.schema)
         if SYSTEM_COLUMN in frame.columns and not keep_system_columns:
@@ -132,7 +139,8 @@ class Readers:
             try:
                 self._converter.csv(f"diagnosis-{one.entry.name}", one.files, one.columns, one.dialect, {})
             except DataOSError as error:
-                return one.entry, _unscratched(error, one.packed, self._scratch / f"input-{one.entry.name}")
+                found = _unscratched(error, one.packed, self._scratch / f"input-{one.entry.name}")
+                return one.entry, self._at_home(found)
         return None
 
     # --- tables and queries -----------------------------------------------------------------------------------------
@@ -181,10 +189,46 @@ class Readers:
             ) from error
         return self._engine.session.read.parquet(str(target)), rows
 
+    # --- objects ----------------------------------------------------------------------------------------------------
+
+    def _fetch(self, entry: Input, source: Source) -> Source:
+        """Copies in scratch of the objects that an input reads, in the folders that they have in their store."""
+        assert entry.address is not None  # noqa: S101 - what is asked of a store has one
+        address = str(replace(entry.address, acl="r", options=()))
+        folder = self._scratch / f"objects-{entry.name}"
+        self._homes[str(folder)] = source.place
+        pattern = _file_options(entry).get("pathglobfilter", "*")
+        wanted = [path for path in source.files if fnmatch.fnmatch(Path(path).name, pattern)]
+
+        def fetch(path: str) -> str:
+            asked = {"address": address, "path": path}
+            answer = self._client.call("POST", "/api/v1/inputs", body=asked, accept=BYTES, timeout_s=3600.0)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                for piece in answer.chunks(1 << 20):
+                    file.write(piece)
+            return str(target)
+
+        with ThreadPoolExecutor(_FETCHES) as pool:
+            files = tuple(pool.map(fetch, wanted))
+        self._log.info(f"{entry.name}: {len(files)} objects from {source.place}")
+        return Source("files", place=str(folder), format=source.format, files=files)
+
+    def _at_home(self, error: DataOSError) -> DataOSError:
+        """Messages name objects where they are, not their copies."""
+
+        def told(text: str) -> str:
+            for folder, place in self._homes.items():
+                text = text.replace(folder, place.rstrip("/"))
+            return text
+
+        return DataOSError([replace(p, message=told(p.message)) for p in error.problems])
+
     # --- files ------------------------------------------------------------------------------------------------------
 
     def _files(self, entry: Input, source: Source) -> tuple[DataFrame, int | None]:
-        options = {k.lower(): v for k, v in entry.options.items()}
+        options = _file_options(entry)
         files = [f for f in source.files if fnmatch.fnmatch(Path(f).name, options.get("pathglobfilter", "*"))]
         for path in files:
             if not Path(path).is_file():
@@ -379,6 +423,10 @@ class Readers:
         for key in sorted(options.keys() - known):
             hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
             self._log.warning(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
+
+
+def _file_options(entry: Input) -> dict[str, str]:
+    return {k.lower(): v for k, v in entry.options.items()}
 
 
 def _typed(column: str, have: str, kind: str, options: Mapping[str, str], strict: bool) -> str:

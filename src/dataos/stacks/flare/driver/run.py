@@ -24,6 +24,7 @@ from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, table_name
+from dataos.stacks.flare.driver.filewriters import FileWriters
 from dataos.stacks.flare.driver.job import Job, Source
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers, View
@@ -52,10 +53,13 @@ class _State:
 class Run:
     """A run of one job. Made once, `execute` called once."""
 
-    def __init__(self, job: Job, server: str, scratch: Path, log: Log, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, job: Job, server: str, scratch: Path, out: Path, log: Log, clock: Callable[[], datetime]
+    ) -> None:
         self._job = job
         self._server = server
         self._scratch = scratch
+        self._out = out
         self._log = log
         self._now = clock()
         self._state = _State()
@@ -108,7 +112,7 @@ class Run:
 
     def _execute(self, spec: FlareSpec) -> None:
         warehouses = [s.warehouse for s in self._job.sources.values() if s.warehouse]
-        warehouses += [t.warehouse for t in self._job.targets]
+        warehouses += [t.warehouse for t in self._job.targets if t.warehouse]
         with self.result.timed("start engine"):
             engine = Engine(
                 self._server,
@@ -127,7 +131,7 @@ class Run:
                 self._load_inputs(spec, engine, readers)
                 self._make_steps(spec, engine)
                 self._assert(spec, engine)
-                self._write(spec, engine, catalog)
+                self._write(spec, engine, catalog, converter)
                 self._maintain(spec, engine, client)
             except DataOSError as error:
                 raise self._traced_to_input(spec, readers, error) from error
@@ -365,16 +369,18 @@ class Run:
 
     # --- outputs ----------------------------------------------------------------------------------------------------
 
-    def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog) -> None:
+    def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter) -> None:
         """All frames are compared with their tables first, then all are written."""
         stamp = Stamp(self._job.identity.get("attempt", "")) if spec.write_system_columns else None
-        writers = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
+        tables = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
+        files = FileWriters(engine, converter, spec.root, self._out, self._scratch)
         outputs = [_renamed(o, _spelt(o.name, spec.views)) for o in spec.outputs]
         prepared: list[tuple[Table | None, list[str]]] = []
         failures: list[Problem] = []
         for output, target in zip(outputs, self._job.targets, strict=True):
             try:
-                prepared.append(writers.prepare(output, target))
+                is_table = target.kind == "table"
+                prepared.append(tables.prepare(output, target) if is_table else (None, files.prepare(output)))
             except DataOSError as error:
                 failures += error.problems
         if failures:
@@ -383,7 +389,10 @@ class Run:
             self._log.info(f"writing {output.name} to {output.address} ({output.mode})")
             try:
                 with self.result.timed(f"output {output.name}"):
-                    written = writers.write(output, target, existing, chosen)
+                    if target.kind == "table":
+                        written = tables.write(output, target, existing, chosen)
+                    else:
+                        written = files.write(output, target, chosen)
             except DataOSError:
                 raise
             except Exception as error:
@@ -473,7 +482,7 @@ class Run:
                 path = (*relative(step.path, spec.root), "sql")
                 return problems.of_step(found, f"step {step.name}", step.sql, path, known)
         path = relative(output.path, spec.root)
-        what = f"Failed to write {output.name} to output: Iceberg {output.address}"
+        what = f"Failed to write {output.name} to output: {(output.format or 'iceberg').capitalize()} {output.address}"
         return problems.of_step(error, what, "", path, ())
 
     def _needed(self, view: str, step: str) -> bool:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dataos.core import names
-from dataos.core.errors import DataOSError, Problem
-from dataos.manifest.specs import Path, render
+from dataos.core.errors import DataOSError
+from dataos.manifest.specs import Path
 from dataos.stacks.flare import merging
 from dataos.stacks.flare.driver import schemas
 from dataos.stacks.flare.driver.catalog import Catalog, Table
@@ -19,18 +18,9 @@ from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.driver.readers import SYSTEM_COLUMN
-from dataos.stacks.flare.model import MergeClauses, Output, PartitionField, relative
+from dataos.stacks.flare.driver.views import Views, Written
+from dataos.stacks.flare.model import MergeClauses, Output, PartitionField
 from dataos.stacks.flare.quoting import literal, quoted
-
-
-@dataclass(frozen=True)
-class Written:
-    """What one output did."""
-
-    rows: int | None
-    operation: str
-    columns: list[dict[str, str]]
-    created: bool
 
 
 @dataclass(frozen=True)
@@ -51,17 +41,16 @@ class Stamp:
         return f"map('_dataos_run_mapper_id', {literal(self.attempt)}, 'id', concat('{head}', {number}))"
 
 
-class Writers:
+class Writers(Views):
     """Writes registered views into Lakehouse tables."""
 
     def __init__(
         self, engine: Engine, catalog: Catalog, log: Log, root: Path, now: datetime, stamp: Stamp | None
     ) -> None:
         """`now`: the instant of the run; `stamp`: what the system column says of every row, None: it is not written."""
-        self._engine = engine
+        super().__init__(engine, root)
         self._catalog = catalog
         self._log = log
-        self._root = root
         self._now = now
         self._stamp = stamp
 
@@ -70,10 +59,10 @@ class Writers:
 
         Raises DataOSError where the frame does not fit: nothing has been changed then.
         """
-        columns = self._columns(output)
+        columns = self.columns(output)
         self._resolve_partitions(output, columns)
         for sort in output.sort:
-            self._find(sort.name, columns, (*sort.path, "name"), "sort column")
+            self.find(sort.name, columns, (*sort.path, "name"), "sort column")
         table = self._catalog.find(target.warehouse, target.namespace, target.table)
         if table is None:
             chosen = [*self._stamped(columns), *[quoted(c) for c, _ in columns]]
@@ -81,7 +70,7 @@ class Writers:
                 try:
                     schemas.iceberg_type(kind, [0])
                 except DataOSError as error:
-                    raise self._fault(
+                    raise self.fault(
                         output, "flare.types", f"column `{column}`: {error.problem.message}", "cast it"
                     ) from error
         elif output.merge is not None and not self._clauses(output.merge).stars:
@@ -98,7 +87,7 @@ class Writers:
 
     def write(self, output: Output, target: Target, table: Table | None, chosen: Sequence[str]) -> Written:
         """Create or evolve the table and write the view. Raises DataOSError."""
-        columns = self._columns(output)
+        columns = self.columns(output)
         partitions = self._resolve_partitions(output, columns)
         created = table is None
         place = (target.warehouse, target.namespace, target.table)
@@ -136,7 +125,7 @@ class Writers:
         except Exception as error:
             if "MERGE_CARDINALITY_VIOLATION" not in str(error):
                 raise
-            raise self._problem(
+            raise self.problem(
                 "flare.merge",
                 f"several rows of `{output.name}` match one row of {output.address}: which of them should it become?",
                 (*clauses.path, "onClause"),
@@ -153,20 +142,6 @@ class Writers:
 
         return [(SYSTEM_COLUMN, MapType(StringType(), StringType())), *columns]
 
-    def _columns(self, output: Output) -> list[tuple[str, Any]]:
-        schema = self._engine.sql(f"SELECT * FROM {quoted(output.name)}").schema
-        columns = [(f.name, f.dataType) for f in schema.fields]
-        folded = [c.lower() for c, _ in columns]
-        twice = sorted({c for c, _ in columns if folded.count(c.lower()) > 1})
-        if twice:
-            raise self._fault(
-                output,
-                "flare.types",
-                f"`{output.name}` has several columns named {', '.join(twice)}",
-                "give each a name of its own with AS",
-            )
-        return columns
-
     def _resolve_partitions(
         self, output: Output, columns: Sequence[tuple[str, Any]]
     ) -> list[tuple[PartitionField, str, str]]:
@@ -174,10 +149,10 @@ class Writers:
         found: list[tuple[PartitionField, str, str]] = []
         taken = {c.lower() for c, _ in columns}
         for field in output.partitions:
-            column = self._find(field.column, columns, (*field.path, "column"), "partition column")
+            column = self.find(field.column, columns, (*field.path, "column"), "partition column")
             kind = dict(columns)[column].simpleString()
             if not schemas.can_transform(field.transform, kind):
-                raise self._problem(
+                raise self.problem(
                     "flare.partition",
                     f"`{field.transform}` cannot partition `{column}`, which is {kind}",
                     (*field.path, "type"),
@@ -187,7 +162,7 @@ class Writers:
             name = field.name or default
             if name.lower() in taken and not (field.transform == "identity" and name.lower() == column.lower()):
                 if field.name is not None:
-                    raise self._problem(
+                    raise self.problem(
                         "flare.partition",
                         f"the partition may not be named `{name}`: a column has that name",
                         (*field.path, "name"),
@@ -195,17 +170,6 @@ class Writers:
                     )
                 name = f"{name}_partition"
             found.append((field, column, name))
-        return found
-
-    def _find(self, wanted: str, columns: Sequence[tuple[str, Any]], path: Path, what: str) -> str:
-        found = next((c for c, _ in columns if c.lower() == wanted.strip("`").lower()), None)
-        if found is None:
-            raise self._problem(
-                "flare.unknown_column",
-                f"the {what} `{wanted}` does not exist",
-                path,
-                names.did_you_mean(wanted, [c for c, _ in columns]),
-            )
         return found
 
     def _fit(self, output: Output, columns: Sequence[tuple[str, Any]], table: Table) -> list[str]:
@@ -222,14 +186,14 @@ class Writers:
             f"the data has {', '.join(c for c, _ in columns)}"
         )
         if missing:
-            raise self._fault(
+            raise self.fault(
                 output,
                 "flare.schema",
                 f"Cannot find data for the output column {_ticked(missing)} of {output.address}: {lists}",
                 "select the column in the last step (CAST(NULL AS ...) AS name fills it with NULL)",
             )
         if extra:
-            raise self._fault(
+            raise self.fault(
                 output,
                 "flare.schema",
                 f"Too many data columns for {output.address}: {_ticked(extra)} not in the table: {lists}",
@@ -245,7 +209,7 @@ class Writers:
             column, kind = have[key]
             verdict = schemas.assignable(kind, field["type"])
             if verdict is None:
-                raise self._fault(
+                raise self.fault(
                     output,
                     "flare.schema",
                     f"Cannot safely cast '{column}': {kind.simpleString()} to {schemas.text_of(field['type'])}, "
@@ -269,7 +233,7 @@ class Writers:
         if wanted == [(f["source-id"], f["transform"]) for f in table.spec]:
             return table
         if output.dynamic:
-            raise self._fault(
+            raise self.fault(
                 output,
                 "flare.partition",
                 f"{output.address} is partitioned otherwise than this job says, and `overwrite-mode: dynamic` "
@@ -310,7 +274,7 @@ class Writers:
         in the statement is lost on the way to the files."""
         fields: list[dict[str, Any]] = []
         for sort in output.sort:
-            column = self._find(sort.name, columns, (*sort.path, "name"), "sort column")
+            column = self.find(sort.name, columns, (*sort.path, "name"), "sort column")
             source = next(i for name, i in ids.items() if name.lower() == column.lower())
             direction, nulls = ("desc", "nulls-last") if sort.descending else ("asc", "nulls-first")
             fields.append({"source-id": source, "transform": "identity", "direction": direction, "null-order": nulls})
@@ -321,12 +285,6 @@ class Writers:
         if output.description or output.title:
             properties.setdefault("comment", output.description or output.title)
         return properties
-
-    def _fault(self, output: Output, code: str, message: str, hint: str) -> DataOSError:
-        return self._problem(code, message, output.path, hint)
-
-    def _problem(self, code: str, message: str, path: Path, hint: str) -> DataOSError:
-        return DataOSError(Problem(code, message, hint=hint, path=render(relative(path, self._root)) or None))
 
 
 def _ticked(words: Sequence[str]) -> str:

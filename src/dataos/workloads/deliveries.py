@@ -1,0 +1,41 @@
+"""What a job left for other places than Lakehouses, brought there by the server before the attempt counts as succeeded.
+
+A job has no network and no credentials (docs/decisions/0004): it leaves files in its out folder, and what it planned to
+deliver is kept with the attempt. Each delivery is whole or absent where the place allows that, and may be repeated:
+after a crash the next look at the attempt does all of them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dataos.core import logs
+from dataos.core.addresses import Udl
+from dataos.depots.ports import Delivery, Fence
+from dataos.workloads.ports import Handover, Plan, Rooms
+
+_log = logs.get(__name__)
+_KEY = "deliveries"
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """What is kept with the attempt of what its program will leave."""
+    return {_KEY: [asdict(h) for h in plan.deliveries]} if plan.deliveries else {}
+
+
+async def bring(rooms: Rooms, known: Mapping[str, Any] | None, out: Path, fence: Fence) -> None:
+    """Bring all that the attempt's program left, in the plan's order. Raises DataOSError of the first that fails."""
+    for body in (known or {}).get(_KEY, ()):
+        handover = Handover(**body)
+        folder = out / handover.folder
+        mode = "append" if handover.mode == "append" else "overwrite"
+        await rooms.depots.deliver(Delivery(folder, Udl.parse(handover.address), mode, handover.mark), fence)
+        _log.info("delivered", address=handover.address, mode=mode)
+
+
+def any_of(known: Mapping[str, Any] | None) -> bool:
+    """Did the attempt's program leave something to bring?"""
+    return bool((known or {}).get(_KEY))
