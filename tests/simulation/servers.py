@@ -31,6 +31,7 @@ from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
 from dataos.lakehouse.catalog import Catalog
+from dataos.metadata.recording import Recorder
 from dataos.processes.admission import Admission
 from dataos.store import upgrades
 from dataos.store.clocks import DatabaseClock
@@ -119,7 +120,17 @@ class Life:
         bounds = Bounds(stop_grace_s=5.0, log_bytes=1 << 20, scratch_bytes=1 << 20)
         rooms = Rooms(depots, catalog)
         self.attempts = Attempts(
-            store, clock, self.runner, catalog, identities, vault, rooms, self.checkpoint, bounds, me.id
+            store,
+            clock,
+            self.runner,
+            catalog,
+            identities,
+            vault,
+            rooms,
+            self.checkpoint,
+            bounds,
+            me.id,
+            Recorder(clock, "dataos", False),
         )
         controllers: dict[str, Controller] = {}
         self.resources = Resources(store, vault, identities, clock, ids, bell, controllers)

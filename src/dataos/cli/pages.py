@@ -64,8 +64,8 @@ def datanet(
     words: Annotated[list[str] | None, typer.Argument(help="Have no effect.", show_default=False)] = None,
     no_icons: Annotated[bool, typer.Option("--no-icons", help="Plain progress lines.")] = False,
 ) -> int:
-    """Has been removed: lineage is kept by the catalog."""
-    hint = "lineage of a run: dataos get runtime -O json; later the catalog"
+    """Has been removed: `dataos lineage` shows ways of data."""
+    hint = "dataos lineage -a dataos://depot:collection/dataset"
     raise fail("usage.removed", "`datanet` was removed, see the catalog", hint=hint)
 
 

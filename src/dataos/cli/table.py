@@ -99,6 +99,33 @@ _DATASET_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
 )
 
 
+_METADATA_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
+    (
+        "catalog",
+        {
+            **_OUTPUT,
+            "-q": True,
+            "--query": True,
+            "-d": True,
+            "--depot": True,
+            "-t": True,
+            "--tag": True,
+            "--owner": True,
+            "--limit": True,
+        },
+        "List the datasets that jobs read and write.",
+    ),
+    ("describe", _OUTPUT, "Show what is known of a dataset: columns, texts, tags."),
+    ("profile", {**_OUTPUT, "-c": True, "--column": True, "--days": True}, "Show the newest profile of a dataset."),
+    ("quality", {**_OUTPUT, "--status": True}, "Show the tests of a dataset with their newest results."),
+    (
+        "label",
+        {"-c": True, "--column": True, "--accept": True, "--discard": True},
+        "Accept or discard a tag that a profile suggests.",
+    ),
+)
+
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         ("up",),
@@ -548,6 +575,25 @@ COMMANDS: tuple[Command, ...] = (
             summary,
         )
         for verb, flags, summary in _DATASET_VERBS
+    ),
+    *(
+        Command(("dataset", verb), "dataos.cli.metadata", {**_ADDRESS, **_SERVER, **flags}, summary)
+        for verb, flags, summary in _METADATA_VERBS
+    ),
+    Command(
+        ("lineage",),
+        "dataos.cli.metadata",
+        {
+            **_ADDRESS,
+            **_SERVER,
+            **_OUTPUT,
+            "-c": True,
+            "--column": True,
+            "--up": False,
+            "--down": False,
+            "--depth": True,
+        },
+        "Show where a dataset comes from and what is made of it.",
     ),
     Command(
         ("dataset",),

@@ -154,6 +154,10 @@ class QuotaSettings(_Area):
     events: int = Field(default=1_000_000, ge=1000, description="Events that are kept.")
     idempotency_keys: int = Field(default=100_000, ge=100, description="Answers of repeatable calls that are kept.")
     generations: int = Field(default=500, ge=2, description="Old generations of one Resource that are kept.")
+    lineage_events: int = Field(default=50_000, ge=100, description="OpenLineage events that are kept.")
+    profiles: int = Field(default=100, ge=1, description="Profiles of one dataset that are kept.")
+    quality_results: int = Field(default=5_000, ge=1, description="Results of assertions on one dataset that are kept.")
+    dataset_versions: int = Field(default=200, ge=1, description="Meta versions of one dataset that are kept.")
 
 
 class MetricsSettings(_Area):
@@ -163,6 +167,35 @@ class MetricsSettings(_Area):
         default=False,
         description="Answer callers on the server's own machine without a token. Not behind a proxy there that adds no "
         "X-Forwarded-For: it would open them to everybody.",
+    )
+
+
+class MetadataSettings(_Area):
+    """Lineage, and who else hears of it. Events are OpenLineage (2-0-2)."""
+
+    openlineage_namespace: str = Field(
+        default="dataos",
+        min_length=1,
+        max_length=200,
+        description="Namespace of this installation's jobs in its events; events of others may not use it.",
+    )
+    openlineage_url: str | None = Field(
+        default=None,
+        description="Where events are sent: the whole address, for instance http://marquez:5000/api/v1/lineage. "
+        "Default: nowhere; they are served under /api/v1/lineage/events.",
+    )
+    openlineage_api_key: SecretStr | None = Field(
+        default=None,
+        description="Bearer token of that receiver; give it as DATAOS_METADATA__OPENLINEAGE_API_KEY.",
+    )
+    openlineage_api_key_file: str | None = Field(
+        default=None, description="File that holds the token instead (its last line break does not count)."
+    )
+    openlineage_timeout_s: float = Field(default=10.0, gt=0, description="Seconds that the receiver may take.")
+    openlineage_keep_h: float = Field(
+        default=72.0,
+        gt=0,
+        description="Hours that an event waits for a receiver that does not answer; then it is given up.",
     )
 
 
@@ -178,6 +211,7 @@ class Settings(_Area):
     keep: KeepSettings = KeepSettings()
     quotas: QuotaSettings = QuotaSettings()
     metrics: MetricsSettings = MetricsSettings()
+    metadata: MetadataSettings = MetadataSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )

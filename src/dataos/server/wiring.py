@@ -39,6 +39,7 @@ from dataos.doors import (
     depot_service,
     heimdall,
     identities,
+    metadata,
     queries,
     reference,
     resources,
@@ -71,9 +72,14 @@ from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep as TableUpkeep
 from dataos.lakehouse.rest import router as iceberg_router
 from dataos.manifest import registry
+from dataos.metadata.keeping import Kept as KeptMetadata
+from dataos.metadata.keeping import trim as trim_metadata
+from dataos.metadata.reading import Reading
+from dataos.metadata.receiving import Receiver
+from dataos.metadata.recording import Recorder
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
-from dataos.server import doctor, rotation, sharing
+from dataos.server import doctor, lineage, rotation, sharing
 from dataos.server.gauges import Gauges
 from dataos.server.home import Home
 from dataos.server.readiness import Readiness
@@ -185,6 +191,7 @@ def build(
             settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20
         ),
         me.id,
+        Recorder(clock, settings.metadata.openlineage_namespace, settings.metadata.openlineage_url is not None),
     )
 
     controllers: dict[str, Controller] = {}
@@ -204,6 +211,7 @@ def build(
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
         "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs), meters),
     }
+    handlers |= lineage.handlers(store, clock, settings.metadata)
     reconciler = Reconciler(store, bell, clock, me.id, handlers, meters.looked)
     files = AttemptFiles(store, runner, home.work, _file_quotas(settings.quotas))
     admissions = Admissions(_admission(settings), reconciler.kick, closed=files.closed)
@@ -236,6 +244,7 @@ def build(
             lambda: attempts.forget(settings.workloads.keep_attempts_h * 3600),
             lambda: prune_runs(store, settings.quotas.runs),
             catalog.collect_garbage,
+            lambda: trim_metadata(store, _kept_metadata(settings.quotas)),
         ],
         often=[files.trim, lambda: admissions.tidy(attempts.open_here)],
         row_bounds=Bounds(
@@ -277,6 +286,9 @@ def build(
         depot_routes.router(depots, clock, authenticate),
         depot_service.router(store, depots, res, depot_secrets, authenticate),
         depot_datasets.router(depots, catalog, Datasets(catalog), dataset_door, authenticate),
+        metadata.router(
+            Reading(store, clock), Receiver(store, clock, settings.metadata.openlineage_namespace), authenticate
+        ),
         watching.router(watched, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), Memory(store, clock), authenticate),
     ]
@@ -340,6 +352,10 @@ def _examine(home: Home, settings: Settings, clusters: ClusterController) -> lis
 
 def _file_quotas(quotas: QuotaSettings) -> FileQuotas:
     return FileQuotas(logs=quotas.run_logs_mib << 20, scratch=quotas.scratch_mib << 20, free=quotas.free_mib << 20)
+
+
+def _kept_metadata(quotas: QuotaSettings) -> KeptMetadata:
+    return KeptMetadata(quotas.lineage_events, quotas.profiles, quotas.quality_results, quotas.dataset_versions)
 
 
 def _admission(settings: Settings) -> Admission:

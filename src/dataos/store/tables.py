@@ -280,6 +280,143 @@ job_states = sa.Table(
     comment="how far incremental inputs have come; written with what was published",
 )
 
+# --- metadata ---------------------------------------------------------------------------------------------------------
+
+datasets = sa.Table(
+    "datasets",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),  # dataos://depot:collection/dataset
+    sa.Column("depot", sa.Text, nullable=False, index=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),  # whose job wrote it last; empty: nobody's did
+    sa.Column("columns", sa.JSON, nullable=False),  # [{name, type, description}], in order
+    sa.Column("rows", sa.BigInteger),  # that the newest run wrote, where it knows
+    sa.Column("major", sa.Integer, nullable=False),  # of its meta version
+    sa.Column("minor", sa.Integer, nullable=False),
+    sa.Column("written_by", sa.JSON),  # {namespace, job, run, attempt} of the newest run that wrote it
+    sa.Column("written_at", sa.BigInteger),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),  # when a run last read or wrote it
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    comment="what is known of datasets that jobs read and write",
+)
+
+dataset_tags = sa.Table(
+    "dataset_tags",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("column", sa.Text, primary_key=True),  # empty: the dataset itself
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column(
+        "source", sa.Text, primary_key=True
+    ),  # `job:<namespace>:<name>`, `user:<id>`: who says so, and may unsay it
+    comment="tags of datasets and columns, each with who gave it",
+)
+
+dataset_versions = sa.Table(
+    "dataset_versions",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("major", sa.Integer, primary_key=True),
+    sa.Column("minor", sa.Integer, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),  # texts
+    sa.Column("state", sa.JSON, nullable=False),  # title, description, tags, columns as they were then
+    comment="how what is known of a dataset came to be",
+)
+
+dataset_labels = sa.Table(
+    "dataset_labels",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("column", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("confidence", sa.Float, nullable=False),  # 0 to 1
+    sa.Column("state", sa.Text, nullable=False),  # suggested | accepted | discarded
+    sa.Column("found_at", sa.BigInteger, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", sa.BigInteger),
+    comment="tags that a profile suggests for columns, and what people decided; a discarded one stays discarded",
+)
+
+dataset_profiles = sa.Table(
+    "dataset_profiles",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("address", sa.Text, nullable=False, index=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("job", sa.JSON, nullable=False),  # {namespace, job, run, attempt}
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("filters", sa.JSON, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),  # [{name, type, count, nulls, ...}]
+    sa.Column("correlations", sa.JSON, nullable=False),
+    comment="statistics of datasets, one row a profiling run",
+)
+
+dataset_quality = sa.Table(
+    "dataset_quality",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("address", sa.Text, nullable=False, index=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("job", sa.JSON, nullable=False),  # {namespace, job, run, attempt}
+    sa.Column("column", sa.Text, nullable=False),  # empty: a query's result is tested
+    sa.Column("name", sa.Text, nullable=False),  # columnValueAvgGreaterThan
+    sa.Column("test", sa.Text, nullable=False),  # as written
+    sa.Column("value", sa.Float),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    comment="results of assertions, one row a test and run",
+)
+
+lineage_jobs = sa.Table(
+    "lineage_jobs",
+    metadata,
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # ours: workspace.workflow.job
+    sa.Column("about", sa.JSON, nullable=False),  # {workspace, workflow, job, stack, description}; empty: of others
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # of the newest run: COMPLETE | FAIL | ABORT
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    comment="jobs that lineage names",
+)
+
+lineage_edges = sa.Table(
+    "lineage_edges",
+    metadata,
+    sa.Column("upstream", sa.Text, primary_key=True),  # address
+    sa.Column("downstream", sa.Text, primary_key=True),  # address; empty: the job only reads
+    sa.Column("namespace", sa.Text, primary_key=True),  # of the job
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("columns", sa.JSON, nullable=False),  # [[from, to], ...]
+    sa.Column("resolved", sa.Boolean, nullable=False),  # False: any column may come from any
+    sa.Column("run", sa.Text, nullable=False),  # the newest successful one that went this way
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_lineage_edges_downstream", "downstream"),
+    comment="from which datasets a job makes which, as of its newest successful run that wrote them",
+)
+
+lineage_events = sa.Table(
+    "lineage_events",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("run", sa.Text, nullable=False, index=True),  # UUID
+    sa.Column("type", sa.Text, nullable=False),  # START | RUNNING | COMPLETE | FAIL | ABORT | OTHER
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("received", sa.Boolean, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False),  # to be sent to the configured receiver
+    sa.Column("body", sa.JSON, nullable=False),  # OpenLineage run event
+    sa.Index("ix_lineage_events_pending", "pending", "seq"),
+    comment="OpenLineage events, ours and received ones; written in the transaction that makes them true",
+)
+
 # --- depots -----------------------------------------------------------------------------------------------------------
 
 depots = sa.Table(

@@ -27,6 +27,8 @@ from dataos.governance.vault import Vault
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest import registry
 from dataos.manifest.runnables import Runnable
+from dataos.metadata import openlineage
+from dataos.metadata.recording import About, Attempt, Recorder
 from dataos.processes.admission import Demand
 from dataos.processes.ports import Launch, Observation, Phase, ProcessRunner
 from dataos.store import tables, work
@@ -142,6 +144,7 @@ class Attempts:
         checkpoint: Callable[[str], None],
         bounds: Bounds,
         server: str,
+        recorder: Recorder,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -153,6 +156,7 @@ class Attempts:
         self._checkpoint = checkpoint
         self._bounds = bounds
         self._server = server
+        self._recorder = recorder
         self._planners: dict[str, StackPlanner] = {}
 
     def planner(self, stack: str) -> StackPlanner:
@@ -296,7 +300,8 @@ class Attempts:
         await self._start(request.attempt_id, launch)
         self._checkpoint("workloads.launched")
         try:
-            await self._store.write_deferred(self._mark_running, request.attempt_id, lease)
+            about = About(runnable.stack, runnable.description, str(job.run_as))
+            await self._store.write_deferred(self._mark_running, request.attempt_id, about, lease)
         except StaleLease:
             await self.reclaim()  # if it was taken over meanwhile, what was just started must not go on
             raise
@@ -341,13 +346,16 @@ class Attempts:
         known |= deliveries.planned(plan)
         connection.execute(_UPDATE, {"of_attempt": attempt_id, "result": known})
 
-    def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, lease: Lease) -> None:
+    def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, about: About, lease: Lease) -> None:
         lease.check(connection)
-        connection.execute(
+        changed = connection.execute(
             _a.update()
             .where(_a.c.id == attempt_id, _a.c.state == AttemptState.LAUNCHING)
             .values(state=AttemptState.RUNNING, started_at=self._clock.now_us())
         )
+        if changed.rowcount:
+            row = connection.execute(sa.select(_a).where(_a.c.id == attempt_id)).one()
+            self._recorder.started(connection, _recorded(row), about)
 
     # --- watching and settling --------------------------------------------------------------------------------------
 
@@ -493,6 +501,10 @@ class Attempts:
             "finished_at": observation.ended_at or self._clock.now_us(),
         }
         connection.execute(_UPDATE, change)
+        said = {AttemptState.SUCCEEDED: openlineage.COMPLETE, AttemptState.ABORTED: openlineage.ABORT}
+        type_ = said.get(state, openlineage.FAIL)
+        at, began = observation.ended_at or self._clock.now_us(), observation.started_at or row.started_at
+        self._recorder.ended(connection, _recorded(row), type_, end.result, end.settled.reason, at, began)
         end.also(connection, end.settled)
 
     async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:
@@ -504,6 +516,12 @@ class Attempts:
             _log.warning("unreadable job result", attempt=attempt_id, error=str(error))
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _recorded(row: sa.Row[Any]) -> Attempt:
+    """An attempt as the metadata room knows it: its plan is ours, and is trusted."""
+    plan = row.result or {}
+    return Attempt(row.id, row.run_id, row.job, row.number, plan.get("reads", ()), plan.get("writes", ()))
 
 
 def _judge(row: sa.Row[Any], observation: Observation, result: dict[str, Any], stopping: bool) -> Settled:

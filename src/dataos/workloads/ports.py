@@ -100,8 +100,12 @@ class StackPlanner(Protocol):
 class JobResult:
     """What a job reported about itself in `RESULT_FILE`; every field may be absent.
 
-    inputs: [{name, address, rows?}]; outputs: [{name, address, rows, operation, columns}];
-    assertions: [{output, column?, test, value, passed}]; lineage: [{output, column, inputs: [{input, column}]}];
+    inputs: [{name, address, sources?, rows?, columns: [{name, type}]}], `sources` being addresses that a query names;
+    outputs: [{name, address, rows, operation, columns, reads: [input], title, description, tags,
+    columnTags: [{column, tags}]}];
+    assertions: [{output, address, column?, test, value, passed}];
+    lineage: [{output, column, inputs: [{input, column, address?}], resolved}];
+    profile: {address, level, filters, rows, columns, correlations, labels}, or none; sql: the text of its steps;
     state: {input: {name: value}}, what the job is to remember;
     problems: [Problem JSON], where `path` is relative to stackSpec and `line`/`column` count inside that scalar's text.
     """

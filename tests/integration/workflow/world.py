@@ -35,6 +35,7 @@ from dataos.kinds.workflow.spec import WorkflowSpec
 from dataos.kinds.workflow.verbs import Asked, Verb, Verbs
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.loader import load_text
+from dataos.metadata.recording import Recorder
 from dataos.processes.local import LocalRunner
 from dataos.server import defaults
 from dataos.store import tables, upgrades, work
@@ -182,7 +183,19 @@ async def world(
     runner = LocalRunner(root=folder / "work", server_socket=None, sandbox="off", trust_user_code=True, clock=clock)
     bounds = Bounds(stop_grace_s=1.0, log_bytes=1 << 20, scratch_bytes=1 << 20)
     rooms = Rooms(depots, catalog)
-    attempts = Attempts(store, clock, runner, catalog, identities, vault, rooms, no_checkpoint, bounds, "test")
+    attempts = Attempts(
+        store,
+        clock,
+        runner,
+        catalog,
+        identities,
+        vault,
+        rooms,
+        no_checkpoint,
+        bounds,
+        "test",
+        Recorder(clock, "dataos", False),
+    )
     controller = WorkflowController(store, clock, ids, attempts, no_checkpoint)
     manifests = Manifests(store)
     resources = Resources(store, vault, identities, clock, ids, bell, {"workflow": controller})

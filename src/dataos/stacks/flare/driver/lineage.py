@@ -26,8 +26,8 @@ def trace(
         return [
             {"output": view, "column": c, "inputs": [{"input": view, "column": c}], "resolved": True} for c in columns
         ]
-    below = _below(view, reads, inputs)
-    everything = [{"input": i, "column": c} for i in inputs if i in below for c in inputs[i]]
+    stands_on = below(view, reads, inputs)
+    everything = [{"input": i, "column": c} for i in inputs if i in stands_on for c in inputs[i]]
     total = sum(len(s) for s in steps.values())
     found: list[dict[str, Any]] = []
     for column in columns:
@@ -45,7 +45,8 @@ def trace(
     return found
 
 
-def _below(view: str, reads: Mapping[str, Sequence[str]], inputs: Mapping[str, Any]) -> set[str]:
+def below(view: str, reads: Mapping[str, Sequence[str]], inputs: Mapping[str, Any]) -> list[str]:
+    """Names of the inputs that a view stands on, in their order."""
     seen: set[str] = set()
     waiting = [view]
     while waiting:
@@ -53,7 +54,7 @@ def _below(view: str, reads: Mapping[str, Sequence[str]], inputs: Mapping[str, A
         if name not in seen:
             seen.add(name)
             waiting += reads.get(name, ())
-    return seen & set(inputs)
+    return [name for name in inputs if name in seen]
 
 
 def _resolve(

@@ -69,6 +69,8 @@ class Result:
     assertions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     actions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     lineage: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    profile: dict[str, Any] | None = None
+    sql: str = ""
     problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     warnings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     state: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])

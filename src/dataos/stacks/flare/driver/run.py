@@ -107,6 +107,7 @@ class Run:
         self.result.warnings = [w.to_json() for w in reading.warnings if w.code != "manifest.variant"]
         if spec.log_level:
             self._log.set_level(spec.log_level)
+        self.result.sql = "\n".join(f"-- {s.name}\n{s.sql.strip().rstrip(';')};" for s in spec.steps if s.sql)
         self._log.debug(f"python {platform.python_version()}, {len(spec.inputs)} inputs, {len(spec.steps)} steps")
         return spec
 
@@ -168,7 +169,7 @@ class Run:
                 failures += problems.of_step(error, f"input {entry.name}", "", path, ()).problems
                 continue
             self._learn(entry.name, engine.sql(f"SELECT * FROM {quoted(entry.name)}"))
-            row: dict[str, Any] = {"name": entry.name, "address": entry.source}
+            row: dict[str, Any] = {"name": entry.name, "address": entry.source, "columns": self._columns(entry.name)}
             self.result.inputs.append(row if view.rows is None else {**row, "rows": view.rows})
             self._show(spec, engine, entry.name)
         if failures:
@@ -350,7 +351,7 @@ class Run:
         for view, address, assertions, path in groups:
             with self.result.timed(f"assertions {view}"):
                 measured = checker.measure(view, assertions)
-            self.result.assertions += [m.row() for m in measured]
+            self.result.assertions += [{**m.row(), "address": address} for m in measured]
             self._log.info(f"assertion results of {address}")
             self._log.block(_assertion_table(measured))
             failed = [m for m in measured if not m.passed]
@@ -409,6 +410,7 @@ class Run:
                     "title": output.title,
                     "description": output.description,
                     "tags": list(output.tags),
+                    "reads": lineage.below(output.name, self._reads(), self._inputs()),
                 }
             )
         with self.result.timed("lineage"):
@@ -463,10 +465,21 @@ class Run:
 
     def _trace(self, outputs: list[Output]) -> None:
         steps = {n: c.text for n, c in self._state.checked.items()}
-        reads = {n: c.reads for n, c in self._state.checked.items()}
-        inputs = {n: c for n, c in self._state.columns.items() if n not in steps}
         for view in dict.fromkeys(o.name for o in outputs):
-            self.result.lineage += lineage.trace(view, self._state.columns[view], steps, reads, inputs)
+            columns = self._state.columns[view]
+            self.result.lineage += lineage.trace(view, columns, steps, self._reads(), self._inputs())
+
+    def _reads(self) -> dict[str, tuple[str, ...]]:
+        """Views that views made by SQL read."""
+        return {n: tuple(c.reads) for n, c in self._state.checked.items()}
+
+    def _inputs(self) -> dict[str, tuple[str, ...]]:
+        """Inputs with their columns."""
+        return {n: c for n, c in self._state.columns.items() if n not in self._state.checked}
+
+    def _columns(self, view: str) -> list[dict[str, str]]:
+        types = self._state.types[view.lower()]
+        return [{"name": c, "type": types.get(c.lower()) or ""} for c in self._state.columns[view]]
 
     def _blame(self, spec: FlareSpec, engine: Engine, output: Output, error: Exception) -> DataOSError:
         """Which step an error of writing comes from: the first one that cannot be computed alone."""
