@@ -115,12 +115,16 @@ _METADATA_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
         },
         "List the datasets that jobs read and write.",
     ),
-    ("describe", _OUTPUT, "Show what is known of a dataset: columns, texts, tags."),
-    ("profile", {**_OUTPUT, "-c": True, "--column": True, "--days": True}, "Show the newest profile of a dataset."),
-    ("quality", {**_OUTPUT, "--status": True}, "Show the tests of a dataset with their newest results."),
+    ("describe", {**_ADDRESS, **_OUTPUT}, "Show what is known of a dataset: columns, texts, tags."),
+    (
+        "profile",
+        {**_ADDRESS, **_OUTPUT, "-c": True, "--column": True, "--days": True},
+        "Show the newest profile of a dataset.",
+    ),
+    ("quality", {**_ADDRESS, **_OUTPUT, "--status": True}, "Show the tests of a dataset with their newest results."),
     (
         "label",
-        {"-c": True, "--column": True, "--accept": True, "--discard": True},
+        {**_ADDRESS, "-c": True, "--column": True, "--accept": True, "--discard": True},
         "Accept or discard a tag that a profile suggests.",
     ),
 )
@@ -577,7 +581,7 @@ COMMANDS: tuple[Command, ...] = (
         for verb, flags, summary in _DATASET_VERBS
     ),
     *(
-        Command(("dataset", verb), "dataos.cli.metadata", {**_ADDRESS, **_SERVER, **flags}, summary)
+        Command(("dataset", verb), "dataos.cli.metadata", {**_SERVER, **flags}, summary)
         for verb, flags, summary in _METADATA_VERBS
     ),
     Command(

@@ -115,7 +115,8 @@ def _save(
             structural = old is not None and bool(old["columns"]) and _shape(old["columns"]) != _shape(new["columns"])
             major, minor = (major + 1, 0) if structural else (major, minor + 1)
             values = {**values, "major": major, "minor": minor, "updated_at": now_us}
-        connection.execute(_d.update().where(_d.c.address == address).values(**values))
+        if values:
+            connection.execute(_d.update().where(_d.c.address == address).values(**values))
     if changes:
         row = {"address": address, "major": major, "minor": minor, "at": now_us, "actor": actor}
         connection.execute(_v.insert().values(**row, changes=changes, state=new))

@@ -64,6 +64,7 @@ class Receiver:
         depots = resolver.list_entries(connection)
         for event in events:
             now = self._clock.now_us()
+            event = {"eventType": "OTHER", **event}  # the specification lets it be left out
             insert_event(connection, event, str(principal.user_id), now, received=True, pending=False)
             if event["eventType"] in openlineage.ENDS:
                 self._end(connection, event, principal, depots, now)
@@ -139,7 +140,7 @@ def check(event: Any, where: str, own_namespace: str) -> list[Problem]:
     if ("run" not in body and "job" in body) or "dataset" in body:
         wrong("", "only run events are taken", "send events with `run`: those of jobs or datasets alone have no effect")
         return problems
-    if body.get("eventType") not in openlineage.TYPES:
+    if body.get("eventType", "OTHER") not in openlineage.TYPES:
         wrong(
             "eventType",
             f"`{_short(body.get('eventType'))}` is no event type",
