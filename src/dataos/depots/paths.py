@@ -21,7 +21,7 @@ def relative(collection: str | None, dataset: str | None) -> str:
     """
     parts: list[str] = []
     if collection and collection != "none":
-        parts.append(collection)
+        parts += [p for p in collection.split("/") if p]
     if dataset:
         parts += [p for p in dataset.split("/") if p]
     for part in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataos.core.errors import DataOSError
@@ -54,6 +54,8 @@ def test_globs(path: str, pattern: str, expected: bool):
     assert paths.matches(path, pattern) is expected
 
 
+@example("/", None)
+@example("../a", "b")
 @given(st.one_of(st.none(), st.just("none"), st.text(max_size=8)), st.one_of(st.none(), st.text(max_size=20)))
 def test_no_address_leads_out_of_the_root(collection: str | None, dataset: str | None):
     try:
