@@ -235,7 +235,6 @@ def test_sizes(driver: dict[str, Any], executor: dict[str, Any], cpu: float | No
 
 LATER: list[tuple[str, Any]] = [
     ("job.streaming", {"triggerMode": "Once"}),
-    ("job.profile", {"level": "basic"}),
     ("job.udfs", {"f": "(x: String) => x"}),
     ("job.inputs.0.isStream", True),
     ("job.inputs.0.schemaSubject", "s"),
@@ -255,7 +254,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.outputs.0.format", "Kafkajson"),
     ("job.outputs.0.format", "jdbc"),
     ("job.outputs.0.format", "snowflake"),
-    ("job.outputs.0.columnTags", [{"columnName": "a", "tags": ["PII.Name"]}]),
     ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
     ("job.outputs.0.options.checkpointLocation", "/x"),
     ("job.outputs.0.options.extraOptions", {"branch": "stage"}),
@@ -498,3 +496,68 @@ def test_a_sink_without_its_output_or_view_is_told() -> None:
     assert "names no view" in found["workflow.dag[0].spec.stackSpec.job.steps[0].sink[0].name"]
     assert "names no output" in found["workflow.dag[0].spec.stackSpec.job.steps[0].sink[1].outputName"]
     assert any("sequenceName" in m for m in found.values())
+
+
+def test_a_profile_is_read() -> None:
+    profile = {"level": "Basic", "filters": [{"type": "expression", "expression": "amount > 0"}],
+               "patterns": [{"tag": "Shop.Code", "words": "code", "regex": "[A-Z]{3}"}]}  # fmt: skip
+    spec, reading = read(put(base(), "job.profile", profile))
+    assert spec is not None, reading.problems
+    assert spec.profile is not None
+    assert (spec.profile.level, spec.profile.filters) == ("basic", ("amount > 0",))
+    assert (spec.profile.patterns[0].tag, spec.profile.patterns[0].words) == ("Shop.Code", ("code",))
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "text"),
+    [
+        ({}, "profile", "level"),
+        ({"level": "deep"}, "profile.level", "deep"),
+        ({"level": "basic", "filters": [{"type": "sql", "expression": "x"}]}, "profile.filters[0].type", "sql"),
+        ({"level": "basic", "filters": [{"expression": "x >"}]}, "profile.filters[0].expression", ""),
+        (
+            {"level": "basic", "filters": [{"expression": "read_csv('/etc/passwd') = 1"}]},
+            "profile.filters[0].expression",
+            "",
+        ),
+        ({"level": "basic", "patterns": [{"tag": "x"}]}, "profile.patterns[0]", "words"),
+        (
+            {"level": "basic", "patterns": [{"tag": "x", "regex": "("}]},
+            "profile.patterns[0].regex",
+            "regular expression",
+        ),
+    ],
+)
+def test_faults_of_a_profile_have_their_place(value: Any, path: str, text: str) -> None:
+    spec, reading = read(put(base(), "job.profile", value))
+    assert spec is None
+    assert any(str(p.path).endswith(path) and text in p.message for p in reading.problems), reading.problems
+
+
+def test_column_tags_are_read_wherever_they_stand() -> None:
+    """Ch04 3.12: several selectors in one entry are allowed, with a warning."""
+    data = put(base(), "job.outputs.0.columnTags", [{"columnName": "a", "columnRegex": "b.*", "tags": "PII.Name"}])
+    data = put(data, "job.outputs.0.options.columnTags", [{"columnNames": ["c"], "tags": ["x", "PII.Age"]}])
+    data = put(data, "job.outputs.0.options.iceberg.tags", ["Tier.Gold"])
+    spec, reading = read(data)
+    assert spec is not None, reading.problems
+    (first, second) = spec.outputs[0].column_tags
+    assert (first.names, first.regex, first.tags) == (("a",), "b.*", ("PII.Name",))
+    assert (second.names, second.tags) == (("c",), ("x", "PII.Age"))
+    assert spec.outputs[0].tags == ("retail", "Tier.Gold")
+    assert [w.code for w in reading.warnings if "columnTags" in str(w.path)].count("manifest.variant") == 1
+    assert any("several selectors" in w.message for w in reading.warnings)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"tags": ["x"]}, "names no column"),
+        ({"columnName": "a"}, "no tags"),
+        ({"columnRegex": "(", "tags": ["x"]}, "regular expression"),
+    ],
+)
+def test_faults_of_column_tags(entry: dict[str, Any], text: str) -> None:
+    spec, reading = read(put(base(), "job.outputs.0.columnTags", [entry]))
+    assert spec is None
+    assert any(text in p.message and "columnTags[0]" in str(p.path) for p in reading.problems), reading.problems

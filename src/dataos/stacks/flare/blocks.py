@@ -91,7 +91,8 @@ class OutputEntry(Spec):
     """Description of the dataset."""
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
     """Tags of the dataset."""
-    column_tags: Any = None
+    column_tags: Any = spelled("columnTag", default=None)
+    """Tags and texts of columns."""
     is_stream: bool = False
     checkpoint_location: Text | None = None
     assertions: Any = spelled("assertion", default=None)
@@ -119,6 +120,7 @@ class JobBlock(Spec):
     """Checks of the data."""
     streaming: Any = None
     profile: Any = None
+    """Statistics of the first input, and tags that its values suggest."""
     actions: Any = spelled("action", default=None)
     udfs: Any = spelled("udf", default=None)
     variables: dict[str, Any] = {}
@@ -143,7 +145,6 @@ class StackBlock(Spec):
 
 LATER_JOB = {
     "streaming": "streaming",
-    "profile": "profiling",
     "udfs": "user-defined functions (`udfs`)",
 }
 LATER_INPUT = {
@@ -162,7 +163,6 @@ LATER_STEP = {
     "partition_by": "a writer inside a step",
 }
 LATER_OUTPUT = {
-    "column_tags": "column tags",
     "checkpoint_location": "streaming (`checkpointLocation`)",
 }
 

@@ -10,7 +10,9 @@ from dataos.manifest.specs import Path
 from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.assertions import Assertion
 from dataos.stacks.flare.incremental import Increment
+from dataos.stacks.flare.profiling import Profile
 from dataos.stacks.flare.stepfunctions.model import Call
+from dataos.stacks.flare.tagging import ColumnTag
 
 FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
 """Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases."""
@@ -108,6 +110,7 @@ class Output:
     title: str
     description: str
     tags: tuple[str, ...]
+    column_tags: tuple[ColumnTag, ...]
     path: Path
     address_path: Path
 
@@ -130,6 +133,7 @@ class FlareSpec:
     memory_bytes: int | None
     root: Path
     views: tuple[str, ...] = field(default=())
+    profile: Profile | None = None  # of the first input
 
     @property
     def addresses(self) -> tuple[tuple[Path, Udl], ...]:

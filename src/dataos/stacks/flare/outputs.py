@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
-from dataos.stacks.flare import assertions, merging
+from dataos.stacks.flare import assertions, merging, tagging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
 from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, PartitionField, SortColumn
 
@@ -64,7 +64,7 @@ class _Iceberg(Spec):
     properties: dict[str, Any] = spelled("property", default={})
     partition_spec: tuple[_PartitionEntry, ...] = spelled("partition", default=(), lone=True)
     merge: _Merge | None = None
-    tags: Any = None
+    tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
     title: Any = None
 
 
@@ -78,6 +78,9 @@ class _Options(Spec):
     iceberg: _Iceberg | None = None
     checkpoint_location: Any = None
     title: Any = None
+    description: Any = None
+    tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
+    column_tags: Any = spelled("columnTag", default=None)
     file: dict[str, Any] = {}
     bigquery: Any = None
     connection_props: Any = None
@@ -136,6 +139,11 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
             f"`iceberg` says how a table is written, and this output is written as {kind} files",
             hint="leave it out (files: `partitionBy`, `compressionType`), or write to a Lakehouse",
         )
+    column_tags = tagging.read(entry.column_tags, reading, (*path, "columnTags"))
+    if options.column_tags is not None:
+        where_tags = (*where, "columnTags")
+        reading.warn(where_tags, "`options.columnTags` is read as `columnTags`", code="manifest.variant")
+        column_tags += tagging.read(options.column_tags, reading, where_tags)
     properties, dynamic = _properties(iceberg, options, reading, (*where, "iceberg", "properties"))
     partitions = _partitions(iceberg, options, reading, where)
     merge = _merge(iceberg.merge, reading, (*where, "iceberg", "merge"))
@@ -163,8 +171,9 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         properties=properties,
         assertions=checks,
         title=entry.title or text_of(options.title or iceberg.title),
-        description=entry.description,
-        tags=entry.tags,
+        description=entry.description or text_of(options.description),
+        tags=tuple(dict.fromkeys((*entry.tags, *options.tags, *iceberg.tags))),
+        column_tags=column_tags,
         path=path,
         address_path=(*path, "dataset"),
     )

@@ -19,7 +19,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import actions, assertions, incremental, outputs, sinks, sql, structures
+from dataos.stacks.flare import actions, assertions, incremental, outputs, profiling, sinks, sql, structures
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -66,15 +66,18 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
     written = tuple(o for o in (outputs.read(e, reading, place) for e, place in entries) if o)
     checks = assertions.read(job.assertions, reading, (*where, "assertions"))
+    profile = profiling.read(job.profile, reading, (*where, "profile"))
     upkeep = actions.read(job.actions, reading, (*where, "actions"))
     upkeep += _rewrite_dataset(job.rewrite_dataset, inputs, reading, (*where, "rewriteDataset"))
     if not job.inputs and not steps:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
-    elif not (job.outputs or job.assertions or upkeep) and len(reading.problems) == before:
+    elif not (job.outputs or job.assertions or upkeep or job.profile) and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
     views = _check_views(inputs, steps, faulty, reading)
     _check_outputs(inputs, written, views, reading)
     _check_assertions(inputs, written, checks, views, reading)
+    if profile is not None:
+        _check_profile(profile, inputs, views, reading)
     upkeep = tuple(a for a in (_check_action(a, inputs, views, reading) for a in upkeep) if a)
     if len(reading.problems) > before:
         return None
@@ -93,6 +96,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         memory_bytes=memory,
         root=path,
         views=views,
+        profile=profile,
     )
 
 
@@ -394,6 +398,20 @@ def _rewrite_dataset(data: Any, inputs: tuple[Input, ...], reading: Reading, pat
         return ()
     whole = actions.parse("rewrite_dataset", {"properties": {"rewrite-all": True}})
     return (actions.Planned("rewrite_dataset", inputs[0].name, whole, "", path),)
+
+
+def _check_profile(
+    profile: profiling.Profile, inputs: tuple[Input, ...], views: tuple[str, ...], reading: Reading
+) -> None:
+    """A profile is kept with a dataset: that of the first input (ch04 3.15)."""
+    if not inputs or inputs[0].address is None:
+        hint = "name a dataset as the first input"
+        reading.error(
+            profile.path, "the profile is of the first input, which names no dataset", hint=hint, code="flare.profile"
+        )
+    elif len(inputs) > 1:
+        reading.warn(profile.path, f"the profile is of the first input, `{inputs[0].name}`")
+    profiling.check(profile, views, reading)
 
 
 def _check_action(

@@ -16,10 +16,10 @@ from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.manifest.specs import Reading, render
-from dataos.stacks.flare import incremental, sql
+from dataos.stacks.flare import incremental, sql, tagging
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.actions import Planned
-from dataos.stacks.flare.driver import lineage, problems
+from dataos.stacks.flare.driver import lineage, problems, profiling
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
@@ -132,6 +132,7 @@ class Run:
                 self._load_inputs(spec, engine, readers)
                 self._make_steps(spec, engine)
                 self._assert(spec, engine)
+                self._profile(spec, engine)
                 self._write(spec, engine, catalog, converter)
                 self._maintain(spec, engine, client)
             except DataOSError as error:
@@ -368,6 +369,30 @@ class Run:
         if failures:
             raise DataOSError(failures)
 
+    def _profile(self, spec: FlareSpec, engine: Engine) -> None:
+        """Statistics of the first input, of the rows that the filters leave."""
+        profile = spec.profile
+        if profile is None:
+            return
+        first = spec.inputs[0]
+        path = relative(profile.path, spec.root)
+        conditions = [f"({sql.check_condition(f, spec.views, self._now).text})" for f in profile.filters]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        view = f"__profile_{first.name}"
+        try:
+            with self.result.timed(f"profile {first.name}"):
+                engine.sql(f"SELECT * FROM {quoted(first.name)}{where}").createOrReplaceTempView(view)
+                self._keep(engine, view)
+                measured = profiling.measure(engine, view, first.source, profile)
+            self._log.info(
+                f"profile of {first.source}: {measured['rows']} rows, {len(measured['labels'])} suggested tags"
+            )
+            self.result.profile = measured
+        except Exception as error:
+            raise problems.of_step(
+                error, f"profile of {first.name}", "", path, self._state.columns[first.name]
+            ) from error
+
     # --- outputs ----------------------------------------------------------------------------------------------------
 
     def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter) -> None:
@@ -410,11 +435,19 @@ class Run:
                     "title": output.title,
                     "description": output.description,
                     "tags": list(output.tags),
+                    "columnTags": self._tags(output, written.columns),
                     "reads": lineage.below(output.name, self._reads(), self._inputs()),
                 }
             )
         with self.result.timed("lineage"):
             self._trace(outputs)
+
+    def _tags(self, output: Output, columns: list[dict[str, str]]) -> list[dict[str, Any]]:
+        """Tags of the columns that were written."""
+        found = tagging.resolve(output.column_tags, [c["name"] for c in columns])
+        for name in found.unknown:
+            self._log.warning(f"{output.address}: columnTags names the column `{name}`, which is not there")
+        return [{"column": column, "tags": tags} for column, tags in found.tags.items()]
 
     def _maintain(self, spec: FlareSpec, engine: Engine, client: Client) -> None:
         """Actions on tables, in the manifest's order (ch04 6.8)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path
-from dataos.stacks.flare import merging
+from dataos.stacks.flare import merging, tagging
 from dataos.stacks.flare.driver import schemas
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.engine import Engine, table_name
@@ -93,12 +93,13 @@ class Writers(Views):
         place = (target.warehouse, target.namespace, target.table)
         if table is None:
             counter = [0]
-            fields = schemas.iceberg_fields(self._with_stamp(columns), counter)
+            fields = _documented(schemas.iceberg_fields(self._with_stamp(columns), counter), output)
             spec = _spec(partitions, {f["name"]: f["id"] for f in fields}, 1000)
             order = self._sort_order(output, columns, {f["name"]: f["id"] for f in fields})
             table = self._catalog.create(*place, fields, spec, order, self._properties(output))
         else:
             table = self._evolve(output, target, table, partitions)
+            table = self._document(output, target, table)
             table = self._resort(output, target, table, columns)
         text = f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}"
         name = table_name(*place)
@@ -113,7 +114,10 @@ class Writers(Views):
             verb = "INSERT INTO" if output.mode == "append" else "INSERT OVERWRITE"
             self._engine.run(f"{verb} {name} {text}")
         after = self._catalog.find(*place)
-        shown = [{"name": f["name"], "type": schemas.text_of(f["type"])} for f in (after or table).fields]
+        shown = [
+            {"name": f["name"], "type": schemas.text_of(f["type"]), "description": f.get("doc") or ""}
+            for f in (after or table).fields
+        ]
         added = None if operation == "merge" else _added(table, after)
         return Written(added, operation, shown, created)
 
@@ -267,6 +271,17 @@ class Writers(Views):
         ]
         return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
 
+    def _document(self, output: Output, target: Target, table: Table) -> Table:
+        """Give the table's columns the texts that the output has for them, where they read otherwise."""
+        wanted = _documented(table.fields, output)
+        if wanted == table.fields:
+            return table
+        updates = [
+            {"action": "add-schema", "schema": {"type": "struct", "fields": wanted}},
+            {"action": "set-current-schema", "schema-id": -1},
+        ]
+        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+
     def _sort_order(
         self, output: Output, columns: Sequence[tuple[str, Any]], ids: Mapping[str, int]
     ) -> list[dict[str, Any]]:
@@ -285,6 +300,12 @@ class Writers(Views):
         if output.description or output.title:
             properties.setdefault("comment", output.description or output.title)
         return properties
+
+
+def _documented(fields: Sequence[Mapping[str, Any]], output: Output) -> list[dict[str, Any]]:
+    """The fields with the texts that the output's `columnTags` give them."""
+    texts = tagging.resolve(output.column_tags, [f["name"] for f in fields]).descriptions
+    return [{**f, "doc": texts[f["name"]]} if f["name"] in texts else dict(f) for f in fields]
 
 
 def _ticked(words: Sequence[str]) -> str:
