@@ -163,9 +163,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _telling("PHI.BloodGroup", "bloodgroup bloodtype", r"(A|B|AB|O)[+-]"),
     _named("PersonalData.Organisation", "organisation organization company employer"),
     _named("PersonalData.Degree", "degree qualification"),
-    _telling(
-        "PersonalData.Country", "country countryname nation", r"[A-Za-z .'\-]{4,}", lambda v: v.lower() in _COUNTRIES
-    ),
+    _telling("PersonalData.Country", "country countryname nation", r"[A-Za-z .'\-]{4,}", _country),
     _named("PersonalData.CountryCode", "countrycode countryiso country", r"[A-Z]{2,3}"),
     _named("PersonalData.StateCode", "state statecode", r"[A-Z]{2}", lambda v: v.lower() in _STATES),
     _telling("field.uuid", "uuid guid", _UUID),
