@@ -64,12 +64,66 @@ def test_lineage_and_row_counts_were_recorded(demo):
     runtime = demo.client().runtime("workflow", "flights", "public")
     enrich = next(n for n in runtime["nodes"] if n["job"] == "enrich")["attempts"][-1]["result"]
     assert {o["address"] for o in enrich["outputs"]} == {"dataos://flightslake:nyc/flights_enriched"}
-    assert enrich["outputs"][0]["rows"] == 336_776
+    assert enrich["outputs"][0]["rows"] == 776  # of the day that came in last
     assert {"dataos://flightsdb:public/planes", "dataos://flightfiles:raw/airports.csv"} <= {
         i["address"] for i in enrich["inputs"]
     }
     lines = {row["column"]: row["inputs"] for row in enrich["lineage"]}
     assert {"input": "airlines", "column": "name"} in lines["airline"]
+
+
+def test_a_day_that_came_in_was_read_by_itself(demo):
+    """Two runs: the year without its last day, then that day, appended; the daily table got its rows by merge."""
+    runs = demo.client().runs("workflow", "flights", "public")["items"]
+    assert [r["state"] for r in runs] == ["succeeded", "succeeded"]
+    states = demo.client().states("workflow", "flights", "public")
+    assert {s["state"]["since"] for s in states} == {"2013-12-31"}
+    assert {s["job"] for s in states} == {"load-flights", "enrich", "daily"}
+    (row,) = rows(demo, "SELECT count(*) AS n FROM flightslake.nyc.flights WHERE flight_date = DATE '2013-12-31'")
+    assert row["n"] == 776
+    (daily,) = rows(demo, "SELECT sum(flights) AS n, count(DISTINCT flight_date) AS d FROM flightslake.nyc.route_daily")
+    assert daily == {"n": 336_776, "d": 365}
+
+
+def test_the_workflow_cares_for_its_tables(demo):
+    runtime = demo.client().runtime("workflow", "flights", "public")
+    care = next(n for n in runtime["nodes"] if n["job"] == "care")["attempts"][-1]["result"]
+    assert [a["name"] for a in care["actions"]] == ["rewrite_dataset", "expire_snapshots"]
+
+
+@pytest.mark.acceptance("ch02-AS15")
+def test_the_way_of_a_column_from_file_to_answer(demo):
+    """Told by the demo, and by the command; made by no scan, only by the jobs."""
+    way = [
+        "dataos://flightslake:nyc/route_daily [mean_arr_delay]",
+        "public/flights/daily",
+        "dataos://flightslake:nyc/flights_enriched [arr_delay]",
+        "public/flights/enrich",
+        "dataos://flightslake:nyc/flights [arr_delay]",
+        "public/flights/load-flights",
+        "dataos://flightfiles:raw/flights/*.csv [arr_delay]",
+    ]
+    told = demo.ok("lineage", "-a", "dataos://flightslake:nyc/route_daily", "--column", "mean_arr_delay", "--up").out
+    lines = told.splitlines()[1:]
+    assert len(lines) == len(way)
+    for line, part in zip(lines, way, strict=True):
+        assert part in line
+    assert told in demo.first.out
+    down = demo.ok(
+        "lineage", "-a", "dataos://flightfiles:raw/flights/2013-12-31.csv", "-c", "arr_delay", "--down", "-O", "json"
+    )
+    assert {n["address"] for n in down.json["nodes"]} >= {"dataos://flightslake:nyc/route_daily"}
+    quality = demo.ok("dataset", "quality", "-a", "dataos://flightslake:nyc/route_daily", "-O", "json").json
+    assert {q["name"]: q["status"] for q in quality}["columnValueMinGreaterThan"] == "success"
+
+
+@pytest.mark.acceptance("ch04-AS01")
+def test_the_catalog_shows_texts_and_tags_of_columns(demo):
+    found = demo.ok("dataset", "describe", "-a", "dataos://flightslake:nyc/flights", "-O", "json").json
+    assert "Tier.Silver" in found["tags"]
+    columns = {c["name"]: c for c in found["columns"]}
+    assert columns["arr_delay"]["tags"] == ["flights.delay"]
+    assert columns["tailnum"]["description"] == "Registration of the plane"
 
 
 def test_a_second_run_changes_nothing(demo):

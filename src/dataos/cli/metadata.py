@@ -118,7 +118,7 @@ def _job(edge: dict[str, Any]) -> str:
     told.append(edge["at"][:19].replace("T", " "))
     if job["lastRun"] not in (None, edge["run"]):
         told.append(f"newest run {_ENDED.get(job['state'], job['state'])}")
-    reads = "" if edge["to"] is not None else ", only reads"
+    reads = "" if edge["to"] is not None else ", makes no dataset"
     return f"{name} ({', '.join(told)}{reads})"
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import applying, options, server
+from dataos.cli import applying, metadata, options, server
 from dataos.cli.demo import register
-from dataos.cli.groups import Manifests, Reader
+from dataos.cli.groups import Manifests, Reader, Server
 from dataos.cli.output import Output
 from dataos.client import api
 from dataos.core import places
@@ -87,8 +89,17 @@ def demo(
     code = _apply(files, source, no_icons)
     if code != ExitCode.OK:
         return code
-    _say("4. Asking (SQL in Trino dialect, over lakehouse and PostgreSQL alike)")
+    _say("4. The file of one more day comes in: the Workflow reads what is new, and no more")
+    code = _next_day(files, data, out, no_icons)
+    if code != ExitCode.OK:
+        return code
+    _say("5. Asking (SQL in Trino dialect, over lakehouse and PostgreSQL alike)")
     _ask(out)
+    _say("6. Where an answer comes from: the way of `arr_delay` from the file to the table of each day")
+    print("\n  dataos lineage -a dataos://flightslake:nyc/route_daily --column mean_arr_delay --up\n")
+    metadata.lineage(
+        Server(no_icons=no_icons), "dataos://flightslake:nyc/route_daily", column="mean_arr_delay", up=True
+    )
     _next(time.monotonic() - started)
     return ExitCode.OK
 
@@ -107,12 +118,70 @@ def _data() -> Path:
 def _copy_files(data: Path) -> Path:
     """Raw files into the home's own `files/`, which every manifest may name."""
     folder = places.home_folder() / "files" / "flights"
-    for name in ("flights.csv.zip", "weather.csv", "airports.csv"):
+    flights = folder / "raw" / "flights"
+    flights.mkdir(parents=True, exist_ok=True)
+    for name in ("weather.csv", "airports.csv"):
         target = folder / "raw" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or target.stat().st_size != (data / name).stat().st_size:
             shutil.copyfile(data / name, target)
+    if not (flights / _FIRST_FILE).exists():
+        _copy_flights(data, flights / _FIRST_FILE, of_last_day=False)
     return folder
+
+
+_LAST_DAY = ["2013", "12", "31"]
+_FIRST_FILE, _NEXT_FILE = "2013-until-12-30.csv", "2013-12-31.csv"
+
+
+def _copy_flights(data: Path, target: Path, *, of_last_day: bool) -> None:
+    """Flights of the last day of the year, or all others, as a CSV file that appears whole."""
+    draft = target.with_name(f".{target.name}.new")
+    with zipfile.ZipFile(data / "flights.csv.zip") as packed, packed.open("flights.csv") as raw:
+        rows = io.TextIOWrapper(raw, "utf-8", newline="")
+        with open(draft, "w", encoding="utf-8", newline="") as out:
+            out.write(next(rows))  # the header; year, month and day come first
+            out.writelines(row for row in rows if (row.split(",", 3)[:3] == _LAST_DAY) is of_last_day)
+    draft.replace(target)
+
+
+def _next_day(files: Path, data: Path, out: Output, no_icons: bool) -> int:
+    """Deliver the file of the last day, once, and run the Workflow on it."""
+    target = files / "raw" / "flights" / _NEXT_FILE
+    if target.exists():
+        out.talk("it came in before: nothing to do", "📄")
+        return ExitCode.OK
+    client = options.client(None, None)
+    _copy_flights(data, target, of_last_day=True)
+    out.talk(f"{target.name} came in", "📄")
+    (run,) = client.ask_runtime("workflow", "flights", "public", "run")["runs"]
+    out.talk(f"runtime run...flights (run {run})", "💨")
+    body = _ended(client, run)
+    if body["state"] != "succeeded":
+        target.unlink()  # a repeated demo delivers it again
+        raise fail("demo.run", f"run {run} {body['state']}: {body['reason']}", hint="dataos log -t workflow -n flights")
+    rows = [
+        [o["name"], o["address"], o["operation"], "" if o["rows"] is None else f"{o['rows']:,}"]
+        for node in client.runtime("workflow", "flights", "public")["nodes"]
+        for o in (node["attempts"][-1]["result"].get("outputs") or [] if node["attempts"] else [])
+    ]
+    print()
+    out.table(["WRITTEN", "ADDRESS", "HOW", "ROWS"], rows)
+    return ExitCode.OK
+
+
+def _ended(client: api.Client, run: str) -> dict[str, Any]:
+    deadline = time.monotonic() + _RUN_S
+    while True:
+        body = client.run("workflow", "flights", "public", run)
+        found: dict[str, Any] = body.get("run") or body
+        if found["state"] in ("succeeded", "failed", "aborted"):
+            return found
+        if time.monotonic() > deadline:
+            raise fail("wait.timeout", f"run {run} goes on", hint="dataos get runtime -t workflow -n flights")
+        time.sleep(0.2)
+
+
+_RUN_S = 300.0
 
 
 def _apply(files: Path, source: register.Register, no_icons: bool) -> int:
@@ -172,6 +241,7 @@ Done in {seconds:.0f} s; the server goes on running. What to try next:
   {dataos} get                                       # what was declared
   {dataos} get runtime -t workflow -n flights        # how it ran
   {dataos} log -t workflow -n flights --node enrich  # what a job wrote
+  {dataos} lineage -a dataos://flightslake:nyc/flights        # what comes from where, what is made of it
   {dataos} query "SELECT dest, avg(mean_arr_delay) FROM flightslake.nyc.route_daily GROUP BY dest" -O csv
   less {MANIFESTS}/3-workflow.yaml
 

@@ -39,6 +39,7 @@ class Input:
     increment: Increment | None  # read a window only
     path: Path  # of the list item
     address_path: Path  # of the address or the query
+    tables: tuple[str, ...] = ()  # addresses that the query names
 
     @property
     def source(self) -> str:

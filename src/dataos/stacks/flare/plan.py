@@ -123,7 +123,7 @@ class FlarePlanner:
         )
         return Plan(
             launch,
-            reads=tuple(str(i.address) for i in spec.inputs if i.address is not None),
+            reads=tuple(_read_by(spec)),
             writes=tuple(str(o.address) for o in spec.outputs) + tuple(_maintained(spec)),
             rerunnable=True,
             deliveries=tuple(handed.overs),
@@ -333,6 +333,12 @@ def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Tar
         )
     refuse_read_only(depot)
     return handed.add(output)
+
+
+def _read_by(spec: FlareSpec) -> list[str]:
+    """Addresses of all inputs; of queries, those that they name."""
+    found = [a for i in spec.inputs for a in (i.tables if i.address is None else (str(i.address),))]
+    return list(dict.fromkeys(found))
 
 
 def _maintained(spec: FlareSpec) -> list[str]:

@@ -19,7 +19,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import actions, assertions, incremental, outputs, profiling, sinks, sql, structures
+from dataos.stacks.flare import actions, assertions, incremental, outputs, profiling, querying, sinks, sql, structures
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -147,7 +147,8 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
     cluster = options.get("cluster") if query is not None else None
     where = (*path, "dataset" if query is None else "query")
-    return Input(entry.name, address, query, cluster, format_, options, schema, increment, path, where)
+    named = querying.tables(query) if query is not None else ()
+    return Input(entry.name, address, query, cluster, format_, options, schema, increment, path, where, named)
 
 
 _SCHEMA_TYPES = {"avro": "avro", "spark": "spark", "sparkjson": "spark", "sparkddl": "spark", "ddl": "spark"}

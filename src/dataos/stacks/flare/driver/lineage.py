@@ -45,6 +45,28 @@ def trace(
     return found
 
 
+def through(
+    traced: Sequence[dict[str, Any]], queries: Mapping[str, Mapping[str, Sequence[tuple[str, str]]]]
+) -> list[dict[str, Any]]:
+    """Entries of `trace` in which columns of queries stand for the columns of tables that they are made of. `queries`:
+    input -> its columns -> (address, column); an entry with a column that is not there is not resolved."""
+    found: list[dict[str, Any]] = []
+    for entry in traced:
+        resolved, inputs = entry["resolved"], []
+        for source in entry["inputs"]:
+            known = queries.get(source["input"])
+            if known is None:
+                inputs.append(source)
+            elif source["column"] in known:
+                name = source["input"]
+                inputs += [{"input": name, "column": c, "address": a} for a, c in known[source["column"]]]
+            else:
+                inputs.append(source)
+                resolved = False
+        found.append({**entry, "inputs": inputs, "resolved": resolved})
+    return found
+
+
 def below(view: str, reads: Mapping[str, Sequence[str]], inputs: Mapping[str, Any]) -> list[str]:
     """Names of the inputs that a view stands on, in their order."""
     seen: set[str] = set()

@@ -16,7 +16,7 @@ from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.manifest.specs import Reading, render
-from dataos.stacks.flare import incremental, sql, tagging
+from dataos.stacks.flare import incremental, querying, sql, tagging
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.driver import lineage, problems, profiling
@@ -171,6 +171,8 @@ class Run:
                 continue
             self._learn(entry.name, engine.sql(f"SELECT * FROM {quoted(entry.name)}"))
             row: dict[str, Any] = {"name": entry.name, "address": entry.source, "columns": self._columns(entry.name)}
+            if entry.query is not None:
+                row["sources"] = list(entry.tables)
             self.result.inputs.append(row if view.rows is None else {**row, "rows": view.rows})
             self._show(spec, engine, entry.name)
         if failures:
@@ -440,7 +442,7 @@ class Run:
                 }
             )
         with self.result.timed("lineage"):
-            self._trace(outputs)
+            self._trace(outputs, spec)
 
     def _tags(self, output: Output, columns: list[dict[str, str]]) -> list[dict[str, Any]]:
         """Tags of the columns that were written."""
@@ -496,11 +498,15 @@ class Run:
             scratch=self._scratch,
         )
 
-    def _trace(self, outputs: list[Output]) -> None:
+    def _trace(self, outputs: list[Output], spec: FlareSpec) -> None:
+        queries = {
+            i.name: querying.columns(i.query, self._state.columns[i.name]) for i in spec.inputs if i.query is not None
+        }
         steps = {n: c.text for n, c in self._state.checked.items()}
         for view in dict.fromkeys(o.name for o in outputs):
             columns = self._state.columns[view]
-            self.result.lineage += lineage.trace(view, columns, steps, self._reads(), self._inputs())
+            traced = lineage.trace(view, columns, steps, self._reads(), self._inputs())
+            self.result.lineage += lineage.through(traced, queries)
 
     def _reads(self) -> dict[str, tuple[str, ...]]:
         """Views that views made by SQL read."""
