@@ -288,6 +288,21 @@ def resume_all(world: World) -> None:
             world.call(life, call, life.verbs.ask(_resource_key("workflow", key.rpartition("/")[2]), asked))
 
 
+def delete_hopeless(world: World) -> None:
+    """A schedule whose jobs need what somebody deleted by force may begin the next run before the last one failed for
+    good: it would never come to rest."""
+    life = world.life(0)
+    for key, uid in list(world.model.living.items()):
+        row = world.model.resources[uid]
+        doc = world.model.doc_of_newest(uid)
+        lost = doc is not None and any(world.model.find(r) is None for r in doc.refers)
+        if life is None or doc is None or not lost or uid not in world.model.runs.timers or row.deleting:
+            continue
+        call = Call(1000 + len(world.calls), "delete", key, force=True)
+        named = _resource_key("workflow", key.rpartition("/")[2])
+        world.call(life, call, life.resources.delete(named, OPERATOR.user_id, force=True, principal=OPERATOR))
+
+
 def _collect(world: World, step: Step, args: dict[str, Any]) -> None:
     life = world.life(args["at"])
     if life is not None:

@@ -218,6 +218,8 @@ class World:
             for machine in self.machines.values():  # a supervisor starts what ended
                 machine.begin_life()
             steps.resume_all(self)
+            if waited > _LONGEST_REST_S / 2:
+                steps.delete_hopeless(self)
             self.loop.advance(_REST_S)
             waited += _REST_S
         if not self.faults:
