@@ -20,6 +20,7 @@ from dataos.depots.ports import (
     Adapter,
     AdapterContext,
     Attachable,
+    DatabaseConnection,
     Delivery,
     DepotEntry,
     EngineKind,
@@ -114,6 +115,18 @@ class Depots:
             return None
         adapter = self.adapter(entry)
         return adapter.engine_kind(entry) if isinstance(adapter, Attachable) else None
+
+    async def database(self, name: str, acl: Acl = "r") -> DatabaseConnection:
+        """How the embedded engine reaches the database of a depot, for a purpose.
+
+        Raises DataOSError `depot.not_found`, `depot.unsupported` (the engine cannot attach it), `depot.read_only`,
+        `depot.credentials`, `secret.not_found`.
+        """
+        entry = await self.get(name)
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, Attachable) or adapter.engine_kind(entry) is None:
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: no engine attaches it")
+        return adapter.connection(entry, await self.credentials(name, acl))
 
     async def object_store(self, name: str, acl: Acl = "r") -> ObjectStoreConnection:
         """How engines reach the bucket of a depot, for a purpose.

@@ -137,7 +137,7 @@ _AZURE = "azurestorageaccountname azurestorageaccountkey"
 _AZURE_ADAPTER = "dataos.depots.types.abfss.adapter:AzureAdapter"
 _SEARCH_ADAPTER = "dataos.depots.types.elasticsearch.adapter:SearchAdapter"
 _OBJECTS = Abilities(read=YES, write=YES, list=YES, query=LATER)
-_ATTACHED = Abilities(read=YES, write=LATER, list=YES, query=YES, scan=LATER)
+_ATTACHED = Abilities(read=YES, write=YES, list=YES, query=YES, scan=LATER)
 _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
 _SEARCH = Abilities(read=LATER, write=LATER, list=YES)
 _STREAM = Abilities(read=LATER, write=LATER, list=YES, stream=LATER, scan=LATER)
@@ -148,7 +148,7 @@ _ALL = (
           note=_TABLE_NOTE),
     _type(
         "POSTGRESQL",
-        Abilities(read=YES, write=LATER, list=YES, query=YES, scan=LATER),
+        _ATTACHED,
         _USER,
         adapter="PostgresqlAdapter",
         aliases=("POSTGRES",),
@@ -189,8 +189,8 @@ _ALL = (
         "token",
         adapter="JdbcAdapter",
         sections=("postgresql", "mysql", "sqlserver", "mssql", "oracle", "db2"),
-        note="queried in place with subprotocol mysql, mariadb, sqlite or duckdb; other drivers are extras: mssql, "
-        "oracle, redshift, databricks, db2",
+        note="queried in place with subprotocol mysql, mariadb, sqlite or duckdb, written with these but duckdb; "
+        "other drivers are extras: mssql, oracle, redshift, databricks, db2",
     ),
     _type("MYSQL", _ATTACHED, _USER, adapter="MysqlAdapter", sections=("jdbc",), options="user"),
     _type("MSSQL", _TABLES, _USER, adapter="MssqlAdapter", sections=("sqlserver", "jdbc"), aliases=("SQLSERVER",),

@@ -49,6 +49,7 @@ from dataos.doors import (
 from dataos.doors import depots as depot_routes
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
+from dataos.engines.duckdb.loader import DatabaseLoader
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Limits
 from dataos.governance.identities import Identities
@@ -177,7 +178,7 @@ def build(
     clusters = ClusterController(
         store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits, manifests
     )
-    rooms = Rooms(depots, catalog)
+    rooms = Rooms(depots, catalog, DatabaseLoader(home.engines / "loads"))
     attempts = Attempts(
         store,
         clock,

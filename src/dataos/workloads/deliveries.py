@@ -32,7 +32,12 @@ async def bring(rooms: Rooms, known: Mapping[str, Any] | None, out: Path, fence:
         handover = Handover(**body)
         folder = out / handover.folder
         mode = "append" if handover.mode == "append" else "overwrite"
-        await rooms.depots.deliver(Delivery(folder, Udl.parse(handover.address), mode, handover.mark), fence)
+        delivery = Delivery(folder, Udl.parse(handover.address), mode, handover.mark)
+        entry = await rooms.depots.get(delivery.udl.depot)
+        if rooms.depots.engine_kind(entry) is None or rooms.loader is None:
+            await rooms.depots.deliver(delivery, fence)
+        else:
+            await rooms.loader.load(await rooms.depots.database(entry.name, "rw"), delivery, fence)
         _log.info("delivered", address=handover.address, mode=mode)
 
 

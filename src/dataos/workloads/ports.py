@@ -15,6 +15,7 @@ from dataos.core.ids import AttemptId, RunId, UserId
 from dataos.processes.ports import Launch
 
 if TYPE_CHECKING:
+    from dataos.depots.ports import DatabaseConnection, Delivery, Fence
     from dataos.depots.resolver import Depots
     from dataos.lakehouse.catalog import Catalog
 
@@ -75,12 +76,22 @@ class Plan:
     deliveries: tuple[Handover, ...] = ()  # what its program leaves for places other than Lakehouses
 
 
+class Loader(Protocol):
+    """What puts rows into tables of databases."""
+
+    async def load(self, target: DatabaseConnection, delivery: Delivery, fence: Fence) -> int | None:
+        """Put all rows of a delivery's files into a table, in one transaction that ends after `fence`. None: this
+        delivery was made before. Raises DataOSError."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rooms:
     """The lower rooms that planners may ask. Built once by the server."""
 
     depots: Depots
     catalog: Catalog
+    loader: Loader | None = None
 
 
 class StackPlanner(Protocol):

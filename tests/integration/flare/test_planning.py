@@ -141,8 +141,7 @@ def test_near_names_of_depots(world: World) -> None:
     ("dataset", "code", "said"),
     [
         ("dataos://dropzone:none/out?acl=rw", "flare.format", "add `format: parquet`, `csv` or `json`"),
-        ("dataos://orderzdb:public/out?acl=rw", "depot.unsupported", "types that can: FILE, ICEBERG, ABFSS"),
-        ("dataos://events:none/out?acl=rw", "depot.unsupported", "types that can: FILE, ICEBERG, ABFSS"),
+        ("dataos://events:none/out?acl=rw", "depot.unsupported", "types that can: FILE, POSTGRESQL, ICEBERG"),
     ],
 )
 def test_an_output_goes_where_it_can(world: World, dataset: str, code: str, said: str) -> None:

@@ -252,7 +252,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.steps.0.sequence.0.saveMode", "append"),
     ("job.outputs.0.format", "orc"),
     ("job.outputs.0.format", "Kafkajson"),
-    ("job.outputs.0.format", "jdbc"),
     ("job.outputs.0.format", "snowflake"),
     ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
     ("job.outputs.0.options.checkpointLocation", "/x"),

@@ -25,7 +25,7 @@ _CLEAR = {"postgresql": "CALL pg_clear_cache()", "mysql": "CALL mysql_clear_cach
 
 # MySQL compares, sorts and groups texts by its collations (mostly without letter case), averages with four digits, and
 # has its own order of NULL: only filters go down to it, and the gateway keeps those on texts from it.
-_MYSQL_SETTINGS = (
+MYSQL_SETTINGS = (
     "SET GLOBAL mysql_aggregate_pushdown_enabled = false",
     "SET GLOBAL mysql_order_pushdown_enabled = false",
     "SET GLOBAL mysql_tinyint1_as_boolean = false",
@@ -51,9 +51,9 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     connection.execute(f"SET temp_directory = {_text(config['spill_folder'])}")
     connection.execute(f"SET max_temp_directory_size = '{int(config['spill_mib'])}MiB'")
     kinds = {mount["kind"] for mount in config["mounts"]}
-    _load_extensions(connection, folder, kinds)
+    load_extensions(connection, folder, kinds)
     if "mysql" in kinds:
-        for setting in _MYSQL_SETTINGS:
+        for setting in MYSQL_SETTINGS:
             connection.execute(setting)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET default_null_order = 'nulls_last'")
@@ -72,7 +72,8 @@ def clearing(mounts: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(_CLEAR[kind] for kind in sorted({mount["kind"] for mount in mounts} & _CLEAR.keys()))
 
 
-def _load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str]) -> None:
+def load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str]) -> None:
+    """Load what is built in, and what databases of these kinds need. `folder` takes links to the files."""
     wanted = {**_EXTENSIONS, **dict(found for kind, found in _EXTENSIONS_OF_MOUNTS.items() if kind in kinds)}
     links = folder / "extensions"
     links.mkdir(mode=0o700, exist_ok=True)
@@ -96,7 +97,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, mounts: Sequence[dict[str, An
     def attach(mount: dict[str, Any]) -> tuple[str, str | None]:
         with connection.cursor() as cursor:
             try:
-                _attach_one(cursor, mount)
+                attach_one(cursor, mount)
             except duckdb.Error as error:
                 return mount["catalog"], str(error)[:500]
         return mount["catalog"], None
@@ -108,22 +109,24 @@ def _attach(connection: duckdb.DuckDBPyConnection, mounts: Sequence[dict[str, An
     return {catalog: text for catalog, text in outcomes if text is not None}
 
 
-def _attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> None:
+def attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> None:
+    """Attach a database, read-only unless the mount is `writable`. Raises duckdb.Error."""
     catalog = f'"{mount["catalog"]}"'
+    more = "" if mount.get("writable") else ", READ_ONLY"
     if mount["kind"] in ("sqlite", "duckdb"):
         # The type is said: DuckDB would take it from the file's first bytes.
-        cursor.execute(f"ATTACH {_text(mount['path'])} AS {catalog} (TYPE {mount['kind']}, READ_ONLY)")
+        cursor.execute(f"ATTACH {_text(mount['path'])} AS {catalog} (TYPE {mount['kind']}{more})")
         return
     # Credentials go through a secret: a connection text would show them in duckdb_databases() and in error messages.
     name = "s" + secrets.token_hex(8)
     if mount["kind"] == "mysql":
-        more = "".join(f", {key.upper()} {_text(value)}" for key, value in mount["options"].items())
+        words = "".join(f", {key.upper()} {_text(value)}" for key, value in mount["options"].items())
         cursor.execute(
             f'CREATE SECRET "{name}" (TYPE mysql, HOST {_text(mount["host"])}, PORT {int(mount["port"])}, '
             f"USER {_text(mount['user'])}, PASSWORD {_text(mount['password'])}, "
-            f"DATABASE {_text(mount['database'])}{more})"
+            f"DATABASE {_text(mount['database'])}{words})"
         )
-        cursor.execute(f"ATTACH '' AS {catalog} (TYPE mysql, READ_ONLY, SECRET \"{name}\")")
+        cursor.execute(f"ATTACH '' AS {catalog} (TYPE mysql{more}, SECRET \"{name}\")")
         return
     cursor.execute(
         f'CREATE SECRET "{name}" (TYPE postgres, HOST {_text(mount["host"])}, PORT {_text(str(mount["port"]))}, '
@@ -131,7 +134,7 @@ def _attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> Non
     )
     options = {"connect_timeout": "5", "application_name": "dataos", **mount["options"]}
     text = " ".join(f"{k}={_quoted(v)}" for k, v in options.items())
-    cursor.execute(f'ATTACH {_text(text)} AS {catalog} (TYPE postgres, READ_ONLY, SECRET "{name}")')
+    cursor.execute(f'ATTACH {_text(text)} AS {catalog} (TYPE postgres{more}, SECRET "{name}")')
 
 
 def _text(value: str) -> str:

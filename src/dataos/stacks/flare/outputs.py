@@ -88,16 +88,13 @@ class _Options(Spec):
     driver: Any = None
 
 
-def canonical_format(word: str | None, reading: Reading, path: Path, *, reads: bool) -> str | None:
+def canonical_format(word: str | None, reading: Reading, path: Path) -> str | None:
     """The canonical format of a word in any letter case; None for none, and for what was refused."""
     if word is None or not word.strip():
         return None
     folded = word.strip().lower()
     if folded in _FORMATS:
         found = _FORMATS[folded]
-        if not reads and found == "jdbc":
-            later(reading, path, f"writing the format `{word}`", "write an Iceberg table of a Lakehouse, or files")
-            return None
         return found
     if folded in _LATER_FORMATS:
         later(reading, path, f"the format `{word}`")
@@ -105,7 +102,7 @@ def canonical_format(word: str | None, reading: Reading, path: Path, *, reads: b
         reading.error(
             path,
             f"Failed to find data source: {word}",
-            hint=suggest(word, FORMATS if reads else ("iceberg", *FILES)),
+            hint=suggest(word, FORMATS),
             code="flare.format",
         )
     return None
@@ -118,7 +115,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         reading.error((*path, "name"), f"`{entry.name}` cannot name a view", code="flare.name")
     for key, what in LATER_OUTPUT.items():
         refuse(entry, key, what, reading, path)
-    kind = canonical_format(entry.format, reading, (*path, "format"), reads=False)
+    kind = canonical_format(entry.format, reading, (*path, "format"))
     options = read_model(_Options, _gather(entry, reading, path), reading, (*path, "options"))
     checks = assertions.read(entry.assertions, reading, (*path, "assertions"))
     if options is None:
@@ -133,12 +130,15 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
     mode = one_of(options.save_mode or _file_mode(options) or "overwrite", ("overwrite", "append"),
                   (*where, "saveMode"), reading, "saveMode")  # fmt: skip
     iceberg = options.iceberg or _Iceberg()
-    if kind in FILES and (iceberg.merge or iceberg.partition_spec or iceberg.properties):
+    if kind in (*FILES, "jdbc") and (iceberg.merge or iceberg.partition_spec or iceberg.properties):
         reading.error(
             (*where, "iceberg"),
-            f"`iceberg` says how a table is written, and this output is written as {kind} files",
+            "`iceberg` says how a Lakehouse table is written, and this output is "
+            + ("a table of a database" if kind == "jdbc" else f"written as {kind} files"),
             hint="leave it out (files: `partitionBy`, `compressionType`), or write to a Lakehouse",
         )
+    if kind == "jdbc" and options.partition_by:
+        reading.warn((*where, "partitionBy"), "`partitionBy` has no effect on a table of a database")
     column_tags = tagging.read(entry.column_tags, reading, (*path, "columnTags"))
     if options.column_tags is not None:
         where_tags = (*where, "columnTags")
@@ -165,7 +165,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         mode=mode,
         dynamic=dynamic and mode == "overwrite" and merge is None,
         merge=merge,
-        partitions=partitions,
+        partitions=() if kind == "jdbc" else partitions,
         sort_mode=sort[0],
         sort=sort[1],
         properties=properties,
@@ -230,7 +230,7 @@ def _file_mode(options: _Options) -> str | None:
 
 def _file_kind(options: _Options, reading: Reading, path: Path) -> str | None:
     word = next((text_of(v) for k, v in options.file.items() if k.lower() == "outputtype"), None)
-    return canonical_format(word, reading, (*path, "file", "outputType"), reads=False)
+    return canonical_format(word, reading, (*path, "file", "outputType"))
 
 
 def _file_options(options: _Options) -> dict[str, str]:
@@ -246,6 +246,8 @@ def _refuse_options(options: _Options, kind: str | None, reading: Reading, path:
             later(reading, (*path, key), f"`{key}`")
     if options.query:
         later(reading, (*path, "query"), "a parametrised statement as target (JDBCQuery)")
+    if kind == "jdbc":
+        return  # how a driver writes (batches, truncate, isolation) is not the author's to say here
     if kind in FILES:
         for key in options.extra_options:
             if key.lower() not in _WRITER_OPTIONS[kind]:

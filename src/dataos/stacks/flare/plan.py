@@ -32,6 +32,7 @@ _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _SUFFIXES = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
              "parquet": "parquet"}  # fmt: skip
+_LOADED = ("postgresql", "mysql", "sqlite")  # databases that the server loads rows into
 _FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
 
@@ -60,7 +61,7 @@ class FlarePlanner:
                 problems += _at(error, job, entry.address_path)
         for output in spec.outputs:
             try:
-                _target(output, await _depot(rooms, output.address), Handed(job.job))
+                _target(rooms, output, await _depot(rooms, output.address), Handed(job.job))
             except DataOSError as error:
                 problems += _at(error, job, output.address_path)
         return problems
@@ -80,7 +81,7 @@ class FlarePlanner:
         targets: list[jobs.Target] = []
         handed = Handed(f"{attempt.run_id}/{job.job}")
         for output in spec.outputs:
-            target = _target(output, await _depot(rooms, output.address), handed)
+            target = _target(rooms, output, await _depot(rooms, output.address), handed)
             targets.append(target)
             if target.kind == "table":
                 await _writable(rooms, view, target, places)
@@ -137,13 +138,13 @@ class Handed:
     of: str
     overs: list[Handover] = field(default_factory=list[Handover])
 
-    def add(self, output: Output) -> jobs.Target:
-        """One more folder of files."""
+    def add(self, output: Output, form: str) -> jobs.Target:
+        """One more folder of files of a format."""
         number = len(self.overs)
         mark = str(uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.of}/{number}"))
         folder = f"outputs/{number}"
         self.overs.append(Handover(folder, str(output.address), output.mode, mark))
-        return jobs.Target("files", folder=folder, mark=mark)
+        return jobs.Target("files", folder=folder, mark=mark, format=form)
 
 
 @dataclass
@@ -295,9 +296,11 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table)
 
 
-def _target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
+def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     if depot.type in _FILE_STORES:
         return _files_target(output, depot, handed)
+    if rooms.depots.engine_kind(depot) in _LOADED:
+        return _rows_target(output, depot, handed)
     if depot.type != "ICEBERG":
         descriptor = registry.find_depot_type(depot.type)
         assert descriptor is not None  # noqa: S101 - it is registered
@@ -332,7 +335,26 @@ def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Tar
             hint="add `format: parquet`, `csv` or `json`",
         )
     refuse_read_only(depot)
-    return handed.add(output)
+    return handed.add(output, output.format)
+
+
+def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
+    """A table of a database: its rows are left as Parquet, and loaded by the server."""
+    _table(output.address)
+    if output.format not in (None, "jdbc"):
+        raise fail(
+            "flare.format",
+            f"output `{output.name}`: depot '{depot.name}' of type {depot.type} holds tables, no {output.format} files",
+            hint="leave `format` out, or write `jdbc`",
+        )
+    if output.merge is not None or output.partitions:
+        raise fail(
+            "stack.unsupported",
+            f"output `{output.name}`: `merge` and partitions are of Lakehouse tables",
+            hint="leave them out, or write to a Lakehouse",
+        )
+    refuse_read_only(depot)
+    return handed.add(output, "parquet")
 
 
 def _read_by(spec: FlareSpec) -> list[str]:

@@ -135,7 +135,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         later(reading, (*path, "isStream"), "reading a stream")
     increment = incremental.read(entry.incremental, reading, (*path, "incremental"))
     address = _address(entry.dataset, reading, (*path, "dataset"))
-    format_ = outputs.canonical_format(entry.format, reading, (*path, "format"), reads=True)
+    format_ = outputs.canonical_format(entry.format, reading, (*path, "format"))
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
     schema = _schema(entry, reading, path)
     query = _query(entry.query, reading, (*path, "query"))

@@ -36,7 +36,7 @@ class FileWriters(Views):
         self._out = out
         self._scratch = scratch
 
-    def prepare(self, output: Output) -> list[str]:
+    def prepare(self, output: Output, target: Target) -> list[str]:
         """The select list of what is written. Raises DataOSError where the view cannot be such files."""
         columns = self.columns(output)
         folders = [self.find(p.column, columns, p.path, "partition column") for p in output.partitions]
@@ -47,31 +47,31 @@ class FileWriters(Views):
         chosen: list[str] = []
         for column, kind in columns:
             text = kind.simpleString()
-            if text == "void":
+            if text == "void" or column in folders:  # names of folders: the engine writes them of a few types only
                 chosen.append(f"CAST({quoted(column)} AS STRING) AS {quoted(column)}")
                 continue
-            if output.format == "csv" and (text.startswith(_NESTED) or text == "binary"):
+            if target.format == "csv" and (text.startswith(_NESTED) or text == "binary"):
                 raise self.fault(
                     output,
                     "flare.types",
                     f"column `{column}` is {text}, which CSV cannot hold",
                     f"write it as text: to_json({column}) AS {column}, or hex for bytes",
                 )
-            pattern = None if column in folders else self._pattern(output, text)
+            pattern = self._pattern(output, target.format, text)
             value = quoted(column)
             chosen.append(f"date_format({value}, {literal(pattern)}) AS {value}" if pattern else value)
         return chosen
 
     @staticmethod
-    def _pattern(output: Output, kind: str) -> str | None:
+    def _pattern(output: Output, form: str, kind: str) -> str | None:
         """The form of dates and times in texts; None: as it is."""
-        if output.format == "parquet":
+        if form == "parquet":
             return None
         if kind == "date":
             return output.options.get("dateformat")
         if kind in _TIMESTAMPS:
             given = output.options.get("timestampformat")
-            return given or (_TIMESTAMPS[kind] if output.format == "csv" else None)
+            return given or (_TIMESTAMPS[kind] if form == "csv" else None)
         return None
 
     def write(self, output: Output, target: Target, chosen: Sequence[str]) -> Written:
@@ -79,31 +79,38 @@ class FileWriters(Views):
         columns = self.columns(output)
         folder = self._out / target.folder
         folder.mkdir(parents=True)
-        codec = self._codec(output)
+        codec = self._codec(output, target.format)
         # the engine's writers drop an ORDER BY, and its CSV has no form for NULL: DuckDB writes those from Parquet
         order = [(self.find(x.name, columns, x.path, "column"), x.descending) for x in output.sort]
-        is_staged = output.format == "csv" or (output.format == "parquet" and order)
+        is_staged = target.format == "csv" or (target.format == "parquet" and order)
         made = self._scratch / target.folder if is_staged else folder
         frame = self._engine.sql(f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}")
         writer = frame.write.mode("overwrite")
         writer = writer.option("compression", "snappy" if is_staged else _ENGINE_CODECS.get(codec, codec))
         if output.partitions:
             writer = writer.partitionBy(*[self.find(p.column, columns, p.path, "column") for p in output.partitions])
-        writer.format("json" if output.format == "json" else "parquet").save(str(made))
+        writer.format("json" if target.format == "json" else "parquet").save(str(made))
         if is_staged:
-            rows = self._rewrite(output, made, folder, target.mark, codec, order)
+            rows = self._rewrite(output, target.format, made, folder, target.mark, codec, order)
         else:
-            rows = _rename(made, target.mark, str(output.format), codec)
-        if rows is None and output.format == "parquet":
+            rows = _rename(made, target.mark, target.format, codec)
+        if rows is None and target.format == "parquet":
             _empty_parquet(folder, target.mark, frame.toArrow().schema, codec)
-        elif rows is None and output.format == "csv" and not output.partitions:
+        elif rows is None and target.format == "csv" and not output.partitions:
             names = [c for c, _ in columns]
             self._converter.empty_csv(folder / _name(0, target.mark, "csv", codec), names, self._form(output, codec))
         shown = [{"name": c, "type": k.simpleString()} for c, k in columns]
         return Written(rows or 0, output.mode, shown, created=False)
 
     def _rewrite(
-        self, output: Output, made: Path, folder: Path, mark: str, codec: str, order: Sequence[tuple[str, bool]]
+        self,
+        output: Output,
+        form: str,
+        made: Path,
+        folder: Path,
+        mark: str,
+        codec: str,
+        order: Sequence[tuple[str, bool]],
     ) -> int | None:
         """Make files of the Parquet files in scratch: one of each, or one of each folder where rows have an order.
         Returns the rows; None if there are no files."""
@@ -114,9 +121,9 @@ class FileWriters(Views):
             sources = [Path(current, file) for file in sorted(files)]
             for group in [sources] if order and sources else [[source] for source in sources]:
                 inside.mkdir(parents=True, exist_ok=True)
-                target = inside / _name(number, mark, str(output.format), codec)
+                target = inside / _name(number, mark, form, codec)
                 number += 1
-                if output.format == "csv":
+                if form == "csv":
                     added = self._converter.to_csv(group, target, self._form(output, codec), order)
                 else:
                     added = self._converter.to_parquet(group, target, codec, order)
@@ -124,17 +131,17 @@ class FileWriters(Views):
         shutil.rmtree(made, ignore_errors=True)
         return rows
 
-    def _codec(self, output: Output) -> str:
+    def _codec(self, output: Output, form: str) -> str:
         word = (output.options.get("compression") or output.compression or "").strip().lower()
         word = {"uncompressed": "none", "gz": "gzip"}.get(word, word)
-        allowed = ("snappy", "gzip", "zstd", "none") if output.format == "parquet" else ("none", "gzip", "zstd")
-        if not word or (word == "snappy" and output.format != "parquet"):
+        allowed = ("snappy", "gzip", "zstd", "none") if form == "parquet" else ("none", "gzip", "zstd")
+        if not word or (word == "snappy" and form != "parquet"):
             return allowed[0]
         if word not in allowed:
             raise self.fault(
                 output,
                 "flare.option",
-                f"compression `{word}` is not allowed for {output.format}",
+                f"compression `{word}` is not allowed for {form}",
                 "allowed: " + ", ".join(allowed),
             )
         return word

@@ -35,7 +35,7 @@ class Source:
 @dataclass(frozen=True)
 class Target:
     """Where an output goes. table: warehouse, namespace, table; files: a folder of the out folder, whence the server
-    brings them to their place, and the mark that their names hold."""
+    brings them to their place, the mark that their names hold, and their format."""
 
     kind: Literal["table", "files"] = "table"
     warehouse: str = ""
@@ -43,6 +43,7 @@ class Target:
     table: str = ""
     folder: str = ""
     mark: str = ""
+    format: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,4 +128,5 @@ def _target(body: dict[str, Any]) -> Target:
         table=body.get("table", ""),
         folder=body.get("folder", ""),
         mark=body.get("mark", ""),
+        format=body.get("format", ""),
     )

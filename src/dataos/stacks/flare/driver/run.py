@@ -408,7 +408,7 @@ class Run:
         for output, target in zip(outputs, self._job.targets, strict=True):
             try:
                 is_table = target.kind == "table"
-                prepared.append(tables.prepare(output, target) if is_table else (None, files.prepare(output)))
+                prepared.append(tables.prepare(output, target) if is_table else (None, files.prepare(output, target)))
             except DataOSError as error:
                 failures += error.problems
         if failures:
