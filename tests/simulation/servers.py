@@ -144,7 +144,7 @@ class Life:
         }
         handlers: dict[str, UnitHandler] = {
             "resource": ResourceUnits(store, clock, vault, manifests, controllers, self.checkpoint),
-            "run": RunUnits(store, clock, manifests, KEPT),
+            "run": RunUnits(store, clock, manifests, KEPT, Recorder(clock, "dataos", False)),
         }
         self.reconciler = Reconciler(store, bell, clock, me.id, handlers)
         self.admissions = Admissions(

@@ -7,7 +7,7 @@ and the quality results, so that they agree. It never raises for what a job repo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -97,12 +97,9 @@ class Recorder:
         if report.sql:
             job["facets"]["sql"] = openlineage.facet("sql", query=report.sql)
         if type_ != openlineage.COMPLETE:
-            message = reason[:2000] or type_.lower()
-            run["facets"]["errorMessage"] = openlineage.facet(
-                "errorMessage", message=message, programmingLanguage="python"
-            )
+            run["facets"]["errorMessage"] = _error(type_, reason)
         about: dict[str, Any] = job["facets"].get("dataos", {})
-        owner = str(about.get("owner", ""))
+        owner = _owner(job)
         shown = _Datasets(connection)
         event = openlineage.event(
             type_, at_us, run, job, shown.inputs(report, attempt), shown.outputs(report, attempt, type_)
@@ -114,6 +111,16 @@ class Recorder:
         if type_ == openlineage.COMPLETE:
             self._keep(connection, report, owner, key, at_us)
         measures.save_tests(connection, report.tests, key, at_us)
+
+    def run_ended(self, connection: sa.Connection, run_id: str, type_: str, reason: str, at_us: int) -> None:
+        """A run of a Workflow ended, as `type_` says. Told if any of its jobs began."""
+        found = connection.execute(_START_OF, {"of_run": openlineage.run_uuid(run_id)}).first()
+        if found is None:
+            return
+        run, job = _known(found.body["run"]), _known(found.body["job"])
+        if type_ != openlineage.COMPLETE:
+            run["facets"]["errorMessage"] = _error(type_, reason)
+        self._insert(connection, openlineage.event(type_, at_us, run, job), _owner(job))
 
     def _keep(self, connection: sa.Connection, report: Report, owner: str, key: Mapping[str, str], now_us: int) -> None:
         """Entities and edges of a run that succeeded."""
@@ -132,6 +139,7 @@ class Recorder:
         found = _run(connection, attempt.run_id)
         if found is None:
             return None
+        self._start_runs(connection, found, at_us)
         path = found.chain[0][1]
         name = f"{path}.{attempt.job}"
         facets: dict[str, Any] = {"parent": self._parent(found)}
@@ -142,7 +150,6 @@ class Recorder:
             "workspace": found.workspace,
             "workflow": found.workflow,
             "job": attempt.job,
-            "owner": found.owner,
             "run": attempt.run_id,
             "attempt": attempt.id,
             "number": attempt.number,
@@ -150,17 +157,7 @@ class Recorder:
             "description": about.description,
             "runAs": about.run_as,
         }
-        owners = [{"name": f"user:{found.owner}", "type": "OWNER"}]
-        job_facets: dict[str, Any] = {
-            "ownership": openlineage.facet("ownership", owners=owners),
-            "jobType": openlineage.facet(
-                "jobType",
-                processingType="BATCH",
-                integration="DATAOS",
-                jobType=about.stack.partition(":")[0].upper() or "JOB",
-            ),
-            "dataos": {"_producer": openlineage.PRODUCER, "_schemaURL": _OWN_FACET, **known},
-        }
+        job_facets = _job_facets(found.owner, about.stack.partition(":")[0].upper() or "JOB", known)
         if about.description:
             job_facets["documentation"] = openlineage.facet("documentation", description=about.description)
         job = {"namespace": self.namespace, "name": name, "facets": job_facets}
@@ -172,6 +169,23 @@ class Recorder:
         self._insert(connection, event, found.owner)
         return event
 
+    def _start_runs(self, connection: sa.Connection, run: _Run, at_us: int) -> None:
+        """The Workflow runs around an attempt, outermost first: with their first attempt they began."""
+        for level in range(len(run.chain) - 1, -1, -1):
+            run_id, name = run.chain[level]
+            if connection.execute(_START_OF, {"of_run": openlineage.run_uuid(run_id)}).first() is not None:
+                continue
+            facets: dict[str, Any] = {}
+            if level + 1 < len(run.chain):
+                facets["parent"] = self._parent(replace(run, chain=run.chain[level + 1 :]))
+            if run.nominal_us is not None:
+                facets["nominalTime"] = openlineage.facet("nominalTime", nominalStartTime=rfc3339(run.nominal_us))
+            job = {"namespace": self.namespace, "name": name, "facets": _job_facets(run.owner, "DAG", {"run": run_id})}
+            body = openlineage.event(
+                openlineage.START, at_us, {"runId": openlineage.run_uuid(run_id), "facets": facets}, job
+            )
+            self._insert(connection, body, run.owner)
+
     def _parent(self, run: _Run) -> dict[str, Any]:
         inner, outer = run.chain[0], run.chain[-1]
         root = (outer[1], outer[0]) if outer != inner else None
@@ -179,6 +193,25 @@ class Recorder:
 
     def _insert(self, connection: sa.Connection, event: dict[str, Any], owner: str) -> None:
         insert_event(connection, event, owner, self._clock.now_us(), received=False, pending=self._sends)
+
+
+def _owner(job: Mapping[str, Any]) -> str:
+    return str(job["facets"].get("dataos", {}).get("owner", ""))
+
+
+def _error(type_: str, reason: str) -> dict[str, Any]:
+    message = reason[:2000] or type_.lower()
+    return openlineage.facet("errorMessage", message=message, programmingLanguage="python")
+
+
+def _job_facets(owner: str, kind: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Facets of every job; `known`: what only this platform knows of it."""
+    owners = [{"name": f"user:{owner}", "type": "OWNER"}]
+    return {
+        "ownership": openlineage.facet("ownership", owners=owners),
+        "jobType": openlineage.facet("jobType", processingType="BATCH", integration="DATAOS", jobType=kind),
+        "dataos": {"_producer": openlineage.PRODUCER, "_schemaURL": _OWN_FACET, "owner": owner, **known},
+    }
 
 
 _OWN_FACET = "urn:dataos:facets:1-0-0:DataosJobFacet"

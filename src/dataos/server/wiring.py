@@ -179,6 +179,7 @@ def build(
         store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits, manifests
     )
     rooms = Rooms(depots, catalog, DatabaseLoader(home.engines / "loads"))
+    recorder = Recorder(clock, settings.metadata.openlineage_namespace, settings.metadata.openlineage_url is not None)
     attempts = Attempts(
         store,
         clock,
@@ -192,7 +193,7 @@ def build(
             settings.workloads.stop_grace_s, settings.workloads.log_mib << 20, settings.workloads.scratch_mib << 20
         ),
         me.id,
-        Recorder(clock, settings.metadata.openlineage_namespace, settings.metadata.openlineage_url is not None),
+        recorder,
     )
 
     controllers: dict[str, Controller] = {}
@@ -210,7 +211,9 @@ def build(
     controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
     handlers: dict[str, UnitHandler] = {
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
-        "run": RunUnits(store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs), meters),
+        "run": RunUnits(
+            store, clock, manifests, Kept(settings.keep.succeeded_runs, settings.keep.failed_runs), recorder, meters
+        ),
     }
     handlers |= lineage.handlers(store, clock, settings.metadata)
     reconciler = Reconciler(store, bell, clock, me.id, handlers, meters.looked)

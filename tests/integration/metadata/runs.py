@@ -98,9 +98,18 @@ class Room:
         self.end(attempt, result, type_)
         return attempt
 
-    def events(self) -> list[dict[str, Any]]:
+    def all_events(self) -> list[dict[str, Any]]:
         e = tables.lineage_events
         return self.store.read_sync(lambda c: list(c.execute(sa.select(e.c.body).order_by(e.c.seq)).scalars()))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Those of jobs, without those of the Workflows around them."""
+        return [e for e in self.all_events() if not is_workflow(e)]
+
+
+def is_workflow(event: dict[str, Any]) -> bool:
+    """Is it about a run of a Workflow?"""
+    return event["job"].get("facets", {}).get("jobType", {}).get("jobType") == "DAG"
 
 
 @contextmanager

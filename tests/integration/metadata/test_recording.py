@@ -12,7 +12,7 @@ from dataos.core.errors import DataOSError
 from dataos.metadata import keeping
 from dataos.metadata.reading import Wanted, Way
 from dataos.store import tables
-from integration.metadata.runs import ANN, BOB, OPERATOR, Room
+from integration.metadata.runs import ANN, BOB, OPERATOR, Room, is_workflow
 from support import openlineage as checker
 
 CSV, RAW, DAILY = "dataos://files:raw/orders.csv", "dataos://lake:shop/orders", "dataos://lake:shop/daily"
@@ -144,6 +144,31 @@ def test_events_of_a_run_are_openlineage(known: Room) -> None:
     assert elsewhere == {"namespace": "postgres://db:5432", "name": "retail.public.people", "type": "TABLE"}
 
 
+def test_runs_of_workflows_are_told_with_their_first_job(known: Room) -> None:
+    """Outer before inner before job; an end each, once they ended; nothing of a run that began no job."""
+    outer = known.workflow("outer", trigger="tick:1893456000000000")
+    inner = known.workflow("inner", parent=f"{outer}/node", trigger=f"nested:{outer}/node/1")
+    idle = known.workflow("idle")
+    for name in ("a", "b"):
+        attempt = known.attempt(inner, name)
+        known.start(attempt)
+        known.end(attempt, {})
+    for run_id, type_ in ((inner, "COMPLETE"), (outer, "FAIL"), (idle, "COMPLETE")):
+        known.store.write_sync(
+            known.recorder.run_ended, run_id, type_, "" if type_ == "COMPLETE" else "job x failed", 1
+        )
+    events = known.all_events()
+    for event in events:
+        checker.check(event)
+    told = [f"{e['job']['name']} {e['eventType']}" for e in events if is_workflow(e)]
+    assert told == ["public.outer START", "public.inner START", "public.inner COMPLETE", "public.outer FAIL"]
+    assert is_workflow(events[0])
+    runs = {e["job"]["name"]: e["run"] for e in events}
+    assert runs["public.inner"]["facets"]["parent"]["run"]["runId"] == runs["public.outer"]["runId"]
+    assert runs["public.inner.a"]["facets"]["parent"]["run"]["runId"] == runs["public.inner"]["runId"]
+    assert runs["public.outer"]["facets"]["errorMessage"]["message"] == "job x failed"
+
+
 @pytest.mark.parametrize(("type_", "reason"), [("FAIL", "no such column"), ("ABORT", "stopped")])
 def test_runs_that_do_not_succeed_say_why(known: Room, type_: str, reason: str) -> None:
     run_id = known.workflow("w")
@@ -262,9 +287,10 @@ def test_events_come_in_pages(known: Room) -> None:
         assert len(page["items"]) <= 2
         seen += [f"{e['job']['name']} {e['eventType']}" for e in page["items"]]
         after = page["next"]
+    seen = [s for s in seen if s.partition(" ")[0].count(".") == 2]
     assert seen == [f"public.{j} {t}" for j in ("load.in", "sum.daily", "check.tests") for t in ("START", "COMPLETE")]
     of_one = asyncio.run(known.reading.events(OPERATOR, 0, 100, job="public.sum"))["items"]
-    assert {e["job"]["name"] for e in of_one} == {"public.sum.daily"}
+    assert {e["job"]["name"] for e in of_one} == {"public.sum", "public.sum.daily"}
 
 
 def test_datasets_are_listed_in_pages(known: Room) -> None:

@@ -202,7 +202,7 @@ async def world(
     jobs = EndedByTheTest(store, clock, manifests, NestedRuns(store, clock, ids, manifests))
     handlers = {
         "resource": ResourceUnits(store, clock, vault, manifests, {"workflow": controller}, no_checkpoint),
-        "run": RunUnits(store, clock, manifests, kept or Kept()),
+        "run": RunUnits(store, clock, manifests, kept or Kept(), Recorder(clock, "dataos", False)),
         "job": jobs,
     }
     await store.write(identities.ensure_administrator)

@@ -38,6 +38,8 @@ from dataos.manifest.documents import Manifest
 from dataos.manifest.loader import inside
 from dataos.manifest.runnables import Runnable
 from dataos.manifest.specs import render
+from dataos.metadata import openlineage
+from dataos.metadata.recording import Recorder
 from dataos.processes.ports import Observation, Phase
 from dataos.store import work
 from dataos.store.database import Store
@@ -66,12 +68,27 @@ class Kept:
     failed: int = 200
 
 
+_TOLD = {
+    RunState.SUCCEEDED: openlineage.COMPLETE,
+    RunState.FAILED: openlineage.FAIL,
+    RunState.ABORTED: openlineage.ABORT,
+}
+"""How OpenLineage calls the ends of runs."""
+
+
 class RunUnits:
     """The handler of `run:` units."""
 
     def __init__(
-        self, store: Store, clock: Clock, manifests: Manifests, kept: Kept, meters: Meters | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        manifests: Manifests,
+        kept: Kept,
+        recorder: Recorder,
+        meters: Meters | None = None,
     ) -> None:
+        self._recorder = recorder
         self._meters = meters
         self._store = store
         self._clock = clock
@@ -132,6 +149,7 @@ class RunUnits:
             add_event(connection, now, row.uid, f"run.{state}", "control", {"run": run_id, "reason": reason[:500]})
             work.wake(connection, f"resource:{row.uid}", now)
         if ended:
+            self._recorder.run_ended(connection, run_id, _TOLD[step.state], reason, now)
             self._after_end(connection, row, now)
             if self._meters is not None and row.parent is None:
                 self._meters.run_ended(run_id, state)
