@@ -31,6 +31,7 @@ def _need(address: str | None, verb: str) -> str:
 @command(app, "lineage")
 def lineage(
     server: Server,
+    dataset: Annotated[str | None, typer.Argument(help="The address, without -a.", show_default=False)] = None,
     address: Address = None,
     column: Annotated[str | None, typer.Option("-c", "--column", help="Only where this column goes.")] = None,
     up: Annotated[bool, typer.Option("--up", help="Only where it comes from.")] = False,
@@ -45,7 +46,7 @@ def lineage(
     params: dict[str, Any] = {"direction": "both" if up == down else "up" if up else "down", "depth": depth}
     if column:
         params["column"] = column
-    body = server.client().json("GET", f"/api/v1/lineage/{_need(address, 'lineage')}", params=params)
+    body = server.client().json("GET", f"/api/v1/lineage/{_need(address or dataset, 'lineage')}", params=params)
     if out.machine:
         out.data(body)
         return ExitCode.OK

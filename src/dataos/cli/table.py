@@ -598,6 +598,7 @@ COMMANDS: tuple[Command, ...] = (
             "--depth": True,
         },
         "Show where a dataset comes from and what is made of it.",
+        1,
     ),
     Command(
         ("dataset",),

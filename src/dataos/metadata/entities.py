@@ -18,6 +18,8 @@ from dataos.store import tables
 _d = tables.datasets
 _t = tables.dataset_tags
 _v = tables.dataset_versions
+_SEEN_US = 60_000_000
+"""How exact `seen_at` is."""
 
 
 def find(connection: sa.Connection, address: str) -> sa.Row[Any] | None:
@@ -49,13 +51,16 @@ def seen(connection: sa.Connection, dataset: Dataset, now_us: int) -> None:
     """A run read it: its columns are known from now on, unless a job of ours wrote it."""
     before = find(connection, dataset.address)
     values: dict[str, Any] = {"seen_at": now_us}
+    fresh = before is not None and now_us - before.seen_at < _SEEN_US  # jobs that read one dataset do not meet over it
     if dataset.columns and (before is None or before.written_at is None):
         columns: list[dict[str, str]] = list(dataset.columns)
         if before is not None:  # texts that others gave stay
             texts = {c["name"]: c.get("description", "") for c in before.columns}
             columns = [{**c, "description": c["description"] or texts.get(c["name"], "")} for c in columns]
-        values["columns"] = columns
-    _save(connection, dataset.address, before, values, now_us, "control", lambda: None)
+        if before is None or columns != before.columns:
+            values["columns"] = columns
+    if "columns" in values or not fresh:
+        _save(connection, dataset.address, before, values, now_us, "control", lambda: None)
 
 
 def set_tags(connection: sa.Connection, address: str, source: str, wanted: Iterable[tuple[str, str]]) -> None:

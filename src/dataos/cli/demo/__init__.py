@@ -98,7 +98,7 @@ def demo(
     _say("6. Where an answer comes from: the way of `arr_delay` from the file to the table of each day")
     print("\n  dataos lineage -a dataos://flightslake:nyc/route_daily --column mean_arr_delay --up\n")
     metadata.lineage(
-        Server(no_icons=no_icons), "dataos://flightslake:nyc/route_daily", column="mean_arr_delay", up=True
+        Server(no_icons=no_icons), "dataos://flightslake:nyc/route_daily", None, column="mean_arr_delay", up=True
     )
     _next(time.monotonic() - started)
     return ExitCode.OK
