@@ -104,6 +104,7 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
         "{verb}": "stop", "{run}": "nosuchrun", "{run_id}": "nosuchrun",
         "{depot}": "nosuch", "{owner}": "nosuch", "{secret}": "nosuch_r", "{collection}": "nosuch",
         "{dataset}": "nosuch", "{version}": "latest", "{field}": "nosuch", "{nullable}": "true",
+        "{address}": "nosuch:nosuch/nosuch",
     }  # fmt: skip
     found = []
     for path, methods in described["paths"].items():
@@ -174,10 +175,12 @@ def test_a_missing_object_is_404_on_every_route(server, token):
         body: dict[str, Any] = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
         if path.endswith("/state"):
             body = {"job": "j", "input": "i", "state": {"since": "1"}}
+        if path.endswith("/labels"):
+            body = {"column": "c", "tag": "t", "decision": "accept"}
         answer = call(server, method, path, token=token, body=body if "requestBody" in operation else None)
         if "/workflow/" not in path:
             known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found", "depot.not_found",
-                     "secret.not_found", "dataset.not_found.compaction")  # fmt: skip
+                     "secret.not_found", "dataset.not_found.compaction", "metadata.not_found")  # fmt: skip
             if path.startswith("/ds/") and method != "GET":
                 continue  # their bodies are of many forms: test_depots.py
             assert check_error(answer, 404)[0]["code"] in known
