@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import reference_engines
 import reference_errors
 import reference_manifests
 from pydantic import BaseModel
@@ -67,6 +68,7 @@ INDEX = """# Reference
 - [Commands](commands.md): a page each
 - [Settings](settings.md)
 - [Error codes](errors.md): what each says, and what to do
+- [Flare's engines side by side](flare-engines.md)
 """
 
 
@@ -78,6 +80,7 @@ def all_pages() -> dict[str, str]:
         **reference_manifests.pages(),
         "settings.md": settings_page(),
         "errors.md": reference_errors.page(ROOT / "src"),
+        "flare-engines.md": reference_engines.page(ROOT / "tests" / "engines" / "flare" / "side_by_side.json"),
     }
 
 

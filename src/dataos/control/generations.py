@@ -48,8 +48,9 @@ OPERATORS_ONLY = {
     "depot": UseCase("manage-all-depot", "Manage All Depots"),
     "lakehouse": UseCase("manage-all-depot", "Manage All Depots"),
     "cluster": UseCase("manage-clusters", "Manage Clusters"),
+    "compute": UseCase("manage-computes", "Manage Computes"),
 }
-"""Kinds that reach files and sources of the whole installation: no owner's right covers that."""
+"""Kinds that reach files and sources of the whole installation, or say where jobs run: no owner's right covers that."""
 
 
 @dataclass(frozen=True)

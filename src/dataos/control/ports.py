@@ -79,6 +79,15 @@ class UnitHandler(Protocol):
         ...
 
 
+@runtime_checkable
+class Adviser(Protocol):
+    """The ability of kinds whose warnings the server knows better than the offline validation."""
+
+    async def advise(self, manifest: Manifest, actor: UserId, warnings: list[Problem]) -> list[Problem]:
+        """The warnings that whoever applies a manifest, which passed `check`, shall see instead of these."""
+        ...
+
+
 @dataclass(frozen=True)
 class Made:
     """What stands for a Resource elsewhere (ch01 3.2): what runs for it, and what services keep for it."""

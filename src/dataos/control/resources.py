@@ -25,7 +25,7 @@ from dataos.control.generations import (
     missing_workspace,
     read_stored,
 )
-from dataos.control.ports import Controller, Made, Maker
+from dataos.control.ports import Adviser, Controller, Made, Maker
 from dataos.control.showing import diff, masked
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
@@ -94,7 +94,10 @@ class Resources:
             problems = [p for p in found if not _satisfied(p, pending)]
         if problems:
             raise DataOSError(_of(manifest, problems))
-        return manifest, [*reading.warnings, *manifest.unsupported]
+        warnings = reading.warnings
+        if isinstance(controller, Adviser) and not manifest.unsupported:
+            warnings = await controller.advise(manifest, request.actor, warnings)
+        return manifest, [*warnings, *manifest.unsupported]
 
     def _check_stored(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, pending: frozenset[ResourceKey]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dataos.core.errors import DataOSError, Problem
+from dataos.core.sparkaddresses import SparkAddress
 
 ENV_PREFIX = "DATAOS_"
 
@@ -160,6 +161,42 @@ class QuotaSettings(_Area):
     dataset_versions: int = Field(default=200, ge=1, description="Meta versions of one dataset that are kept.")
 
 
+class FlareSettings(_Area):
+    """Which engine runs Flare jobs, and Apache Spark by address."""
+
+    spark: str | None = Field(
+        default=None,
+        description="A Spark Connect server (sc://host:15002) for the jobs that the embedded engine cannot run and "
+        "whose Compute names none: docs/howto/use-apache-spark.md.",
+    )
+    spark_token: SecretStr | None = Field(
+        default=None, description="The token that it asks for; give it as DATAOS_FLARE__SPARK_TOKEN."
+    )
+    engine: Literal["auto", "spark"] = Field(
+        default="auto",
+        description="auto: the embedded engine, and flare.spark for what it cannot do; spark: flare.spark for all.",
+    )
+    catalog_url: str | None = Field(
+        default=None,
+        description="This server's address as Spark reaches it, for instance https://dataos.example; default: the "
+        "address it listens at, which a Spark on the same machine reaches.",
+    )
+
+    @field_validator("spark")
+    @classmethod
+    def _address(cls, text: str | None) -> str | None:
+        try:
+            return None if text is None else str(SparkAddress.parse(text))
+        except DataOSError as error:
+            raise ValueError(f"{error.problem.message} ({error.problem.hint})") from None
+
+    @model_validator(mode="after")
+    def _has_spark(self) -> FlareSettings:
+        if self.engine == "spark" and self.spark is None:
+            raise ValueError("flare.engine is `spark`, but flare.spark names none")
+        return self
+
+
 class MetricsSettings(_Area):
     """`/metrics` for Prometheus."""
 
@@ -212,6 +249,7 @@ class Settings(_Area):
     quotas: QuotaSettings = QuotaSettings()
     metrics: MetricsSettings = MetricsSettings()
     metadata: MetadataSettings = MetadataSettings()
+    flare: FlareSettings = FlareSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )

@@ -25,6 +25,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
     SetSnapshotRefUpdate,
+    SetStatisticsUpdate,
     TableRequirement,
     TableUpdate,
     update_table_metadata,
@@ -263,7 +264,8 @@ class Commits:
         own = manifests.own_files(self._files, snapshots, {s.snapshot_id for s in snapshots})
         before = {e.metadata_file for e in origin.metadata_log} | {origin_location}
         logs = {held_location} | {e.metadata_file for e in held.metadata_log}
-        inside = {p for p in own | (logs - before) if contains(held.location, p)}
+        told = {s.statistics_path for s in held.statistics} - {s.statistics_path for s in origin.statistics}
+        inside = {p for p in own | told | (logs - before) if contains(held.location, p)}
         data = {p for p in own if not p.endswith(".avro")} & inside
         return inside - data, data
 
@@ -381,7 +383,10 @@ def _operation(snapshot: Snapshot) -> str | None:
 
 
 def _appends_only(updates: Sequence[Any]) -> bool:
+    """Statistics (Trino makes some with each append) are about a snapshot: a re-applied one goes without."""
     for update in updates:
+        if isinstance(update, SetStatisticsUpdate):
+            continue
         if isinstance(update, AddSnapshotUpdate):
             if _operation(update.snapshot) not in ("append", "replace"):
                 return False

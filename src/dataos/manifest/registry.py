@@ -148,6 +148,7 @@ KINDS: dict[str, KindDescriptor] = {
             instance_level=True,
             versions=("v1", "v1beta"),
             spec="dataos.kinds.compute.spec:read",
+            controller="dataos.kinds.compute.controller:ComputeController",
             default_layer="system",
         ),
         KindDescriptor(

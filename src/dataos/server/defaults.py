@@ -1,4 +1,5 @@
-"""What every installation starts with: workspaces, a Lakehouse `lakehouse`, a Cluster `miniature` (architecture 7)."""
+"""What every installation starts with: workspaces, Computes, a Lakehouse `lakehouse`, a
+Cluster `miniature` (architecture 7)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ WORKSPACES = (
     ("system", "system", "the platform's own Resources"),
 )
 
+
+def _compute(name: str, purpose: str, description: str) -> dict[str, Any]:
+    pool = {"nodeSelector": {"dataos.io/purpose": purpose}, "tolerations": []}
+    section = {"dataplane": "hub", "purpose": purpose, "nodePool": pool}
+    return {"name": name, "version": "v1", "type": "compute", "description": description, "compute": section}
+
+
 RESOURCES: tuple[dict[str, Any], ...] = (
+    _compute("runnable-default", "runnable", "where jobs run that name no other Compute"),
+    _compute("query-default", "query", "where Clusters run that name no other Compute"),
     {
         "name": "lakehouse",
         "version": "v1alpha",

@@ -107,6 +107,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
         write_token(home, token)
     host, port = tcp.getsockname()[:2]
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+    parts.computes.server_url = url
     await parts.membership.register(url)
     life = sharing.SignOfLife(home.alive_file)
     life.start()

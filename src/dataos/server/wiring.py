@@ -57,6 +57,7 @@ from dataos.governance.keyring import Keyring, load_master_key
 from dataos.governance.users import Users
 from dataos.governance.vault import Vault
 from dataos.kinds.cluster.controller import ClusterController
+from dataos.kinds.compute.controller import ComputeController
 from dataos.kinds.depot.controller import DepotController
 from dataos.kinds.lakehouse.controller import LakehouseController
 from dataos.kinds.rooms import KindRooms
@@ -94,6 +95,7 @@ from dataos.workloads.admissions import Admissions
 from dataos.workloads.attempts import Attempts, job_unit
 from dataos.workloads.attempts import Bounds as AttemptBounds
 from dataos.workloads.compactions import Compactions
+from dataos.workloads.computes import Computes
 from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
 
@@ -116,6 +118,7 @@ class Parts:
     reconciler: Reconciler
     runner: LocalRunner
     clusters: ClusterController
+    computes: Computes
     catalog: Catalog
     attempts: Attempts
     upkeep: Upkeep
@@ -178,7 +181,8 @@ def build(
     clusters = ClusterController(
         store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits, manifests
     )
-    rooms = Rooms(depots, catalog, DatabaseLoader(home.engines / "loads"))
+    computes = Computes(store, vault, settings.flare)
+    rooms = Rooms(depots, catalog, DatabaseLoader(home.engines / "loads"), computes)
     recorder = Recorder(clock, settings.metadata.openlineage_namespace, settings.metadata.openlineage_url is not None)
     attempts = Attempts(
         store,
@@ -206,6 +210,7 @@ def build(
         "depot": DepotController(store, clock, depots),
         "lakehouse": LakehouseController(store, catalog, res, home.root, allowed),
         "cluster": clusters,
+        "compute": ComputeController(),
         "workflow": workflows,
     }
     controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
@@ -316,6 +321,7 @@ def build(
         reconciler=reconciler,
         runner=runner,
         clusters=clusters,
+        computes=computes,
         catalog=catalog,
         attempts=attempts,
         upkeep=upkeep,

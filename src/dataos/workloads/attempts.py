@@ -27,6 +27,7 @@ from dataos.governance.vault import Vault
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest import registry
 from dataos.manifest.runnables import Runnable
+from dataos.manifest.specs import render
 from dataos.metadata import openlineage
 from dataos.metadata.recording import About, Attempt, Recorder
 from dataos.processes.admission import Demand
@@ -35,7 +36,7 @@ from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
 from dataos.workloads import deliveries, environment, states
-from dataos.workloads.ports import RESULT_FILE, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
+from dataos.workloads.ports import RESULT_FILE, Adviser, AttemptRequest, JobRequest, Plan, Rooms, StackPlanner
 
 _log = logs.get(__name__)
 _a = tables.attempts
@@ -177,6 +178,23 @@ class Attempts:
             problems += await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
         problems += environment.check_scratch(runnable, self._bounds.scratch_bytes)
         return problems + await self.planner(runnable.stack).check(job, self._rooms)
+
+    async def advise(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
+        """Notices about a job that passed `check`: of its stack, and of its Compute."""
+        computes = self._rooms.computes
+        compute = await computes.get(job.compute) if computes is not None else None
+        notices: list[Problem] = []
+        if compute is not None and compute.purpose == "query":
+            notices.append(
+                Problem(
+                    "compute.purpose",
+                    f"job `{job.job}`: Compute `{job.compute}` is of purpose `query`, which is for Clusters",
+                    hint="name one of purpose `runnable`",
+                    path=render((*runnable.stack_path[:-1], "compute")),
+                )
+            )
+        planner = self.planner(runnable.stack)
+        return notices + (await planner.advise(job, self._rooms) if isinstance(planner, Adviser) else [])
 
     async def sweep(self) -> None:
         """After a restart: abandon what attempts hold that are not open any more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dataos.core.errors import Problem
 from dataos.core.ids import AttemptId, RunId, UserId
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataos.depots.ports import DatabaseConnection, Delivery, Fence
     from dataos.depots.resolver import Depots
     from dataos.lakehouse.catalog import Catalog
+    from dataos.workloads.computes import Computes
 
 RESULT_FILE = "result.json"
 """What a job may leave in its out folder: {inputs, outputs, assertions, lineage, problems} (see `JobResult`)."""
@@ -39,6 +40,7 @@ class JobRequest:
     cpu: float | None = None  # as asked in the manifest; None: the stack's default
     memory_bytes: int | None = None
     timeout_s: float | None = None
+    compute: str = "runnable-default"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Rooms:
     depots: Depots
     catalog: Catalog
     loader: Loader | None = None
+    computes: Computes | None = None
+    """None: only what ships is there (tests of stacks that need none)."""
 
 
 class StackPlanner(Protocol):
@@ -104,6 +108,15 @@ class StackPlanner(Protocol):
 
     async def plan(self, attempt: AttemptRequest, rooms: Rooms) -> Plan:
         """The launch of one attempt. Raises DataOSError if the world changed since apply."""
+        ...
+
+
+@runtime_checkable
+class Adviser(Protocol):
+    """The ability of planners to say at apply what whoever applies a job should know and need not change."""
+
+    async def advise(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
+        """Notices; paths as `check` gives them. Called for jobs that passed `check`."""
         ...
 
 

@@ -25,6 +25,12 @@ from dataos.store.database import Store, sqlite_url
 from integration.flare.helpers import WAREHOUSE, Jobs, Server, authenticate
 
 
+@pytest.fixture(scope="session")
+def spark_address() -> str | None:
+    """Which Spark runs the jobs. None here: the embedded engine does; tests/engines runs the same tests on Spark."""
+    return None
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("lakehouse")
@@ -66,5 +72,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def jobs(server: Server, tmp_path: Path) -> Jobs:
-    return Jobs(server, tmp_path / "jobs", count=time.monotonic_ns())
+def jobs(server: Server, tmp_path: Path, spark_address: str | None) -> Jobs:
+    return Jobs(server, tmp_path / "jobs", count=time.monotonic_ns(), spark=spark_address)

@@ -19,7 +19,7 @@ from dataos.core.errors import DataOSError
 from dataos.core.secrecy import Secret
 from dataos.stacks.flare.driver.catalog import Catalog
 from dataos.stacks.flare.driver.duckfiles import Converter
-from dataos.stacks.flare.driver.engine import Engine
+from dataos.stacks.flare.driver.engine import Engine, Sail
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.driver.readers import Readers
@@ -32,7 +32,7 @@ _NOWHERE = "http://127.0.0.1:9"
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Readers, Path]]:
     folder = tmp_path_factory.mktemp("csv")
     token = Secret("none")
-    engine = Engine(_NOWHERE, token, [], threads=2, memory_bytes=0, scratch=folder)
+    engine = Sail(_NOWHERE, token, [], threads=2, memory_bytes=0, scratch=folder)
     client = Client(Connection(_NOWHERE, token, "test"))
     made = Readers(engine, Catalog(_NOWHERE, token), client, Converter(folder, 2, 1 << 30), folder, Log("ERROR"))
     yield engine, made, folder

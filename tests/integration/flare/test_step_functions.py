@@ -11,8 +11,10 @@ import pytest
 
 from dataos.core.errors import DataOSError
 from dataos.core.secrecy import Secret
+from dataos.core.sparkaddresses import SparkAddress
 from dataos.manifest.specs import Reading
 from dataos.stacks.flare import sql
+from dataos.stacks.flare.driver import engine as engines
 from dataos.stacks.flare.driver.engine import Engine
 from dataos.stacks.flare.stepfunctions import reading
 from dataos.stacks.flare.stepfunctions.model import Frame
@@ -36,7 +38,7 @@ class Bench:
         for call in read:
             frame = Frame(view, dict(self.engine.sql(f"SELECT * FROM {view}").dtypes))
             text = reading.FUNCTIONS[call.name].render(call, frame, self._ask)
-            view = self._view(sql.check(text, [view]).text)
+            view = self._view(sql.check(text, [view], engine=self.engine.name).text)
         return [row.asDict(recursive=True) for row in self.engine.sql(f"SELECT * FROM {view}").collect()]
 
     def types(self) -> dict[str, str]:
@@ -54,13 +56,19 @@ class Bench:
         return f"v{self.count}"
 
     def _ask(self, query: str) -> list[Any]:
-        return [row[0] for row in self.engine.run(sql.check(query, [f"v{self.count}"]).text)]
+        return [row[0] for row in self.engine.run(sql.check(query, [f"v{self.count}"], engine=self.engine.name).text)]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    engine = Engine(
-        "http://127.0.0.1:9", Secret("x"), [], threads=2, memory_bytes=0, scratch=tmp_path_factory.mktemp("s")
+def bench(tmp_path_factory: pytest.TempPathFactory, spark_address: str | None) -> Iterator[Bench]:
+    engine = engines.start(
+        "http://127.0.0.1:9",
+        Secret("x"),
+        [],
+        threads=2,
+        memory_bytes=0,
+        scratch=tmp_path_factory.mktemp("s"),
+        spark=SparkAddress.parse(spark_address) if spark_address else None,
     )
     yield Bench(engine)
     engine.close()

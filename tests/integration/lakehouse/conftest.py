@@ -20,9 +20,22 @@ from dataos.lakehouse import rest
 from dataos.lakehouse.catalog import Catalog
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
+from integration.lakehouse.engines import Clients, embedded
 from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, rows
 from support import postgres, stores
 from support.stores import postgresql_server  # noqa: F401
+
+
+@pytest.fixture
+def clients() -> Clients:
+    """The clients whose tables all others read; tests/engines has more of them."""
+    return Clients(embedded())
+
+
+@pytest.fixture(params=["pyiceberg", "duckdb", "sail"])
+def writer(request: pytest.FixtureRequest) -> str:
+    """Each client that writes."""
+    return request.param
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -192,20 +193,27 @@ def sail(server: Server, token: str = USER) -> Iterator[Sail]:
         process.wait()
 
 
-def readers() -> list[str]:
-    """The clients that can read here. DuckDB needs its httpfs extension to attach a REST catalog."""
-    found = ["pyiceberg", "sail"]
-    return [*found, "duckdb"] if importlib.util.find_spec("duckdb_extension_httpfs") else found
+Opener = Callable[["Server", str], AbstractContextManager[Engine]]
 
 
-@contextmanager
-def open_engine(name: str, server: Server, token: str = USER) -> Iterator[Engine]:
-    """One of `pyiceberg`, `duckdb`, `sail`."""
-    match name:
-        case "pyiceberg":
-            yield PyIceberg(server, token)
-        case "duckdb":
-            yield DuckDB(server, token)
-        case _:
-            with sail(server, token) as engine:
-                yield engine
+@dataclass
+class Clients:
+    """The clients of a matrix, by name: what opens one with a token."""
+
+    known: dict[str, Opener]
+
+    def readers(self) -> list[str]:
+        """Those that can read here."""
+        return list(self.known)
+
+    def open(self, name: str, server: Server, token: str = USER) -> AbstractContextManager[Engine]:
+        """One of them, until the end of the `with`."""
+        return self.known[name](server, token)
+
+
+def embedded() -> dict[str, Opener]:
+    """The clients that need no process of their own. DuckDB needs its httpfs extension to attach a REST catalog."""
+    found: dict[str, Opener] = {"pyiceberg": lambda s, t: nullcontext(PyIceberg(s, t)), "sail": sail}
+    if importlib.util.find_spec("duckdb_extension_httpfs"):
+        found["duckdb"] = lambda s, t: nullcontext(DuckDB(s, t))
+    return found

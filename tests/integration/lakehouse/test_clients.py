@@ -13,10 +13,9 @@ import pytest
 
 from dataos.core.ids import AttemptId
 from dataos.lakehouse.views import PUBLISHED, TableRef
-from integration.lakehouse.engines import Engine, Row, open_engine, readers, sail
+from integration.lakehouse.engines import Clients, Engine, Row, sail
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
 
-ENGINES = ["pyiceberg", "duckdb", "sail"]
 JAN, FEB = datetime(2024, 1, 31, 23, 59, 59, 123456), datetime(2024, 2, 1)
 FIRST: list[Row] = [(1, JAN, "a"), (2, FEB, None)]
 SECOND: list[Row] = [(3, FEB, "ü 'x'".replace("'", "`")), (4, JAN, "")]
@@ -31,54 +30,51 @@ def steps(engine: Engine, table: str) -> list[Row]:
     return sorted((FIRST + SECOND)[1:])
 
 
-@pytest.mark.parametrize("writer", ENGINES)
-def test_one_writes_all_read(server: Server, writer: str) -> None:
+def test_one_writes_all_read(server: Server, clients: Clients, writer: str) -> None:
     client(server).create_namespace("shop")
-    with open_engine(writer, server) as engine:
+    with clients.open(writer, server) as engine:
         expected = steps(engine, "shop.t")
-        for reader in readers():
-            with open_engine(reader, server) as other:
+        for reader in clients.readers():
+            with clients.open(reader, server) as other:
                 assert other.read("shop.t") == expected, reader
         info = asyncio.run(server.catalog.describe_table(PUBLISHED, WAREHOUSE, "shop", "t"))
         assert info.partition_spec == "month(ts)"
         assert [(c.name, c.type) for c in info.columns] == [("id", "long"), ("ts", "timestamp"), ("s", "string")]
         engine.replace("shop.t", THIRD)
-        for reader in readers():
-            with open_engine(reader, server) as other:
+        for reader in clients.readers():
+            with clients.open(reader, server) as other:
                 assert other.read("shop.t") == THIRD, reader
 
 
-@pytest.mark.parametrize("writer", ENGINES)
-def test_what_a_run_writes_is_held_from_every_client(server: Server, writer: str) -> None:
+def test_what_a_run_writes_is_held_from_every_client(server: Server, clients: Clients, writer: str) -> None:
     user = client(server)
     user.create_namespace("shop")
     user.create_table("shop.old", rows().schema).append(rows(1))
-    with open_engine(writer, server, "attempt:a1") as engine:
+    with clients.open(writer, server, "attempt:a1") as engine:
         expected = steps(engine, "shop.t")
         assert engine.read("shop.t") == expected
     assert user.list_tables("shop") == [("shop", "old")]
     asyncio.run(server.catalog.prepare_publish(AttemptId("a1")))
     server.store.write_sync(server.catalog.publish, AttemptId("a1"))
-    for reader in readers():
-        with open_engine(reader, server) as other:
+    for reader in clients.readers():
+        with clients.open(reader, server) as other:
             assert other.read("shop.t") == expected, reader
     marks = {s.summary["dataos.attempt-id"] for s in user.load_table("shop.t").snapshots()}
     assert marks == {"a1"}
 
 
-@pytest.mark.parametrize("writer", ENGINES)
-def test_an_append_of_every_client_is_reapplied(server: Server, writer: str) -> None:
+def test_an_append_of_every_client_is_reapplied(server: Server, clients: Clients, writer: str) -> None:
     client(server).create_namespace("shop")
-    with open_engine(writer, server) as engine:
+    with clients.open(writer, server) as engine:
         engine.create("shop.t")
-    with open_engine(writer, server, "attempt:a1") as job, open_engine(writer, server) as other:
+    with clients.open(writer, server, "attempt:a1") as job, clients.open(writer, server) as other:
         other.append("shop.t", FIRST)
         job.append("shop.t", SECOND)
         other.append("shop.t", THIRD)
         asyncio.run(server.catalog.prepare_publish(AttemptId("a1")))
         server.store.write_sync(server.catalog.publish, AttemptId("a1"))
-    for reader in readers():
-        with open_engine(reader, server) as engine:
+    for reader in clients.readers():
+        with clients.open(reader, server) as engine:
             assert engine.read("shop.t") == sorted(FIRST + SECOND + THIRD), reader
 
 
@@ -129,7 +125,7 @@ def test_what_the_flare_driver_builds_on(server: Server) -> None:
     }
 
 
-def test_names_in_partition_folders_are_taken_literally(server: Server) -> None:
+def test_names_in_partition_folders_are_taken_literally(server: Server, clients: Clients) -> None:
     client(server).create_namespace("shop")
     odd: list[Row] = [(1, JAN, "a b/ü%20=x"), (2, FEB, "~#?&"), (3, FEB, None)]
     with sail(server) as engine:
@@ -137,8 +133,8 @@ def test_names_in_partition_folders_are_taken_literally(server: Server) -> None:
             "CREATE TABLE lakehouse.shop.t (id BIGINT, ts TIMESTAMP_NTZ, s STRING) USING iceberg PARTITIONED BY (s)"
         )
         engine.append("shop.t", odd)
-    for reader in readers():
-        with open_engine(reader, server) as other:
+    for reader in clients.readers():
+        with clients.open(reader, server) as other:
             assert other.read("shop.t") == odd, reader
 
 

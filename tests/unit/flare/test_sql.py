@@ -8,6 +8,7 @@ import pytest
 
 from dataos.core.errors import DataOSError
 from dataos.stacks.flare import sql
+from dataos.stacks.flare.engines import EngineName
 
 VIEWS = ["orders", "Stores", "raw_events"]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -130,6 +131,10 @@ ESCAPES = [
     "",
     "-- nothing",
     ";",
+    "CALL x()",
+    "DECLARE x INT",
+    "TRUNCATE TABLE orders",
+    "SELECT TRANSFORM (a) USING 'cat' FROM orders",
 ]
 
 
@@ -157,15 +162,49 @@ NEEDS_SPARK = [
     "SELECT get_json_object(a, '$[*].b') FROM orders",
     "SELECT * FROM orders, LATERAL explode(a) AS t(x)",
     "SELECT * EXCEPT (a) FROM orders",
-    "CALL x()",
-    "DECLARE x INT",
-    "TRUNCATE TABLE orders",
+    "SELECT * FROM orders ORDER BY ALL",
+    "SELECT a COLLATE UTF8_LCASE AS c FROM orders",
 ]
 
 
 @pytest.mark.parametrize("text", NEEDS_SPARK)
 def test_what_the_embedded_engine_cannot_do_is_said(text: str) -> None:
-    assert refusal(text) == ["stack.unsupported"]
+    assert refusal(text) == ["flare.needs_spark"]
+    with pytest.raises(DataOSError) as caught:
+        sql.check(text, VIEWS)
+    assert "let Apache Spark run the job: docs/howto/use-apache-spark.md" in caught.value.problem.hint
+
+
+@pytest.mark.parametrize("text", NEEDS_SPARK)
+def test_apache_spark_gets_it(text: str) -> None:
+    assert sql.check(text, VIEWS, engine=EngineName.SPARK).text
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_escapes_are_refused_on_apache_spark_too(text: str) -> None:
+    with pytest.raises(DataOSError) as caught:
+        sql.check(text, VIEWS, engine=EngineName.SPARK)
+    assert {p.code for p in caught.value.problems} <= {"flare.sql_refused", "flare.sql_syntax", "flare.unknown_view"}
+
+
+AS_WRITTEN = [
+    "SELECT weekday(d) AS w, initcap(a), log(x), bround(2.5, 0) AS b FROM orders",
+    "SELECT a FROM orders LATERAL VIEW EXPLODE(m) t AS k, v",
+    "SELECT 1 FROM orders AS s CLUSTER BY a",
+    "SELECT a, COUNT(*) AS n FROM orders GROUP BY ALL",
+    "SELECT percentile_approx(x, 0.5) AS p, regexp_replace(a, '(b)', '$1x') AS r FROM orders",
+]
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_apache_spark_gets_no_rewrites(text: str) -> None:
+    found = sql.check(text, VIEWS, NOW, {"orders": {"a": "int"}}, EngineName.SPARK).text
+    assert found.replace("`", "").lower() == text.lower()
+
+
+def test_clocks_show_the_instant_of_the_run_on_apache_spark_too() -> None:
+    found = sql.check("SELECT now() AS t FROM orders", VIEWS, NOW, engine=EngineName.SPARK).text
+    assert found == "SELECT CAST('2026-01-02 03:04:05.000000' AS TIMESTAMP) AS t FROM orders"
 
 
 ACCEPTED = [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
-from dataos.manifest import quantities
+from dataos.core.sparkaddresses import SparkAddress
+from dataos.manifest import blocks, quantities
 from dataos.manifest.annotations import Words
 from dataos.manifest.blocks import Amounts
 from dataos.manifest.documents import Context, KindReading
@@ -40,8 +42,17 @@ class NodePool(Spec):
     """Taints that are tolerated."""
 
 
+class SparkEntry(Spec):
+    """`spark`: the Apache Spark that runs the Flare jobs of this Compute."""
+
+    address: Text
+    """Its Spark Connect server: `sc://host:15002`, with `/;use_ssl=true` for TLS."""
+    token: Text | None = None
+    """The token that it asks for; it is sealed."""
+
+
 class ComputeSection(Spec):
-    """The section as written. `limits` is ours: the share of one machine."""
+    """The section as written. `limits`, the share of one machine, and `spark` are ours."""
 
     dataplane: Text
     """Where it is: `hub`."""
@@ -51,6 +62,8 @@ class ComputeSection(Spec):
     """Which machines of a Kubernetes cluster."""
     limits: Amounts | None = spelled("limit", default=None)
     """The share of this machine."""
+    spark: SparkEntry | None = None
+    """An Apache Spark that runs the Flare jobs which name this Compute."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ class ComputeSpec:
     tolerations: tuple[Toleration, ...]
     cpu: float | None
     memory_bytes: int | None
+    spark: SparkAddress | None = None
 
 
 def read(section: Any, context: Context, reading: Reading) -> KindReading | None:
@@ -90,11 +104,17 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     limits = spec.limits or Amounts()
     cpu = quantities.cpu(limits.cpu, (*path, "limits", "cpu"), reading)
     memory = quantities.memory(limits.memory, (*path, "limits", "memory"), reading)
+    spark = None
+    if spec.spark is not None:
+        spark = reading.attempt((*path, "spark", "address"), partial(SparkAddress.parse, spec.spark.address))
+        if purpose == "query":
+            reading.warn((*path, "spark"), "Flare jobs name a Compute of purpose `runnable`; `spark` is of use to them")
     if purpose is None or len(reading.problems) > before:
         return None
     selector = dict(spec.node_pool.node_selector)
-    canonical = ComputeSpec(spec.dataplane, purpose, selector, tuple(filter(None, tolerations)), cpu, memory)
-    return KindReading(canonical)
+    canonical = ComputeSpec(spec.dataplane, purpose, selector, tuple(filter(None, tolerations)), cpu, memory, spark)
+    token = blocks.written_path(section, "spark", "token")
+    return KindReading(canonical, secret_paths=(token,) if token else ())
 
 
 def _toleration(entry: TolerationEntry, path: Path, reading: Reading) -> Toleration | None:

@@ -46,6 +46,7 @@ def job_request(manifest: Manifest, name: str, runnable: Runnable, run_as: UserI
         cpu=runnable.cpu,
         memory_bytes=runnable.memory_bytes,
         timeout_s=runnable.time_limit_s,
+        compute=runnable.compute,
     )
 
 
@@ -91,6 +92,15 @@ class WorkflowController:
         if any(spec.targets()):
             problems += await self._store.read(_check_circle, manifest)
         return problems
+
+    async def advise(self, manifest: Manifest, actor: UserId, warnings: list[Problem]) -> list[Problem]:
+        """What the jobs' stacks say; it takes the place of what they could only guess offline."""
+        spec: WorkflowSpec = manifest.spec
+        kept = [w for w in warnings if w.code != "flare.needs_spark"]
+        for path, runnable in spec.runnables():
+            request = job_request(manifest, path.rpartition("/")[2], runnable, actor)
+            kept += await self._attempts.advise(request, runnable)
+        return kept
 
     async def reconcile(self, view: ResourceView) -> Observed:
         """Make the runs that are due; report the newest and the next."""

@@ -83,20 +83,14 @@ REACHES_OUT = words(
 )
 """Name files, code, or the engine's own state."""
 
-NEEDS_SPARK = {
-    **dict.fromkeys(
-        words(
-            """
-            approx_top_k approx_top_k_accumulate approx_top_k_combine approx_top_k_estimate collate collation
-            kll_sketch_agg_bigint kll_sketch_agg_double kll_sketch_agg_float map_zip_with schema_of_xml session_window
-            transform_keys transform_values try_make_interval zip_with
-            """
-        ),
-        "the embedded engine has no such function",
-    ),
-    "bround": "the embedded engine rounds decimals wrongly with it",
-}
-"""Function -> why it cannot be used on the embedded engine."""
+NEEDS_SPARK = words(
+    """
+    approx_top_k approx_top_k_accumulate approx_top_k_combine approx_top_k_estimate bround collate collation
+    kll_sketch_agg_bigint kll_sketch_agg_double kll_sketch_agg_float map_zip_with schema_of_xml session_window
+    transform_keys transform_values try_make_interval zip_with
+    """
+)
+"""What Apache Spark has and the embedded engine lacks, or (`bround`, of decimals) computes wrongly."""
 
 INSTEAD = {
     "bround": "use `round`",

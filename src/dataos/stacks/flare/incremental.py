@@ -12,6 +12,7 @@ from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
 from dataos.stacks.flare import sql
 from dataos.stacks.flare.blocks import NAME
+from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.quoting import literal
 
 _PLACEHOLDER = re.compile(r"(['\"]?)\$\|([^|\s]+)\|\1")
@@ -108,7 +109,7 @@ def _check(text: str, context: str, known: list[str], reading: Reading, path: Pa
             )
             return
     try:
-        sql.check(fill(text, dict.fromkeys(known, "0")), (context,))
+        sql.check(fill(text, dict.fromkeys(known, "0")), (context,), engine=EngineName.SPARK)
     except DataOSError as error:
         for problem in error.problems:
             reading.error(path, problem.message, code=problem.code, hint=problem.hint, line=problem.line)

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from dataos.core.errors import DataOSError, Problem
 from dataos.stacks.flare import parsing, rewriting, sql
+from dataos.stacks.flare.engines import EngineName
 
 _PAIRS = (("old", "new"), ("target", "source"))
 """Aliases of the table and of the frame: Flare's, and PyFlare's."""
@@ -28,14 +29,14 @@ class Merge:
     stars: bool
 
 
-def check_on(text: str, now: datetime | None = None) -> str:
+def check_on(text: str, now: datetime | None = None, engine: EngineName = EngineName.SAIL) -> str:
     """The join condition. Raises as `sql.check_condition`; positions count in `text`."""
-    return sql.check_condition(text, (), now).text
+    return sql.check_condition(text, (), now, engine).text
 
 
-def check(on: str, when: str, now: datetime | None = None) -> Merge:
+def check(on: str, when: str, now: datetime | None = None, engine: EngineName = EngineName.SAIL) -> Merge:
     """Both clauses. Raises DataOSError with codes of `sql.check` and `flare.merge`; positions count in `when`."""
-    condition = check_on(on, now)
+    condition = check_on(on, now, engine)
     prefix = "MERGE INTO t AS old USING f AS new ON true WHEN "
     body = when.strip().rstrip(";").rstrip()
     lead = len(when) - len(when.lstrip())
@@ -52,11 +53,12 @@ def check(on: str, when: str, now: datetime | None = None) -> Merge:
     words = [t.text.upper() for t in parsing.DIALECT.tokenize(body)]
     if words.count("MATCHED") < len(whens.expressions):  # the parser would take `when then ...` for `when matched`
         raise DataOSError(Problem("flare.merge", "a clause says neither `matched` nor `not matched`", hint=_HINT))
-    problems = sql.check_nodes(_inside(whens), prefix + body)
+    problems = sql.check_nodes(_inside(whens), prefix + body, engine)
     if problems:
         raise DataOSError([sql.shifted(p, len(prefix) - lead) for p in problems])
-    impossible = rewriting.rewrite(whens, now)
-    if impossible:
+    if engine is EngineName.SPARK:
+        rewriting.freeze(whens, now)
+    elif impossible := rewriting.rewrite(whens, now):
         raise DataOSError([Problem(p.code, p.message, hint=p.hint) for p, _ in impossible])
     old, new = _aliases(parsing.expression(condition), whens)
     return Merge(condition, parsing.write(whens), old, new, whens.find(exp.Star) is not None)

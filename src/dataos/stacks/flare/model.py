@@ -135,6 +135,7 @@ class FlareSpec:
     root: Path
     views: tuple[str, ...] = field(default=())
     profile: Profile | None = None  # of the first input
+    spark_remote: str | None = None  # `spark.remote` of sparkConf: the Spark Connect server that shall run the job
 
     @property
     def addresses(self) -> tuple[tuple[Path, Udl], ...]:

@@ -26,11 +26,10 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset(
     }
 ) - {exp.Collate}  # fmt: skip
 
-LATER: dict[type[exp.Expr], str] = {
-    exp.QueryTransform: "TRANSFORM ... USING",
+ONLY_SPARK: dict[type[exp.Expr], str] = {
     exp.Collate: "COLLATE",
 }
-"""Classes with a message of their own."""
+"""Classes that Apache Spark takes and the embedded engine does not, in words."""
 
 TABLE_ARGS = frozenset({"this", "alias", "joins", "laterals", "pivots", "sample"})
 SELECT_ARGS = frozenset(

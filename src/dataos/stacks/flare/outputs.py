@@ -8,6 +8,7 @@ from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
 from dataos.stacks.flare import assertions, merging, tagging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
+from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, PartitionField, SortColumn
 
 _FORMATS = {
@@ -273,8 +274,8 @@ def _merge(entry: _Merge | None, reading: Reading, path: Path) -> MergeClauses |
         return None
     before = len(reading.problems)
     for key, check in (
-        ("onClause", lambda: merging.check_on(entry.on_clause)),
-        ("whenClause", lambda: merging.check(entry.on_clause, entry.when_clause)),
+        ("onClause", lambda: merging.check_on(entry.on_clause, engine=EngineName.SPARK)),
+        ("whenClause", lambda: merging.check(entry.on_clause, entry.when_clause, engine=EngineName.SPARK)),
     ):
         if reading.attempt((*path, key), check) is None:
             break
@@ -300,9 +301,9 @@ def _properties(iceberg: _Iceberg, options: _Options, reading: Reading, path: Pa
     if kind != "parquet":
         reading.error(
             (*path, "write.format.default"),
-            f"data files of format `{kind}` cannot be written by the embedded engine",
+            f"data files of format `{kind}` cannot be written",
             code="stack.unsupported",
-            hint="leave it out (parquet); Apache Spark by address comes in a later version",
+            hint="leave it out (parquet)",
         )
     if options.compression_type:
         word = choose(options.compression_type, ("gzip", "snappy", "zstd", "none"))

@@ -1,7 +1,8 @@
-"""stackSpec -> Plan: addresses to real places, and the process that will work on them."""
+"""stackSpec -> Plan: addresses to real places, the engine, and the process that will work on them."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -22,6 +23,7 @@ from dataos.lakehouse.views import AttemptView, TableRef
 from dataos.manifest import depot_types, registry, specs
 from dataos.manifest.specs import Reading, render
 from dataos.processes.ports import Isolation, Launch, Mount
+from dataos.stacks.flare import choosing
 from dataos.stacks.flare import spec as flare
 from dataos.stacks.flare.driver import job as jobs
 from dataos.stacks.flare.model import FILES, FlareSpec, Input, Output
@@ -37,7 +39,7 @@ _FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
 
 class FlarePlanner:
-    """Plans Flare jobs; knows depots and the lakehouse, nothing of engines."""
+    """Plans Flare jobs; knows depots, the lakehouse and Computes."""
 
     async def check(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
         """Depots exist and can do what is asked, files are there, outputs go to a Lakehouse. Paths as in the port."""
@@ -64,7 +66,35 @@ class FlarePlanner:
                 _target(rooms, output, await _depot(rooms, output.address), Handed(job.job))
             except DataOSError as error:
                 problems += _at(error, job, output.address_path)
+        try:
+            problems += await self._check_engine(spec, job, rooms)
+        except DataOSError as error:
+            problems += [_prefixed(p, job) for p in error.problems]
         return problems
+
+    async def _check_engine(self, spec: FlareSpec, job: JobRequest, rooms: Rooms) -> list[Problem]:
+        choice = await choosing.choose(spec, job.compute, rooms.computes)
+        if choice.spark is None or rooms.computes is None:
+            return []
+        local: list[tuple[str, str]] = []
+        for path, address in spec.addresses:
+            with contextlib.suppress(DataOSError):  # a depot that is not there was told of already
+                depot = await rooms.depots.get(address.depot)
+                if depot.type == "FILE":
+                    local.append((render(path), str(address)))
+                elif depot.type == "ICEBERG":
+                    location = (await rooms.catalog.load_warehouse(warehouse(depot))).location
+                    if location.startswith(("/", "file:")):
+                        local.append((render(path), location.removeprefix("file://")))
+        found = choosing.check_reach(choice, spec, rooms.computes.catalog_url, local)
+        return [_prefixed(p, job) for p in found]
+
+    async def advise(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
+        """Which engine runs the job, where that is not the usual one."""
+        choice = await choosing.choose(_read(job), job.compute, rooms.computes)
+        if choice.spark is None:
+            return []
+        return [Problem("flare.engine_choice", f"job `{job.job}` {choice.told}", path=job.path)]
 
     async def plan(self, attempt: AttemptRequest, rooms: Rooms) -> Plan:
         """The launch of one attempt. Raises DataOSError `depot.*`, `flare.input`, `iceberg.*`."""
@@ -90,6 +120,7 @@ class FlarePlanner:
             if action.action is None or action.action.options is not None:  # files are written; else the server does it
                 table = jobs.Target("table", source.warehouse, source.namespace, source.table)
                 await _writable(rooms, view, table, places)
+        choice = await choosing.choose(spec, job.compute, rooms.computes)
         cpu = job.cpu or spec.cpu
         memory = job.memory_bytes or spec.memory_bytes or _DEFAULT_MEMORY
         body = jobs.dump(
@@ -108,14 +139,16 @@ class FlarePlanner:
             threads=max(1, math.ceil(cpu)) if cpu else 0,
             memory_bytes=memory,
             state={k: v for k, v in attempt.state.items() if k in sources},
+            engine_reason=choice.reason,
+            **_spark_of(choice, rooms),
         )
+        files = {f"config/{jobs.CONFIG_FILE}": body, f"secret/{jobs.TOKEN_FILE}": attempt.token.encode()}
+        if choice.spark is not None and choice.spark.token is not None:
+            files[f"secret/{jobs.SPARK_TOKEN_FILE}"] = choice.spark.token.reveal().encode()
         launch = Launch(
             argv=(sys.executable, "-m", _MODULE),
             isolation=Isolation.PLATFORM,
-            files={
-                f"config/{jobs.CONFIG_FILE}": body,
-                f"secret/{jobs.TOKEN_FILE}": attempt.token.encode(),
-            },
+            files=files,
             mounts=places.mounts(),
             cpu=cpu or 1.0,
             memory_bytes=memory,
@@ -129,6 +162,13 @@ class FlarePlanner:
             rerunnable=True,
             deliveries=tuple(handed.overs),
         )
+
+
+def _spark_of(choice: choosing.Choice, rooms: Rooms) -> dict[str, str]:
+    """What job.json says of the Spark that runs the job."""
+    if choice.spark is None or rooms.computes is None:
+        return {}
+    return {"spark": str(choice.spark.address), "catalog": rooms.computes.catalog_url}
 
 
 @dataclass

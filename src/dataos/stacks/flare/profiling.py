@@ -14,6 +14,7 @@ from typing import Any
 
 from dataos.manifest.specs import Path, Reading, Spec, Text, one_of, read_model, spelled
 from dataos.stacks.flare import sql
+from dataos.stacks.flare.engines import EngineName
 
 LEVELS = ("basic", "intermediate", "advanced")
 
@@ -90,7 +91,7 @@ def check(profile: Profile, views: tuple[str, ...], reading: Reading) -> None:
     """Filters are conditions that the engine may see."""
     for number, condition in enumerate(profile.filters):
         where = (*profile.path, "filters", number, "expression")
-        reading.attempt(where, partial(sql.check_condition, condition, views))
+        reading.attempt(where, partial(sql.check_condition, condition, views, engine=EngineName.SPARK))
 
 
 def check_regex(text: str, reading: Reading, path: Path) -> None:

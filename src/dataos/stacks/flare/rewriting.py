@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from dataos.core.errors import Problem
 from dataos.stacks.flare import functions, parsing
+from dataos.stacks.flare.engines import NEEDS_SPARK, ONLY_SPARK, with_remedy
 
 Refusal = tuple[Problem, exp.Expr]
 
@@ -37,6 +38,14 @@ def rewrite(tree: exp.Expr, now: datetime | None) -> list[Refusal]:
         _call(node, now)
     keep_names(names)
     return refusals
+
+
+def freeze(tree: exp.Expr, now: datetime | None) -> None:
+    """For Apache Spark, whose meaning nothing else need be changed for: one instant for the whole run."""
+    names = unnamed(tree)
+    for node in [n for n in tree.walk() if isinstance(n, exp.Anonymous | exp.CurrentDate | exp.CurrentTimestamp)]:
+        _clock(node, now)
+    keep_names(names)
 
 
 Unnamed = list[tuple[exp.Select, int, str]]
@@ -84,17 +93,22 @@ def _select(node: exp.Select) -> list[Refusal]:
     if group is not None and group.args.get("all"):
         keys = [_unaliased(e) for e in node.expressions if not _aggregates(e)]
         if any(isinstance(k, exp.Star) or (isinstance(k, exp.Column) and k.is_star) for k in keys):
-            return [(Problem("stack.unsupported", "GROUP BY ALL with `*`", hint="list the columns"), node)]
+            return [(_only_spark("GROUP BY ALL with `*`", "list the columns"), node)]
         node.set("group", exp.Group(expressions=keys) if keys else None)
     order = node.args.get("order")
     if order is not None and any(_is_all(o) for o in order.expressions):
-        return [(Problem("stack.unsupported", "ORDER BY ALL", hint="list the columns"), order)]
+        return [(_only_spark("ORDER BY ALL", "list the columns"), order)]
     return []
+
+
+def _only_spark(what: str, hint: str) -> Problem:
+    return Problem(NEEDS_SPARK, f"{what}: {ONLY_SPARK}", hint=with_remedy(hint))
 
 
 def _is_all(ordered: exp.Expr) -> bool:
     inner = ordered.this if isinstance(ordered, exp.Ordered) else ordered
-    return isinstance(inner, exp.Column) and inner.name.lower() == "all" and not inner.table
+    named = isinstance(inner, exp.Var) or (isinstance(inner, exp.Column) and not inner.table)
+    return named and inner.name.lower() == "all"
 
 
 def _unaliased(node: exp.Expr) -> exp.Expr:
@@ -114,16 +128,7 @@ def _lateral(node: exp.Lateral) -> list[Refusal]:
         return []
     if not node.args.get("view"):
         # `, LATERAL explode(a)` gives a row of NULL for an empty array on this engine
-        return [
-            (
-                Problem(
-                    "stack.unsupported",
-                    "LATERAL with a generator gives wrong rows on the embedded engine",
-                    hint="write LATERAL VIEW explode(...) t AS c",
-                ),
-                node,
-            )
-        ]
+        return [(_only_spark("LATERAL with a generator", "write LATERAL VIEW explode(...) t AS c"), node)]
     alias = node.args.get("alias")
     columns = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
     if len(columns or ()) == 2 and this.name.lower() in ("explode", "explode_outer"):
@@ -169,13 +174,20 @@ def _like(node: exp.Like | exp.ILike) -> None:
     node.replace(exp.Paren(this=joined))
 
 
-def _call(node: exp.Expr, now: datetime | None) -> None:
+def _clock(node: exp.Expr, now: datetime | None) -> bool:
+    """Is it a clock? Then it shows the instant of the run, where there is one."""
     name = node.name.lower() if isinstance(node, exp.Anonymous) else _CLOCK_NODES[type(node)]
-    if name in functions.CLOCKS or (name == "unix_timestamp" and not node.expressions):
-        if now is not None:
-            node.replace(_instant(name, now))
+    if name not in functions.CLOCKS and (name != "unix_timestamp" or node.expressions):
+        return False
+    if now is not None:
+        node.replace(_instant(name, now))
+    return True
+
+
+def _call(node: exp.Expr, now: datetime | None) -> None:
+    if _clock(node, now):
         return
-    change = _CALLS.get(name)
+    change = _CALLS.get(node.name.lower())
     if change is not None and isinstance(node, exp.Anonymous):
         changed = change([cast("exp.Expr", a) for a in node.expressions])
         if changed is not None:

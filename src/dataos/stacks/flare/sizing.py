@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, cast
 
+from dataos.core.sparkaddresses import SparkAddress
 from dataos.manifest import quantities
 from dataos.manifest.specs import Path, Reading
 from dataos.stacks.flare.blocks import Sizing, StackBlock, text_of
@@ -29,6 +31,21 @@ def read_sizing(block: StackBlock, reading: Reading, path: Path) -> tuple[float 
     if block.job is not None:
         _conf(block.job.spark_conf, reading, (*path, "job", "sparkConf"))
     return (max(cpus) if cpus else None), (sum(memory) + _OVERHEAD if memory else None)
+
+
+def read_remote(block: StackBlock, reading: Reading, path: Path) -> str | None:
+    """`spark.remote`, Spark's own key for a Spark Connect server, of sparkConf: the one that shall run the job."""
+    found: str | None = None
+    for data, where in (
+        (block.job.spark_conf if block.job is not None else None, (*path, "job", "sparkConf")),
+        (block.spark_conf, (*path, "sparkConf")),
+    ):
+        text = {k.lower(): v for k, v in _conf(data, Reading(), where).items()}.get("spark.remote")
+        if text is None:
+            continue
+        address = reading.attempt(where, partial(SparkAddress.parse, text))
+        found = str(address) if address is not None else found
+    return found
 
 
 def _amounts(sizing: Sizing, reading: Reading, path: Path) -> tuple[float | None, int | None]:

@@ -19,7 +19,18 @@ from sqlglot.errors import ParseError, SqlglotError
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, one_of, read_model
-from dataos.stacks.flare import actions, assertions, incremental, outputs, profiling, querying, sinks, sql, structures
+from dataos.stacks.flare import (
+    actions,
+    assertions,
+    incremental,
+    outputs,
+    preflight,
+    profiling,
+    querying,
+    sinks,
+    sql,
+    structures,
+)
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
     LATER_JOB,
@@ -32,8 +43,9 @@ from dataos.stacks.flare.blocks import (
     refuse,
     text_of,
 )
+from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import FlareSpec, Input, Output, Step
-from dataos.stacks.flare.sizing import read_sizing
+from dataos.stacks.flare.sizing import read_remote, read_sizing
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 
 MODEL = StackBlock
@@ -57,6 +69,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     for key, what in LATER_JOB.items():
         refuse(job, key, what, reading, where)
     cpu, memory = read_sizing(block, reading, path)
+    remote = read_remote(block, reading, path)
     level = one_of(job.log_level, _LEVELS, (*where, "logLevel"), reading, "logLevel") if job.log_level else None
     read_inputs = [_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(job.inputs)]
     inputs = tuple(i for i in read_inputs if i)
@@ -81,7 +94,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     upkeep = tuple(a for a in (_check_action(a, inputs, views, reading) for a in upkeep) if a)
     if len(reading.problems) > before:
         return None
-    return FlareSpec(
+    spec = FlareSpec(
         inputs=inputs,
         steps=steps,
         outputs=written,
@@ -97,7 +110,10 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         root=path,
         views=views,
         profile=profile,
+        spark_remote=remote,
     )
+    reading.warnings += preflight.needs_spark(spec)
+    return spec
 
 
 def addresses(spec: FlareSpec) -> list[tuple[Path, Udl, str]]:
@@ -352,7 +368,7 @@ def _check_views(
         add(entry.name, entry.path)
     views += [name for name in faulty if name.lower() not in known]
     for step in steps:
-        checked = reading.attempt((*step.path, "sql"), partial(sql.check, step.sql, views))
+        checked = reading.attempt((*step.path, "sql"), partial(sql.check, step.sql, views, engine=EngineName.SPARK))
         if checked is None or checked.text:
             add(step.name, step.path)
     return tuple(views)
@@ -426,7 +442,8 @@ def _check_action(
         reading.error((*action.path, "input"), message, hint=hint, code="flare.action")
         return None
     if action.action is None:
-        reading.attempt((*action.path, "deleteWhere"), lambda: sql.check_condition(action.delete_where, views))
+        check = partial(sql.check_condition, action.delete_where, views, engine=EngineName.SPARK)
+        reading.attempt((*action.path, "deleteWhere"), check)
     return replace(action, input=found.name)
 
 
@@ -444,4 +461,4 @@ def _check_assertions(
     for check in (*checks, *(a for o in written for a in o.assertions)):
         for key, text, test in (("sql", check.sql, sql.check), ("filter", check.filter, sql.check_condition)):
             if text is not None:
-                reading.attempt((*check.path, key), partial(test, text, views))
+                reading.attempt((*check.path, key), partial(test, text, views, engine=EngineName.SPARK))

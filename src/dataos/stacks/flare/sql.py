@@ -17,15 +17,18 @@ from sqlglot import exp
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
 from dataos.stacks.flare import functions, nodes, overflow, parsing, rewriting
+from dataos.stacks.flare.engines import NEEDS_SPARK, ONLY_SPARK, EngineName, with_remedy
 
 _NOTHING = frozenset({"CACHE", "UNCACHE", "REFRESH", "ANALYZE"})
 _QUERY = frozenset({"SELECT", "WITH", "FROM", "VALUES", "("})
-_LATER = "it needs Apache Spark by address, which comes in a later version"
 _LOOK_AROUND = re.compile(r"\(\?(?:=|!|<=|<!)")
 _REGEX_CALLS = functions.words(
     "rlike regexp regexp_like regexp_replace regexp_extract regexp_extract_all regexp_count regexp_instr "
     "regexp_substr split"
 )
+
+_ARRAYS = functions.words("array array_distinct array_sort collect_list collect_set filter sequence split transform")
+"""Calls that answer arrays, as far as that matters here."""
 
 
 Views = Sequence[str] | Mapping[str, str]
@@ -47,13 +50,15 @@ def check(
     views: Views,
     now: datetime | None = None,
     types: Mapping[str, overflow.Columns] | None = None,
+    engine: EngineName = EngineName.SAIL,
 ) -> Checked:
-    """Check a step's statement against the views that exist when it runs, and rewrite it for the engine.
+    """Check a step's statement against the views that exist when it runs, and write it for the engine.
 
     `views`: their names, or what the statement calls them -> their names.
     `now` freezes the clock functions (one instant for the whole run); `types` (view in lower case -> column in lower
     case -> type) makes integer arithmetic fail where it overflows. Raises DataOSError with codes
-    `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `stack.unsupported`; line and column count in `text`.
+    `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `flare.needs_spark` (of Sail alone); line and column
+    count in `text`.
     """
     word = parsing.first_word(text)
     if word in _NOTHING:
@@ -75,14 +80,16 @@ def check(
     tree = statements[0]
     if not isinstance(tree, exp.Query | exp.Values):
         raise DataOSError(_no_query(text, word))
-    return _checked(tree, text, views, now, types)
+    return _checked(tree, text, views, now, types, engine)
 
 
-def check_condition(text: str, views: Views, now: datetime | None = None) -> Checked:
+def check_condition(
+    text: str, views: Views, now: datetime | None = None, engine: EngineName = EngineName.SAIL
+) -> Checked:
     """Check a boolean expression (an assertion's `filter`). Raises as `check`; positions count in `text`."""
     prefix = "SELECT 1 WHERE "
     try:
-        checked = check(prefix + text, views, now)
+        checked = check(prefix + text, views, now, engine=engine)
     except DataOSError as error:
         raise DataOSError([shifted(p, len(prefix)) for p in error.problems]) from error
     tree = parsing.parse(checked.text)[0]
@@ -92,9 +99,9 @@ def check_condition(text: str, views: Views, now: datetime | None = None) -> Che
     return Checked(parsing.write(where.this), checked.reads, checked.volatile, checked.costly)
 
 
-def check_nodes(parts: Sequence[exp.Expr], text: str) -> list[Problem]:
+def check_nodes(parts: Sequence[exp.Expr], text: str, engine: EngineName = EngineName.SAIL) -> list[Problem]:
     """What is wrong in expressions that stand in another statement than a query, `text`; they read no view."""
-    found = _Findings(text, {})
+    found = _Findings(text, {}, engine)
     for part in parts:
         found.visit(part, {})
     return found.problems
@@ -127,8 +134,6 @@ def _no_query(text: str, word: str) -> Problem:
     start = len(text) - len(text.lstrip())
     line = text.count("\n", 0, start) + 1
     column = start - (text.rfind("\n", 0, start) + 1) + 1
-    if word in ("BEGIN", "EXECUTE", "DECLARE", "CALL", "TRUNCATE"):
-        return Problem("stack.unsupported", f"`{word}` is no step: {_LATER}", line=line, column=column)
     return Problem(
         "flare.sql_refused",
         f"a step is a SELECT, not `{word}`",
@@ -144,9 +149,10 @@ def _checked(
     views: Views,
     now: datetime | None,
     types: Mapping[str, overflow.Columns] | None,
+    engine: EngineName,
 ) -> Checked:
     named = views.items() if isinstance(views, Mapping) else ((v, v) for v in views)
-    found = _Findings(text, {known.lower(): view for known, view in named})
+    found = _Findings(text, {known.lower(): view for known, view in named}, engine)
     try:
         found.visit(tree, {})
     except RecursionError as error:
@@ -156,6 +162,11 @@ def _checked(
     costly = any(isinstance(n, nodes.COSTLY) for n in tree.walk()) or bool(
         found.calls & (functions.AGGREGATES | functions.GENERATORS)
     )
+    if engine is EngineName.SPARK:
+        rewriting.freeze(tree, now)
+        return Checked(
+            parsing.write(tree), tuple(found.reads), volatile=bool(found.calls & functions.VOLATILE), costly=costly
+        )
     problems = rewriting.rewrite(tree, now)
     if problems:
         raise DataOSError([Problem(p.code, p.message, hint=p.hint, **parsing.place(n, text)) for p, n in problems])
@@ -171,8 +182,9 @@ def _checked(
 class _Findings:
     """One walk over a tree: every node accounted for, every table resolved in its scope."""
 
-    def __init__(self, text: str, views: dict[str, str]) -> None:
+    def __init__(self, text: str, views: dict[str, str], engine: EngineName) -> None:
         self._text = text
+        self._engine = engine
         self._views = views
         self.problems: list[Problem] = []
         self.reads: dict[str, None] = {}
@@ -181,12 +193,16 @@ class _Findings:
     def _refuse(self, node: exp.Expr, message: str, hint: str = "", code: str = "flare.sql_refused") -> None:
         self.problems.append(Problem(code, message, hint=hint, **parsing.place(node, self._text)))
 
+    def _needs_spark(self, node: exp.Expr, what: str, hint: str = "") -> None:
+        """Refuse on the embedded engine what Apache Spark does."""
+        if self._engine is EngineName.SAIL:
+            self._refuse(node, f"{what}: {ONLY_SPARK}", with_remedy(hint), NEEDS_SPARK)
+
     def visit(self, node: exp.Expr, scope: dict[str, str]) -> None:
         """Check a node and all below it. `scope`: CTE names in lower case -> as written."""
-        if type(node) in nodes.LATER:
-            self._refuse(node, f"{nodes.LATER[type(node)]}: {_LATER}", code="stack.unsupported")
-            return
-        if type(node) not in nodes.ALLOWED:
+        if type(node) in nodes.ONLY_SPARK:
+            self._needs_spark(node, nodes.ONLY_SPARK[type(node)])
+        elif type(node) not in nodes.ALLOWED:
             self._refuse(node, f"`{_excerpt(node)}` is not allowed in a step", hint="a step is a plain SELECT")
             return
         with_ = node.args.get("with_")
@@ -211,7 +227,7 @@ class _Findings:
 
     def _ctes(self, with_: exp.With, scope: dict[str, str]) -> dict[str, str]:
         if with_.args.get("recursive"):
-            self._refuse(with_, f"a recursive CTE: {_LATER}", code="stack.unsupported")
+            self._needs_spark(with_, "a recursive CTE")
             scope.update({c.alias.lower(): c.alias for c in with_.expressions})
         for cte in with_.expressions:
             extra = {k for k, v in cte.args.items() if v} - {"this", "alias"}
@@ -270,27 +286,20 @@ class _Findings:
             self._unknown_call(node, name)
             return
         self.calls.add(name)
-        if name in ("hash",) and any(isinstance(a, exp.Array) for a in node.expressions):
-            self._refuse(node, f"hash() of an array: {_LATER}", code="stack.unsupported")
+        if name == "hash" and any(a.name.lower() in _ARRAYS for a in node.expressions if isinstance(a, exp.Anonymous)):
+            self._needs_spark(node, "hash() of an array")
         pattern = next((a for a in node.expressions[1:2] if isinstance(a, exp.Literal)), None)
         if name in _REGEX_CALLS and pattern is not None and _LOOK_AROUND.search(pattern.name):
-            self._refuse(node, f"a pattern with look-around: {_LATER}", code="stack.unsupported")
+            self._needs_spark(node, "a pattern with look-around")
         if name == "get_json_object" and pattern is not None and "[*]" in pattern.name:
-            self._refuse(
-                node,
-                f"get_json_object with `[*]`: {_LATER}",
-                hint="use from_json with a schema and transform()",
-                code="stack.unsupported",
-            )
+            self._needs_spark(node, "get_json_object with `[*]`", "use from_json with a schema and transform()")
         if name == "conv" and len(node.expressions) == 3 and isinstance(node.expressions[2], exp.Neg):
-            self._refuse(node, f"conv() to a negative base: {_LATER}", code="stack.unsupported")
+            self._needs_spark(node, "conv() to a negative base")
 
     def _unknown_call(self, node: exp.Anonymous, name: str) -> None:
         if name in functions.NEEDS_SPARK:
-            hint = functions.INSTEAD.get(name, "")
-            self._refuse(
-                node, f"`{name}`: {functions.NEEDS_SPARK[name]}; {_LATER}", hint=hint, code="stack.unsupported"
-            )
+            self.calls.add(name)
+            self._needs_spark(node, f"`{name}`", functions.INSTEAD.get(name, ""))
         elif name in functions.REACHES_OUT:
             self._refuse(
                 node,
@@ -315,27 +324,21 @@ class _Findings:
         if isinstance(node, exp.DataType) and not isinstance(node.this, exp.Interval) and node.this not in nodes.TYPES:
             self._refuse(node, f"the type `{_excerpt(node)}` cannot be used")
         elif isinstance(node, exp.RegexpLike) and _LOOK_AROUND.search(str(node.expression.name or "")):
-            self._refuse(node, f"a pattern with look-around: {_LATER}", code="stack.unsupported")
+            self._needs_spark(node, "a pattern with look-around")
         elif isinstance(node, exp.TableSample) and (node.args.get("size") or node.args.get("bucket_numerator")):
-            self._refuse(node, f"TABLESAMPLE by rows or buckets: {_LATER}", code="stack.unsupported")
+            self.calls.add("rand")
+            self._needs_spark(node, "TABLESAMPLE by rows or buckets")
         elif isinstance(node, exp.TableSample):
             self.calls.add("rand")
         elif isinstance(node, exp.Pivot) and node.args.get("unpivot") and node.find(exp.PivotAlias):
-            self._refuse(
-                node,
-                f"UNPIVOT with aliases: {_LATER}",
-                hint="rename with CASE in the next step",
-                code="stack.unsupported",
-            )
+            self._needs_spark(node, "UNPIVOT with aliases", "rename with CASE in the next step")
         elif isinstance(node, exp.Star) and (
             node.args.get("except_") or node.args.get("replace") or node.args.get("rename")
         ):
-            self._refuse(
-                node,
-                "`* EXCEPT` is not understood by the embedded engine",
-                hint="list the columns",
-                code="stack.unsupported",
-            )
+            if node.args.get("replace") or node.args.get("rename"):
+                self._refuse(node, "`* REPLACE` is no Spark SQL", hint="list the columns")
+            else:
+                self._needs_spark(node, "`* EXCEPT`", "list the columns")
         elif isinstance(node, exp.Select):
             extra = {k for k, v in node.args.items() if v} - nodes.SELECT_ARGS
             if extra:

@@ -102,7 +102,7 @@ class Checker:
             plans.append((position, assertion, tests, guard, types[column]))
         where = ""
         if condition is not None:
-            where = f" WHERE {sql.check_condition(condition, self._views, self._now).text}"
+            where = f" WHERE {sql.check_condition(condition, self._views, self._now, self._engine.name).text}"
         text = f"SELECT {', '.join(expressions)} FROM {quoted(view)}{where}"
         try:
             row = self._engine.run(text)[0]
@@ -150,7 +150,7 @@ class Checker:
         text = assertion.sql or ""
         path = self._relative(assertion, "sql")
         try:
-            frame = self._engine.sql(sql.check(text, self._views, self._now).text)
+            frame = self._engine.sql(sql.check(text, self._views, self._now, engine=self._engine.name).text)
             rows = frame.collect()
             columns = [c.lower() for c in frame.columns]
         except Exception as error:

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from dataos.core.errors import fail
 from dataos.core.secrecy import Secret
+from dataos.core.sparkaddresses import SparkAddress
 
 VERSION = 1
 CONFIG_FILE = "job.json"
 TOKEN_FILE = "token"  # noqa: S105 - a file name
+SPARK_TOKEN_FILE = "spark-token"  # noqa: S105 - a file name
 
 Kind = Literal["files", "objects", "table", "query"]
 
@@ -63,6 +65,10 @@ class Job:
     state: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]]
     )  # input -> what it remembers
+    spark: SparkAddress | None = None  # the Spark that runs the job; None: the embedded engine
+    spark_token: Secret | None = None  # which it asks for
+    catalog: str = ""  # the server's address as that Spark reaches it
+    engine_reason: str = ""  # why this engine: for the log
 
 
 def load(config: Path, secret: Path) -> Job:
@@ -70,6 +76,8 @@ def load(config: Path, secret: Path) -> Job:
     try:
         body: dict[str, Any] = json.loads((config / CONFIG_FILE).read_text())
         token = Secret((secret / TOKEN_FILE).read_text().strip())
+        own = secret / SPARK_TOKEN_FILE
+        spark_token = Secret(own.read_text().strip()) if own.exists() else None
     except (OSError, ValueError) as error:
         raise fail("flare.job", f"the job's own files cannot be read: {error}") from error
     if body.get("version") != VERSION:
@@ -86,6 +94,10 @@ def load(config: Path, secret: Path) -> Job:
         memory_bytes=int(body.get("memory_bytes", 0)),
         now_us=body.get("now_us"),
         state=body.get("state", {}),
+        spark=SparkAddress.parse(body["spark"]) if body.get("spark") else None,
+        spark_token=spark_token,
+        catalog=body.get("catalog", ""),
+        engine_reason=body.get("engine_reason", ""),
     )
 
 

@@ -73,6 +73,7 @@ class Result:
     sql: str = ""
     problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     warnings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    engine: dict[str, str] = field(default_factory=dict[str, str])
     state: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     durations: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 

@@ -10,10 +10,15 @@ from typing import Any
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest.specs import Path, render
+from dataos.stacks.flare.engines import with_remedy
 
 _LIMIT = 400
 _MISSING = re.compile(r"attribute ObjectName\(\[(.*?)\]\)(?: is missing from the schema| is not)")
 _IDENTIFIER = re.compile(r'Identifier\("((?:[^"\\]|\\.)*)"\)')
+_UNRESOLVED_SPARK = re.compile(r"\[UNRESOLVED_COLUMN\.[A-Z_]+\].*? with name ((?:`[^`]*`\.?)+)")
+_OVERFLOW_SPARK = re.compile(r"\[ARITHMETIC_OVERFLOW\] (\w+) overflow")
+_CAST_OVERFLOW_SPARK = re.compile(r'\[CAST_OVERFLOW\] The value (\S+) of the type "\w+" cannot be cast to "(\w+)"')
+_TEXT_SPARK = re.compile(r"\[(?:CANNOT_PARSE_TIMESTAMP|CANNOT_PARSE_TIME)\] (Text '.*?' could not be parsed)")
 _UNRESOLVED = re.compile(r"(?:UNRESOLVED_COLUMN|cannot resolve)[^`'\"]*[`'\"]([^`'\"]+)[`'\"]", re.IGNORECASE)
 _CAST = re.compile(r"Cannot cast string '(.*?)' to value of (\w+) type", re.DOTALL)
 _CAST_SPARK = re.compile(
@@ -64,6 +69,11 @@ def explain(error: Exception, what: str, columns: Sequence[str]) -> tuple[str, s
             "an alias of the same SELECT cannot be used in it: repeat the expression, or add a step"
         )
         return "flare.unknown_column", f"there is no column `{'.'.join(parts)}`", name, hint
+    found = _UNRESOLVED_SPARK.search(raw)
+    if found:
+        parts = re.findall("`([^`]*)`", found[1])
+        hint = names.did_you_mean(parts[-1], columns)
+        return "flare.unknown_column", f"there is no column `{'.'.join(parts)}`", parts[-1], hint
     for pattern in (_UNRESOLVED,):
         found = pattern.search(raw)
         if found:
@@ -78,6 +88,16 @@ def explain(error: Exception, what: str, columns: Sequence[str]) -> tuple[str, s
     if found:
         message = f"integer overflow: {found[1]} does not fit {_TYPES[found[2]]}"
         return "flare.arithmetic", message, "", "cast to BIGINT before computing"
+    found = _OVERFLOW_SPARK.search(raw)
+    if found:
+        kind = {"integer": "int", "long": "bigint"}.get(found[1].lower(), found[1].lower())
+        return "flare.arithmetic", f"{kind} overflow", "", "cast to a wider type before computing"
+    found = _CAST_OVERFLOW_SPARK.search(raw)
+    if found:
+        return "flare.arithmetic", f"overflow: {found[1]} does not fit {found[2].lower()}", "", "cast to a wider type"
+    found = _TEXT_SPARK.search(raw)
+    if found:
+        return "flare.cast", found[1], "", "use try_to_timestamp to get NULL instead, or filter such rows"
     found = _COERCE.search(raw)
     if found:
         return "flare.types", f"no arithmetic between {found[1]}", "", "cast the text to a number first"
@@ -86,7 +106,7 @@ def explain(error: Exception, what: str, columns: Sequence[str]) -> tuple[str, s
 
 def _other(error: Exception, raw: str) -> tuple[str, str, str, str]:
     low = raw.lower()
-    if "divide by zero" in low:
+    if "divide by zero" in low or "divide_by_zero" in low:
         return "flare.arithmetic", "division by zero", "", "use try_divide, or nullif(divisor, 0)"
     if "invalid_array_index" in low:
         return "flare.arithmetic", first_line(raw), "", "use get() or try_element_at()"
@@ -108,7 +128,7 @@ def _other(error: Exception, raw: str) -> tuple[str, str, str, str]:
 
 def _hint(low: str) -> str:
     if "not supported" in low or "unsupported" in low or "unknown function" in low:
-        return "the embedded engine does not do this; Apache Spark by address comes in a later version"
+        return f"this engine does not do this; if it is the embedded one, {with_remedy('')}"
     return ""
 
 

@@ -187,7 +187,7 @@ class Readers:
             raise fail(
                 "flare.input", f"the answer for {entry.source} broke off: {str(error)[:200]}", retry=5.0
             ) from error
-        return self._engine.session.read.parquet(str(target)), rows
+        return self._engine.read_made(str(target)), rows
 
     # --- objects ----------------------------------------------------------------------------------------------------
 
@@ -297,6 +297,7 @@ class Readers:
             and dialect.escape is None
             and dialect.comment is None
             and len(dialect.delimiter) == 1
+            and self._visible(files)
         )
         groups: dict[tuple[tuple[str, ...], int], list[str]] = {}
         for fact in facts:
@@ -311,7 +312,7 @@ class Readers:
                 rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
             else:
                 made = self._converter.csv(f"input-{label}-{number}", paths, cells, dialect, options, skip)
-                frame = self._engine.session.read.parquet(made.path)
+                frame = self._engine.read_made(made.path)
                 rows = None if rows is None else rows + made.rows
                 if made.dropped:
                     self._log.warning(f"{entry.name}: {made.dropped} malformed rows were left out (mode DROPMALFORMED)")
@@ -324,12 +325,17 @@ class Readers:
             whole = self._infer(label, whole)
         return whole, rows
 
+    def _visible(self, files: Sequence[str]) -> bool:
+        """Can the engine open them? What was unpacked or fetched lies in this job's own folder."""
+        return self._engine.reads_scratch or not any(Path(f).is_relative_to(self._scratch) for f in files)
+
     def _plain_csv(self, paths: list[str], columns: Sequence[str], dialect: csvfiles.Dialect) -> DataFrame:
         from pyspark.sql.types import StringType, StructField, StructType
 
         schema = StructType([StructField(c, StringType()) for c in columns])
         reader = self._engine.session.read.schema(schema).option("header", str(dialect.header).lower())
-        return reader.option("sep", dialect.delimiter).option("quote", dialect.quote).csv(paths)
+        reader = reader.option("sep", dialect.delimiter).option("quote", dialect.quote).option("mode", "FAILFAST")
+        return reader.csv(paths)
 
     def _with_columns(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
         """The columns in one order, NULL where a file has none."""
@@ -389,7 +395,7 @@ class Readers:
                     hint="set `multiLine: true` in the input's options",
                 )
         made = self._converter.json(f"input-{label}", files, options)
-        return self._engine.session.read.parquet(made.path), made.rows
+        return self._engine.read_made(made.path), made.rows
 
     def _parquet(self, label: str, files: list[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
         import pyarrow as pa
@@ -407,8 +413,10 @@ class Readers:
                 raise fail("flare.file", f"{path} {what}", hint="write the file again") from error
             rows += metadata.num_rows
         other = next((i for i, s in enumerate(schemas) if not s.equals(schemas[0])), None)
-        if other is None:
+        if other is None and self._visible(files):
             return self._engine.session.read.parquet(*files), rows
+        if other is None:
+            return self._engine.read_made(self._converter.parquet(f"input-{label}", files).path), rows
         difference = _difference(schemas[0], schemas[other])
         if options.get("mergeschema", "false").lower() != "true":
             raise fail(
@@ -417,7 +425,7 @@ class Readers:
                 hint="read them as two inputs, or set `mergeSchema: true` in the input's options",
             )
         made = self._converter.parquet(f"input-{label}", files)
-        return self._engine.session.read.parquet(made.path), made.rows
+        return self._engine.read_made(made.path), made.rows
 
     def _notice(self, entry: Input, options: Mapping[str, str], known: frozenset[str]) -> None:
         for key in sorted(options.keys() - known):

@@ -19,6 +19,7 @@ from dataos.manifest.specs import Reading, render
 from dataos.stacks.flare import incremental, querying, sql, tagging
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.actions import Planned
+from dataos.stacks.flare.driver import engine as engines
 from dataos.stacks.flare.driver import lineage, problems, profiling
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
@@ -29,14 +30,22 @@ from dataos.stacks.flare.driver.job import Job, Source
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.driver.writers import Stamp, Writers
+from dataos.stacks.flare.engines import NEEDS_SPARK, EngineName
 from dataos.stacks.flare.incremental import Increment, Key
 from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, relative
 from dataos.stacks.flare.quoting import quoted
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
 
+_CSV_FAULTS = ("csv error", "malformed_record", "malformed records", "failed_read_file")
+"""What stands in the engines' messages (Sail's, Spark's) where a CSV file is not as its first lines are."""
+
 _TEXT_TWICE = 3
 """Reading text this often costs more than keeping it as Parquet (measured: a pass over CSV 2 s, over Parquet 0.3 s)."""
+
+
+Types = dict[str, dict[str, str | None]]
+"""View in lower case -> column in lower case -> type."""
 
 
 @dataclass
@@ -63,7 +72,9 @@ class Run:
         self._log = log
         self._now = clock()
         self._state = _State()
+        self._engine = EngineName.SPARK if job.spark is not None else EngineName.SAIL
         self.result = Result()
+        self.result.engine = {"name": self._engine, "address": str(job.spark or ""), "reason": job.engine_reason}
 
     def execute(self) -> bool:
         """Do it. True if all went well; either way `result` tells, and nothing is published here."""
@@ -104,7 +115,8 @@ class Run:
         spec = specs.read(self._job.stack_spec, reading, ())
         if spec is None:
             raise DataOSError(reading.problems)
-        self.result.warnings = [w.to_json() for w in reading.warnings if w.code != "manifest.variant"]
+        told_before = ("manifest.variant", NEEDS_SPARK)
+        self.result.warnings = [w.to_json() for w in reading.warnings if w.code not in told_before]
         if spec.log_level:
             self._log.set_level(spec.log_level)
         self.result.sql = "\n".join(f"-- {s.name}\n{s.sql.strip().rstrip(';')};" for s in spec.steps if s.sql)
@@ -112,16 +124,21 @@ class Run:
         return spec
 
     def _execute(self, spec: FlareSpec) -> None:
+        place = f"Apache Spark at {self._job.spark}" if self._job.spark is not None else "the embedded engine"
+        self._log.info(f"runs on {place}{': ' if self._job.engine_reason else ''}{self._job.engine_reason}")
         warehouses = [s.warehouse for s in self._job.sources.values() if s.warehouse]
         warehouses += [t.warehouse for t in self._job.targets if t.warehouse]
         with self.result.timed("start engine"):
-            engine = Engine(
+            engine = engines.start(
                 self._server,
                 self._job.token,
                 warehouses,
                 threads=self._job.threads,
                 memory_bytes=self._job.memory_bytes,
                 scratch=self._scratch,
+                spark=self._job.spark,
+                spark_token=self._job.spark_token,
+                catalog=self._job.catalog,
             )
         try:
             catalog = Catalog(self._server, self._job.token)
@@ -145,7 +162,7 @@ class Run:
 
     def _traced_to_input(self, spec: FlareSpec, readers: Readers, error: DataOSError) -> DataOSError:
         """The engine reads CSV while it computes, and names neither file nor the right line: find both."""
-        if not any("csv error" in p.message.lower() for p in error.problems):
+        if not any(sign in p.message.lower() for p in error.problems for sign in _CSV_FAULTS):
             return error
         found = readers.diagnose()
         if found is None:
@@ -193,7 +210,7 @@ class Run:
         told = ", ".join(f"{k} = {v}{' (remembered)' if k in remembered else ''}" for k, v in values.items())
         self._log.info(f"{name}: reads a window: {told or 'without keys'}")
         text = incremental.fill(increment.sql, values)
-        frame = engine.sql(sql.check(text, views, self._now).text)
+        frame = engine.sql(self._check(text, views).text)
         columns = tuple(frame.columns)
         frame.createOrReplaceTempView(name)
         if increment.state:
@@ -201,7 +218,7 @@ class Run:
         return View(name, columns, None, whole.text)
 
     def _first_cell(self, engine: Engine, key: Key, views: dict[str, str], values: dict[str, str]) -> str:
-        found = engine.run(sql.check(incremental.fill(key.sql, values), views, self._now).text)
+        found = engine.run(self._check(incremental.fill(key.sql, values), views).text)
         cell = found[0][0] if found and len(found[0]) else None
         if cell is None:
             raise fail(
@@ -216,7 +233,7 @@ class Run:
     def _make_steps(self, spec: FlareSpec, engine: Engine) -> None:
         views = [i.name for i in spec.inputs]
         for step in spec.steps:
-            checked = sql.check(step.sql, views, self._now, self._state.types)
+            checked = self._check(step.sql, views, self._state.types)
             if not checked.text:
                 self._log.info(f"{step.name}: the statement has no effect here")
                 continue
@@ -239,7 +256,7 @@ class Run:
             try:
                 frame = self._frame(source)
                 text = stepfunctions.FUNCTIONS[call.name].render(call, frame, lambda q: self._ask(engine, q))
-                made = sql.check(text, [source], self._now, self._state.types)
+                made = self._check(text, [source], self._state.types)
                 self._register(engine, target, made, explain=spec.explain and target == step.name)
             except Exception as error:
                 what = f"step {step.name}: function {number}, {call.name}"
@@ -260,6 +277,10 @@ class Run:
         if explain:
             frame.explain(extended=True)
 
+    def _check(self, text: str, views: sql.Views, types: Types | None = None) -> sql.Checked:
+        """A text as this run's engine gets it."""
+        return sql.check(text, views, self._now, types, self._engine)
+
     def _frame(self, view: str) -> Frame:
         """A view as step functions see it. Raises DataOSError where two columns have one name."""
         columns = self._state.columns[view]
@@ -278,7 +299,7 @@ class Run:
 
     def _ask(self, engine: Engine, query: str) -> list[Any]:
         views = list(self._state.columns)
-        return [row[0] for row in engine.run(sql.check(query, views, self._now).text)]
+        return [row[0] for row in engine.run(self._check(query, views).text)]
 
     def _learn(self, view: str, frame: Any) -> None:
         """Remember a view's columns and their types."""
@@ -287,16 +308,13 @@ class Run:
 
     def _keep(self, engine: Engine, view: str) -> None:
         """Compute a view once, into scratch, and let its name mean the answer from now on."""
-        target = self._scratch / f"step-{view}"
         frame = engine.sql(f"SELECT * FROM {quoted(view)}")
         typeless = [c for c, kind in frame.dtypes if kind == "void"]
         if typeless:
             frame = frame.selectExpr(
                 *[f"CAST({quoted(c)} AS STRING) AS {quoted(c)}" if c in typeless else quoted(c) for c in frame.columns]
             )
-        frame.write.mode("overwrite").parquet(str(target))
-        kept = engine.session.read.schema(frame.schema).parquet(str(target))
-        kept.createOrReplaceTempView(view)
+        engine.keep(frame, f"step-{view}").createOrReplaceTempView(view)
 
     def _plan_keeping(self, spec: FlareSpec) -> None:
         """Decide which views are computed once and kept: what answers anew each time, and what would be dear twice.
@@ -306,7 +324,7 @@ class Run:
         views = [i.name for i in spec.inputs]
         read: list[tuple[str, sql.Checked]] = []
         for step in spec.steps:
-            checked = _whole(step, sql.check(step.sql, views))
+            checked = _whole(step, sql.check(step.sql, views, engine=self._engine), self._engine)
             if checked.text:
                 read.append((step.name, checked))
                 views.append(step.name)
@@ -378,7 +396,7 @@ class Run:
             return
         first = spec.inputs[0]
         path = relative(profile.path, spec.root)
-        conditions = [f"({sql.check_condition(f, spec.views, self._now).text})" for f in profile.filters]
+        conditions = [f"({sql.check_condition(f, spec.views, self._now, engine.name).text})" for f in profile.filters]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         view = f"__profile_{first.name}"
         try:
@@ -471,7 +489,7 @@ class Run:
         self, planned: Planned, spec: FlareSpec, engine: Engine, client: Client, entry: Input, source: Source
     ) -> dict[str, Any]:
         if planned.action is None:
-            condition = sql.check_condition(planned.delete_where, spec.views, self._now).text
+            condition = sql.check_condition(planned.delete_where, spec.views, self._now, engine.name).text
             name = table_name(source.warehouse, source.namespace, source.table)
             before = engine.run(f"SELECT count(1) FROM {name}")[0][0]
             engine.run(f"DELETE FROM {name} AS target WHERE {condition}")
@@ -526,9 +544,8 @@ class Run:
             checked = self._state.checked.get(step.name)
             if checked is None or not self._needed(output.name, step.name):
                 continue
-            target = self._scratch / f"blame-{step.name}"
             try:
-                engine.sql(f"SELECT * FROM {quoted(step.name)}").write.mode("overwrite").parquet(str(target))
+                engine.keep(engine.sql(f"SELECT * FROM {quoted(step.name)}"), f"blame-{step.name}")
             except Exception as found:  # noqa: BLE001 - that it fails is what we want to know
                 known = [c for v in checked.reads for c in self._state.columns[v]]
                 path = (*relative(step.path, spec.root), "sql")
@@ -555,14 +572,14 @@ def _between(step: str, number: int) -> str:
     return f"{step}__{number}"
 
 
-def _whole(step: Step, checked: sql.Checked) -> sql.Checked:
+def _whole(step: Step, checked: sql.Checked, engine: EngineName) -> sql.Checked:
     """What holds for a step with its functions: whether it answers anew at each look, whether it is dear."""
     volatile, costly = checked.volatile, checked.costly
     for call in step.functions:
         costly = costly or call.name in _COSTLY_FUNCTIONS
         volatile = volatile or call.name == "generate_uuid"
         if call.name == "set_variable":
-            part = sql.check(f"SELECT {call.text('expression')}", [])
+            part = sql.check(f"SELECT {call.text('expression')}", [], engine=engine)
             volatile, costly = volatile or part.volatile, costly or part.costly
     return replace(checked, volatile=volatile, costly=costly)
 

@@ -19,6 +19,7 @@ from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.driver.readers import SYSTEM_COLUMN
 from dataos.stacks.flare.driver.views import Views, Written
+from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import MergeClauses, Output, PartitionField
 from dataos.stacks.flare.quoting import literal, quoted
 
@@ -123,6 +124,10 @@ class Writers(Views):
 
     def _merge(self, output: Output, clauses: MergeClauses, name: str, text: str) -> None:
         made = self._clauses(clauses)
+        if self._engine.name is EngineName.SPARK:  # which refuses a source that would answer anew (the row ids)
+            view = f"__merge_{output.name}"
+            self._engine.keep(self._engine.sql(text), view).createOrReplaceTempView(view)
+            text = f"SELECT * FROM {quoted(view)}"
         statement = f"MERGE INTO {name} AS {made.old} USING ({text}) AS {made.new} ON {made.on} {made.whens}"
         try:
             self._engine.run(statement)
@@ -137,7 +142,7 @@ class Writers(Views):
             ) from error
 
     def _clauses(self, clauses: MergeClauses) -> merging.Merge:
-        return merging.check(clauses.on, clauses.when, self._now)
+        return merging.check(clauses.on, clauses.when, self._now, self._engine.name)
 
     def _with_stamp(self, columns: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         if not self._stamped(columns):

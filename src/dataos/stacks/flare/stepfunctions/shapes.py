@@ -157,7 +157,8 @@ def _parse_as_json(call: Call, frame: Frame, ask: Ask) -> str:
     spark, avro = call.arguments.get("sparkSchema"), call.arguments.get("avroSchema")
     schema = structures.ddl_of(str(spark), "spark") if spark else structures.ddl_of(str(avro), "avro")
     value = frame.text(frame.find(call.text("column")))
-    return frame.select({}, [(call.text("asColumn"), f"from_json({value}, {literal(schema)})")])
+    kind = literal(f"STRUCT<{schema}>")  # Spark reads bare columns without the colons only
+    return frame.select({}, [(call.text("asColumn"), f"from_json({value}, {kind})")])
 
 
 FUNCTIONS = {

@@ -1,0 +1,48 @@
+"""One process of each engine for the whole suite. With CI=true a missing one fails, else its tests skip and say which."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engines import parts, running
+
+
+def _need(part: parts.Part, java: Callable[[], object]) -> Path:
+    try:
+        java()
+        return part.fetch()
+    except parts.Missing as why:
+        text = f"{part.name} is missing: {why}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an Apache Spark with Iceberg."""
+    home = _need(parts.SPARK, lambda: parts.java(17, 21))
+    with running.spark(_folder(tmp_path_factory), home / "jars") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def spark_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What that Spark says."""
+    return _folder(tmp_path_factory) / "spark.log"
+
+
+def _folder(factory: pytest.TempPathFactory) -> Path:
+    return factory.getbasetemp() / "spark"
+
+
+@pytest.fixture(scope="session")
+def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of a Trino."""
+    home = _need(parts.TRINO, parts.trino_java)
+    with running.trino(tmp_path_factory.mktemp("engines") / "trino", home) as port:
+        yield port
