@@ -13,7 +13,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.sparkaddresses import SparkAddress
 from dataos.manifest.specs import render
 from dataos.stacks.flare import preflight
-from dataos.stacks.flare.model import FILES, FlareSpec
+from dataos.stacks.flare.model import FlareSpec, Output
 from dataos.workloads.computes import Computes, SparkPlace
 
 _HOWTO = "docs/howto/use-apache-spark.md"
@@ -80,21 +80,22 @@ async def _named(text: str, computes: Computes | None) -> SparkPlace:
     return found
 
 
-def check_reach(choice: Choice, spec: FlareSpec, catalog_url: str, local: Iterable[tuple[str, str]]) -> list[Problem]:
-    """What keeps a Spark from doing it. `local`: (path in the stackSpec, place on this machine's disk) of what the job
-    reads and writes."""
+def check_reach(
+    choice: Choice, elsewhere: Iterable[Output], catalog_url: str, local: Iterable[tuple[str, str]]
+) -> list[Problem]:
+    """What keeps a Spark from doing it. `elsewhere`: outputs to other places than a Lakehouse. `local`: (path in the
+    stackSpec, place on this machine's disk) of what the job reads and writes."""
     if choice.spark is None:
         return []
     at = f"Apache Spark at {choice.spark.address}"
     problems = [
         Problem(
             "flare.spark_files",
-            f"output `{output.name}` is files, which the embedded engine writes; the job {choice.told}",
-            hint="let this job write a table of a Lakehouse, and another one the files from that",
+            f"output `{output.name}` is no table of a Lakehouse: the embedded engine writes it; the job {choice.told}",
+            hint="let this job write a table of a Lakehouse, and another one from that to the place",
             path=render(output.path),
         )
-        for output in spec.outputs
-        if output.format in FILES
+        for output in elsewhere
     ]
     if choice.spark.address.is_local:
         return problems

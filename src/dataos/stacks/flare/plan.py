@@ -77,16 +77,19 @@ class FlarePlanner:
         if choice.spark is None or rooms.computes is None:
             return []
         local: list[tuple[str, str]] = []
+        types: dict[str, str] = {}
         for path, address in spec.addresses:
             with contextlib.suppress(DataOSError):  # a depot that is not there was told of already
                 depot = await rooms.depots.get(address.depot)
+                types[address.depot] = depot.type
                 if depot.type == "FILE":
                     local.append((render(path), str(address)))
                 elif depot.type == "ICEBERG":
                     location = (await rooms.catalog.load_warehouse(warehouse(depot))).location
                     if location.startswith(("/", "file:")):
                         local.append((render(path), location.removeprefix("file://")))
-        found = choosing.check_reach(choice, spec, rooms.computes.catalog_url, local)
+        elsewhere = [o for o in spec.outputs if types.get(o.address.depot, "ICEBERG") != "ICEBERG"]
+        found = choosing.check_reach(choice, elsewhere, rooms.computes.catalog_url, local)
         return [_prefixed(p, job) for p in found]
 
     async def advise(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
