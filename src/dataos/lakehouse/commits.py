@@ -206,18 +206,19 @@ class Commits:
         snapshots = [s for s in held.snapshots if s.snapshot_id not in known]
         if not snapshots:
             return Staged(base, _to_json(current), True)
-        if all(_operation(s) == "replace" for s in snapshots):
+        moved = [name for name, ref in held.refs.items() if origin.refs.get(name) != ref]
+        if len(moved) > 1 or (moved and moved[0] not in current.refs and moved[0] != "main"):
+            return None
+        branch = moved[0] if moved else "main"
+        if branch == "main" and all(_operation(s) == "replace" for s in snapshots):
             return self._replace_again(held, origin, current, snapshots, base)
         if any(_operation(s) != "append" for s in snapshots):
             return None  # what was rewritten and what was added cannot be told apart any more
         with _Refusals("re-apply held appends"):
-            snapshot = manifests.reapply(self._files, held, snapshots, current, self._new_uuid())
-            updates = (
-                AddSnapshotUpdate(snapshot=snapshot),
-                SetSnapshotRefUpdate.model_validate(
-                    {"ref-name": "main", "type": "branch", "snapshot-id": snapshot.snapshot_id}
-                ),
-            )
+            snapshot = manifests.reapply(self._files, held, snapshots, current, self._new_uuid(), branch)
+            kept = current.refs[branch].model_dump(by_alias=True, exclude_none=True) if branch in current.refs else {}
+            moved_to = {**kept, "ref-name": branch, "type": "branch", "snapshot-id": snapshot.snapshot_id}
+            updates = (AddSnapshotUpdate(snapshot=snapshot), SetSnapshotRefUpdate.model_validate(moved_to))
             metadata = update_table_metadata(current, updates, metadata_location=base.metadata_location)
         return self._write(metadata, _version(base.metadata_location) + 1, True)
 
@@ -384,13 +385,16 @@ def _operation(snapshot: Snapshot) -> str | None:
 
 def _appends_only(updates: Sequence[Any]) -> bool:
     """Statistics (Trino makes some with each append) are about a snapshot: a re-applied one goes without."""
+    added = {u.snapshot.snapshot_id for u in updates if isinstance(u, AddSnapshotUpdate)}
     for update in updates:
         if isinstance(update, SetStatisticsUpdate):
             continue
         if isinstance(update, AddSnapshotUpdate):
             if _operation(update.snapshot) not in ("append", "replace"):
                 return False
-        elif not (isinstance(update, SetSnapshotRefUpdate) and update.ref_name == "main"):
+            continue
+        is_move = isinstance(update, SetSnapshotRefUpdate)
+        if not is_move or (update.ref_name != "main" and update.snapshot_id not in added):
             return False
     return True
 

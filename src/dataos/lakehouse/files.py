@@ -31,6 +31,10 @@ class Files(Protocol):
         """Write a file that does not exist, atomically and durably."""
         ...
 
+    def exists(self, location: str) -> bool:
+        """Is there such a file?"""
+        ...
+
     def make_table(self, location: str) -> None:
         """Make the folders that clients expect of a new table."""
         ...
@@ -97,6 +101,9 @@ class LocalFiles:
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+    def exists(self, location: str) -> bool:
+        return Path(plain(location)).is_file()
 
     def make_table(self, location: str) -> None:
         root = Path(plain(location))

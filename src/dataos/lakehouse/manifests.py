@@ -88,9 +88,14 @@ def own_files(files: Files, snapshots: Iterable[Snapshot], ids: set[int]) -> set
 
 
 def reapply(
-    files: Files, held: TableMetadata, held_snapshots: list[Snapshot], base: TableMetadata, name: str
+    files: Files,
+    held: TableMetadata,
+    held_snapshots: list[Snapshot],
+    base: TableMetadata,
+    name: str,
+    branch: str = "main",
 ) -> Snapshot:
-    """A snapshot on top of `base` that adds what the held snapshots added. Writes its manifests.
+    """A snapshot on top of a branch of `base` that adds what the held snapshots added. Writes its manifests.
 
     Each manifest keeps the partition spec and schema that its data files were written with. The newest held snapshot's
     id is kept, so that a client that asks for it later finds it. Raises NotAnAppendError.
@@ -99,8 +104,8 @@ def reapply(
     newest = held_snapshots[-1]
     added = _added_entries(seam, held_snapshots)
     schema_id = newest.schema_id if newest.schema_id is not None else held.current_schema_id
-    parent = base.current_snapshot()
-    draft = SnapshotDraft(files, base, newest.snapshot_id, name, held.schema_by_id(schema_id) or held.schema())
+    parent = head_of(base, branch)
+    draft = SnapshotDraft(files, base, newest.snapshot_id, name, held.schema_by_id(schema_id) or held.schema(), branch)
     for spec_id, entries in sorted(added.items()):
         draft.add(spec_id, [e.data_file for e in entries])
     draft.keep(_read_list(seam, parent) if parent else [])
@@ -108,12 +113,20 @@ def reapply(
     return draft.finish(Operation.APPEND, kept, max(newest.timestamp_ms, base.last_updated_ms))
 
 
+def head_of(metadata: TableMetadata, branch: str) -> Snapshot | None:
+    """The newest snapshot of a branch; None if there is none."""
+    return metadata.current_snapshot() if branch == "main" else metadata.snapshot_by_name(branch)
+
+
 class SnapshotDraft:
-    """A snapshot on top of a table's current one, put together of manifests: some are kept as they are, some written
+    """A snapshot on top of a branch's newest one, put together of manifests: some are kept as they are, some written
     anew. `written` are the files that only this draft names. `schema`: the one that added files were written with.
     """
 
-    def __init__(self, files: Files, base: TableMetadata, snapshot_id: int, name: str, schema: Schema) -> None:
+    def __init__(
+        self, files: Files, base: TableMetadata, snapshot_id: int, name: str, schema: Schema, branch: str = "main"
+    ) -> None:
+        self._parent = head_of(base, branch)
         self._seam = _SeamIO(files)
         self._base = base
         self._id = snapshot_id
@@ -184,7 +197,7 @@ class SnapshotDraft:
 
     def finish(self, operation: Operation, properties: Mapping[str, str], timestamp_ms: int) -> Snapshot:
         """Write the manifest list; returns the snapshot."""
-        parent = self._base.current_snapshot()
+        parent = self._parent
         sequence_number = self._base.next_sequence_number()
         manifest_list = f"{self._folder}/snap-{self._id}-{self._name}.avro"
         self.written.append(manifest_list)

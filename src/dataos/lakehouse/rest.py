@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from dataos.core import logs
 from dataos.core.errors import DataOSError, fail
 from dataos.governance.principals import Principal
-from dataos.lakehouse import namespaces, protocol
+from dataos.lakehouse import branching, namespaces, protocol
 from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.rest_views import ViewRoutes
@@ -240,8 +240,11 @@ class _Routes:
 
     async def load_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, table)
+        ref, branch = await self._table(request, "table.read", ref)
+        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, ref.name)
         loaded = await self._catalog.load_table(view, ref)
+        if branch is not None:
+            loaded = await self._catalog.work(branching.as_main, self._catalog.files, loaded, ref, branch)
         tag = f'"{(loaded.metadata_location or "").rsplit("/", 1)[-1]}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
@@ -250,16 +253,38 @@ class _Routes:
 
     async def table_exists(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, table)
+        ref, branch = await self._table(request, "table.read", ref)
+        _, view = await self.enter(request, "table.read", warehouse, ref.namespace, ref.name)
         await self._catalog.pointer(view, ref)
+        if branch is not None:
+            branching.head(await self._catalog.load_table(view, ref), ref, branch)
         return Response(status_code=204)
 
     async def commit_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         parsed = await protocol.body(request)
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
-        principal, view = await self.enter(request, "table.write", warehouse, ref.namespace, table)
-        done = await self._catalog.commit(view, [_commit(ref, parsed)], _key(request, principal))
-        return _loaded(done[0])
+        ref, branch = await self._table(request, "table.write", ref)
+        principal, view = await self.enter(request, "table.write", warehouse, ref.namespace, ref.name)
+        commit = _commit(ref, parsed)
+        if branch is not None:
+            commit = branching.to_branch(commit, await self._catalog.load_table(view, ref), branch)
+        (done,) = await self._catalog.commit(view, [commit], _key(request, principal))
+        if branch is not None:
+            done = await self._catalog.work(branching.as_main, self._catalog.files, done, ref, branch)
+        return _loaded(done)
+
+    async def _table(self, request: Request, action: str, ref: TableRef) -> tuple[TableRef, str | None]:
+        """The table that a name means, and the branch that it asks for (`branching`)."""
+        table, branch = branching.split(ref)
+        if branch is not None:
+            _, view = await self.enter(request, action, ref.warehouse, ref.namespace, table.name)
+            try:
+                await self._catalog.pointer(view, ref)
+            except DataOSError as error:
+                if not error.problem.code.startswith("iceberg.not_found"):
+                    raise
+                return table, branch
+        return ref, None
 
     async def drop_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)

@@ -136,7 +136,7 @@ class Jobs:
             else:
                 files = tuple(str(f) for f in given)
                 resolved[entry["name"]] = jobs.Source("files", format=entry.get("format", "csv").lower(), files=files)
-        targets = tuple(jobs.Target(**_table(o["dataset"])) for o in job.get("outputs", []))
+        targets = tuple(jobs.Target(**_table(o["dataset"]), branch=_branch(o)) for o in job.get("outputs", []))
         identity = {"workspace": "public", "workflow": "wf", "run": "r1", "job": "j", "attempt": attempt, "user": "me"}
         return jobs.dump(
             spec, resolved, targets, identity, **{"server": self.server.url, "threads": 2, "spark": self.spark, **more}
@@ -155,6 +155,11 @@ def _table(address: str) -> dict[str, Any]:
 
     udl = Udl.parse(address)
     return {"warehouse": udl.depot, "namespace": tuple((udl.collection or "").split(".")), "table": udl.dataset or ""}
+
+
+def _branch(written: dict[str, Any]) -> str:
+    options = written.get("options", {})
+    return str(options.get("branch") or options.get("extraOptions", {}).get("branch") or "")
 
 
 async def authenticate(request: Request) -> Principal:

@@ -372,6 +372,77 @@ def test_the_system_column_can_be_left_out(loader: Loader, server: Server) -> No
     assert len(rows(server, loader.table)) == 6, "a table without it stays without"
 
 
+def on_branch(loader: Loader, server: Server, branch: str = "stage") -> list[int]:
+    found = table(server, loader.table)
+    rows_ = found.scan(snapshot_id=found.refs()[branch].snapshot_id).to_arrow().to_pylist()
+    return sorted(r["id"] for r in rows_)
+
+
+@pytest.mark.acceptance("ch04-AS16")
+@pytest.mark.parametrize("spelling", ["extraOptions", "options"])
+def test_a_branch_is_written(loader: Loader, server: Server, spelling: str) -> None:
+    loader.ok()
+    found = table(server, loader.table)
+    manager = found.manage_snapshots()
+    manager.create_branch(found.current_snapshot().snapshot_id, "stage", min_snapshots_to_keep=7).commit()
+    to = {"branch": "stage"} if spelling == "options" else {"extraOptions": {"branch": "stage"}}
+    loader.ok("id,day,amount\n9,2024-01-05,1\n", saveMode="append", **to)
+    assert on_branch(loader, server) == [1, 2, 3, 9]
+    assert [r[0] for r in rows(server, loader.table, "id")] == [1, 2, 3]
+    assert table(server, loader.table).metadata.refs["stage"].min_snapshots_to_keep == 7
+    before = [e.snapshot_id for e in table(server, loader.table).history()]
+    loader.ok("id,day,amount\n5,2024-01-05,1\n", **to)
+    assert on_branch(loader, server) == [5]
+    assert [e.snapshot_id for e in table(server, loader.table).history()] == before  # of main: untouched
+    done = loader.load("id,day,amount\n5,2024-01-05,1\n", branch="stge")
+    assert done.code == 1
+    assert "has no branch `stge`" in done.problem["message"]
+
+
+def test_a_branch_and_main_are_written_at_once(loader: Loader, server: Server) -> None:
+    """What a job appended to a branch is put on top of it again where others moved `main`, or the branch, meanwhile."""
+    loader.ok()
+    found = table(server, loader.table)
+    found.manage_snapshots().create_branch(found.current_snapshot().snapshot_id, "stage").commit()
+    late = [
+        loader.load(f"id,day,amount\n{n},2024-01-05,1\n", publish=False, saveMode="append", branch="stage")
+        for n in (9, 10)
+    ]
+    assert [d.code for d in late] == [0, 0]
+    attempts = [f"a{loader.jobs.count - 1}", f"a{loader.jobs.count}"]
+    loader.ok("id,day,amount\n4,2024-01-05,1\n", saveMode="append")
+    for attempt in attempts:
+        loader.jobs.publish(attempt)
+    assert on_branch(loader, server) == [1, 2, 3, 9, 10]
+    assert [r[0] for r in rows(server, loader.table, "id")] == [1, 2, 3, 4]
+
+
+def test_a_branch_is_a_table_to_any_client(loader: Loader, server: Server) -> None:
+    """`orders@stage`: PyIceberg appends, deletes and reads there, and `main` does not move."""
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchTableError
+
+    loader.ok()
+    found = table(server, loader.table)
+    found.manage_snapshots().create_branch(found.current_snapshot().snapshot_id, "stage-1").commit()
+    found.manage_snapshots().create_tag(found.current_snapshot().snapshot_id, "v1").commit()
+    catalog = load_catalog("branch", type="rest", uri=f"{server.url}/iceberg", warehouse="lakehouse", token="user")
+    staged = catalog.load_table(f"{loader.table}@stage-1")
+    staged.append(staged.scan(row_filter="id = 1").to_arrow())
+    staged.delete("id = 3")
+    assert sorted(catalog.load_table(f"{loader.table}@stage-1").scan().to_arrow()["id"].to_pylist()) == [1, 1, 2]
+    assert [r[0] for r in rows(server, loader.table, "id")] == [1, 2, 3]
+    for name in ("nosuch", "v1"):
+        with pytest.raises(NoSuchTableError):
+            catalog.load_table(f"{loader.table}@{name}")
+        assert not catalog.table_exists(f"{loader.table}@{name}")
+    with pytest.raises(Exception, match="other branches and tags are changed under its own name"):
+        staged.manage_snapshots().create_branch(found.current_snapshot().snapshot_id, "other").commit()
+    own = catalog.create_table(f"{loader.table}@own", found.schema())
+    own.append(found.scan().to_arrow())
+    assert len(catalog.load_table(f"{loader.table}@own").scan().to_arrow()) == 3
+
+
 def test_a_branch_is_read(loader: Loader, server: Server) -> None:
     """The reading half of ch04-AS16."""
     loader.ok()

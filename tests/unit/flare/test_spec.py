@@ -255,8 +255,6 @@ LATER: list[tuple[str, Any]] = [
     ("job.outputs.0.format", "snowflake"),
     ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
     ("job.outputs.0.options.checkpointLocation", "/x"),
-    ("job.outputs.0.options.extraOptions", {"branch": "stage"}),
-    ("job.outputs.0.options.branch", "stage"),
     ("job.outputs.0.options.bigquery", {"temporaryBucket": "x"}),
     ("job.outputs.0.options.query", "INSERT"),
     ("job.outputs.0.options.file", {"saveMode": "Overwrite", "outputType": "AVRO"}),

@@ -92,7 +92,7 @@ class Output:
     """One view written to a Lakehouse table, or as files.
 
     `format` None: what the depot's type implies. `options` are the writer's of files, keys in lower case; `compression`
-    the word of `compressionType`.
+    the word of `compressionType`. `branch` of a Lakehouse table; empty: `main`.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Output:
     format: str | None
     options: Mapping[str, str]
     compression: str | None
+    branch: str
     mode: str  # overwrite | append
     dynamic: bool  # overwrite replaces only partitions that receive rows
     partitions: tuple[PartitionField, ...]

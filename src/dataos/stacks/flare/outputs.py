@@ -163,6 +163,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         format=kind,
         options=_file_options(options) if kind in FILES else {},
         compression=options.compression_type,
+        branch=_branch(options),
         mode=mode,
         dynamic=dynamic and mode == "overwrite" and merge is None,
         merge=merge,
@@ -229,6 +230,13 @@ def _file_mode(options: _Options) -> str | None:
     return next((text_of(v) for k, v in options.file.items() if k.lower() == "savemode"), None)
 
 
+def _branch(options: _Options) -> str:
+    """The branch to write to; empty for `main`."""
+    named = next((text_of(v) for k, v in options.extra_options.items() if k.lower() == "branch"), "")
+    branch = (options.branch or named).strip()
+    return "" if branch == "main" else branch
+
+
 def _file_kind(options: _Options, reading: Reading, path: Path) -> str | None:
     word = next((text_of(v) for k, v in options.file.items() if k.lower() == "outputtype"), None)
     return canonical_format(word, reading, (*path, "file", "outputType"))
@@ -254,9 +262,6 @@ def _refuse_options(options: _Options, kind: str | None, reading: Reading, path:
             if key.lower() not in _WRITER_OPTIONS[kind]:
                 reading.warn((*path, "extraOptions", key), f"`{key}` has no effect on {kind} files")
         return
-    branch = options.branch or next((text_of(v) for k, v in options.extra_options.items() if k.lower() == "branch"), "")
-    if branch and branch != "main":
-        later(reading, (*path, "extraOptions", "branch"), "writing a branch other than `main`")
     for key, value in options.extra_options.items():
         if key.lower() in ("overwrite-mode", "partitionoverwritemode"):
             later(

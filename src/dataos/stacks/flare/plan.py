@@ -358,7 +358,7 @@ def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> 
     levels, table = _table(output.address)
     namespaces.join(levels)
     namespaces.check(table, "table")
-    return jobs.Target("table", warehouse(depot), levels, table)
+    return jobs.Target("table", warehouse(depot), levels, table, branch=output.branch)
 
 
 def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:

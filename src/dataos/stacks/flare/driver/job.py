@@ -36,16 +36,23 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """Where an output goes. table: warehouse, namespace, table; files: a folder of the out folder, whence the server
-    brings them to their place, the mark that their names hold, and their format."""
+    """Where an output goes. table: warehouse, namespace, table, and a branch other than `main`; files: a folder of the
+    out folder, whence the server brings them to their place, the mark that their names hold, and their format.
+    """
 
     kind: Literal["table", "files"] = "table"
     warehouse: str = ""
     namespace: tuple[str, ...] = ()
     table: str = ""
+    branch: str = ""
     folder: str = ""
     mark: str = ""
     format: str = ""
+
+    @property
+    def name(self) -> str:
+        """The table as the catalog knows it: a branch of it is a table of its own there."""
+        return f"{self.table}@{self.branch}" if self.branch else self.table
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,7 @@ def _target(body: dict[str, Any]) -> Target:
         warehouse=body.get("warehouse", ""),
         namespace=tuple(body.get("namespace", ())),
         table=body.get("table", ""),
+        branch=body.get("branch", ""),
         folder=body.get("folder", ""),
         mark=body.get("mark", ""),
         format=body.get("format", ""),

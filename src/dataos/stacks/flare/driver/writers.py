@@ -64,7 +64,14 @@ class Writers(Views):
         self._resolve_partitions(output, columns)
         for sort in output.sort:
             self.find(sort.name, columns, (*sort.path, "name"), "sort column")
-        table = self._catalog.find(target.warehouse, target.namespace, target.table)
+        table = self._catalog.find(target.warehouse, target.namespace, target.name)
+        if table is None and output.branch:
+            raise self.problem(
+                "flare.branch",
+                f"{output.address} has no branch `{output.branch}`, or is not there",
+                (*output.path, "options"),
+                "make the branch first: dataos dataset create-branch",
+            )
         if table is None:
             chosen = [*self._stamped(columns), *[quoted(c) for c, _ in columns]]
             for column, kind in columns:
@@ -91,7 +98,7 @@ class Writers(Views):
         columns = self.columns(output)
         partitions = self._resolve_partitions(output, columns)
         created = table is None
-        place = (target.warehouse, target.namespace, target.table)
+        place = (target.warehouse, target.namespace, target.name)
         if table is None:
             counter = [0]
             fields = _documented(schemas.iceberg_fields(self._with_stamp(columns), counter), output)
@@ -262,7 +269,7 @@ class Writers(Views):
             {"action": "add-spec", "spec": {"spec-id": number, "fields": spec}},
             {"action": "set-default-spec", "spec-id": -1},
         ]
-        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+        return self._catalog.change(target.warehouse, target.namespace, target.name, table, updates)
 
     def _resort(self, output: Output, target: Target, table: Table, columns: Sequence[tuple[str, Any]]) -> Table:
         """Give the table the output's sort order, if it names another one than the table has."""
@@ -274,7 +281,7 @@ class Writers(Views):
             {"action": "add-sort-order", "sort-order": {"order-id": number, "fields": wanted}},
             {"action": "set-default-sort-order", "sort-order-id": -1},
         ]
-        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+        return self._catalog.change(target.warehouse, target.namespace, target.name, table, updates)
 
     def _document(self, output: Output, target: Target, table: Table) -> Table:
         """Give the table's columns the texts that the output has for them, where they read otherwise."""
@@ -285,7 +292,7 @@ class Writers(Views):
             {"action": "add-schema", "schema": {"type": "struct", "fields": wanted}},
             {"action": "set-current-schema", "schema-id": -1},
         ]
-        return self._catalog.change(target.warehouse, target.namespace, target.table, table, updates)
+        return self._catalog.change(target.warehouse, target.namespace, target.name, table, updates)
 
     def _sort_order(
         self, output: Output, columns: Sequence[tuple[str, Any]], ids: Mapping[str, int]
