@@ -1,6 +1,7 @@
 """Job folders: written whole before they have their name, read without trusting what the job left in them, removed.
 
     <root>/<key>/ launch.json  config/ secret/ work/  etc/   written by the server, read-only for a sandboxed job
+                  egress/                                    sockets of the shim's relay
                   out/ scratch/ tmp/                         written by the job
                   claimed.<n> shim.json exit.json log/       written by the shim
                   stop.json buried                           written by the server
@@ -25,12 +26,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dataos.core.errors import fail
-from dataos.processes import limits, records, trees
+from dataos.processes import limits, records, relay, trees
 from dataos.processes.ports import Phase, Usage
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _GIVEN = ("config", "secret", "work")
-_MADE = ("out", "scratch", "tmp", "etc")
+_MADE = ("out", "scratch", "tmp", "etc", relay.FOLDER)
 _LOST = "its supervisor ended without leaving a record (killed, or the machine was restarted)"
 
 

@@ -7,6 +7,7 @@ any number of servers on the same folder agree through `records`. Knows keys and
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from weakref import WeakValueDictionary
 
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
-from dataos.processes import folders, limits, logfiles, records, sandbox, spawning, trees, watches
+from dataos.processes import folders, limits, logfiles, records, relay, sandbox, spawning, trees, watches
 from dataos.processes import shim as shim_program
 from dataos.processes.ports import START_WITHIN_S, Isolation, Launch, Observation, Phase, ProcessRunner, Usage
 
@@ -224,14 +225,18 @@ class LocalRunner(ProcessRunner):
         folder = self._root / key
         where = self._paths(folder, launch, sandboxed=bubblewrap is not None)
         inside = None
+        env = {**_base_environment(where), **launch.env, **where}
         if bubblewrap is not None:
             args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
             args += sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
+            if launch.egress:
+                ways = {a: f"{sandbox.EGRESS}/{relay.name(n)}" for n, a in enumerate(launch.egress)}
+                env["DATAOS_EGRESS"] = json.dumps(ways)
             inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.seccomp.hex()}
         record: dict[str, Any] = {
             "argv": [_filled(part, where) for part in launch.argv],
             "sandbox": inside,
-            "env": {**_base_environment(where), **launch.env, **where},
+            "env": env,
             "cwd": "/" if inside else where["DATAOS_TEMP_DIR"],
             "memory_bytes": launch.memory_bytes,
             "timeout_s": launch.timeout_s,
@@ -239,6 +244,7 @@ class LocalRunner(ProcessRunner):
             "scratch_bytes": launch.scratch_bytes,
             "grace_s": _GRACE_S,
             "alive": self._alive,
+            "egress": list(launch.egress) if inside else [],
         }
         self._checkpoint("processes.folder-writing")
         try:

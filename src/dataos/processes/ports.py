@@ -48,7 +48,9 @@ class Launch:
     program writes its result into `DATAOS_OUT_DIR` and scratch into `DATAOS_TEMP_DIR` (also its TMPDIR and HOME).
     Where those folders are differs from place to place: `$(RUNNABLE_ARTIFACT_DIR)/main.py` in `argv` is filled in for
     these folder variables (only these: arguments are public, `env` is not). The program begins in `DATAOS_TEMP_DIR`.
-    `server_access` makes the server's API reachable at the unix socket `DATAOS_SERVER_SOCKET`.
+    `server_access` makes the server's API reachable at the unix socket `DATAOS_SERVER_SOCKET`. `egress` are addresses
+    (`host:port`) that the program may reach though its sandbox has no network: by unix sockets, which the variable
+    `DATAOS_EGRESS` (JSON: address -> path) names; without a sandbox it has the network, and no such variable.
     """
 
     argv: tuple[str, ...]
@@ -62,6 +64,7 @@ class Launch:
     log_bytes: int = 64 << 20
     scratch_bytes: int = 20 << 30
     server_access: bool = True
+    egress: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

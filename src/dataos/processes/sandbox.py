@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataos.core.errors import fail
-from dataos.processes import seccomp
+from dataos.processes import relay, seccomp
 from dataos.processes.ports import Launch, Mount
 
 CONFIG = "/etc/dataos/config"
@@ -28,6 +28,7 @@ WORK = "/etc/dataos/work"
 OUT = "/var/dataos/out"
 TEMP = "/var/dataos/temp_data"
 SERVER = "/var/dataos/server"
+EGRESS = "/var/dataos/egress"
 
 _UID = "1000"
 _SYSTEM = ("/usr", "/nix/store")
@@ -161,6 +162,8 @@ def job_arguments(folder: Path, launch: Launch, server_folder: Path | None, priv
         # The folder, not the socket: a server that starts again makes a new socket under the old name, and a job that
         # was re-adopted must find that one.
         args += ["--ro-bind", str(server_folder), SERVER]
+    if launch.egress:
+        args += ["--ro-bind", str(folder / relay.FOLDER), EGRESS]
     return [*args, "--remount-ro", "/", "--chdir", TEMP]
 
 

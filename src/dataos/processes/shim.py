@@ -2,7 +2,7 @@
 
 Forked by the server's `spawner`, in a session of its own, with descriptor 3 to say that it is up. It outlives both,
 needs nothing from them, and never runs a thread: a fork must be safe at any time.
-Standard library only; what it shares with the server is in `records`, `trees`, `limits` and `logfiles`.
+Standard library only; what it shares with the server is in `records`, `trees`, `limits`, `relay` and `logfiles`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, NoReturn, Protocol, cast
 
-from dataos.processes import limits, logfiles, records, trees
+from dataos.processes import limits, logfiles, records, relay, trees
 
 READY_FD = 3
 UP = b"up\n"
@@ -89,6 +89,7 @@ class Supervisor:
         if _prctl is not None:
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         try:
+            self._relay()
             self._fork()
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             text = f"could not start {self._launch['argv'][0]}: {getattr(error, 'strerror', None) or error}"
@@ -105,6 +106,23 @@ class Supervisor:
             self._reason = "memory"
         self._end_group()
         self._record(self._exit_code(), self._reason or self._sandbox_failure(), started_at, ended_at)
+
+    def _relay(self) -> None:
+        """Begin to forward to the addresses that the job may reach, in a child that ends with this process."""
+        addresses = [str(address) for address in self._launch.get("egress") or ()]
+        if not addresses:
+            return
+        listeners = relay.listen(addresses)
+        mother = os.getpid()
+        if os.fork() == 0:
+            try:
+                self._become_child(mother)
+                name_process(b"dataos-relay")
+                relay.serve(listeners, addresses)
+            finally:
+                os._exit(1)
+        for listener in listeners:
+            listener.close()
 
     def _fork(self) -> None:
         launch = self._launch

@@ -15,7 +15,7 @@ NAMED = ("-t", "workflow", "-w", "public")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, spark: str) -> Iterator[Installation]:
-    env = {"DATAOS_FLARE__SPARK": spark, "DATAOS_WORKLOADS__SANDBOX": "off"}
+    env = {"DATAOS_FLARE__SPARK": spark}
     with installation(tmp_path_factory.mktemp("spark"), env=env) as made:
         data = made.write("orders.csv", "id\n1\n2\n")
         made.ok("apply", "-f", made.write("depot.yaml", DEPOT.format(folder=data.rsplit("/", 1)[0])))

@@ -417,6 +417,65 @@ for _ in range(2):
     asyncio.run(story())
 
 
+REACH = """
+import json, os, socket
+answers = []
+for address, way in json.loads(os.environ.get("DATAOS_EGRESS", "{}")).items():
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(way)
+        link.sendall(b"ping")
+        link.shutdown(socket.SHUT_WR)
+        try:
+            answers.append(link.makefile("rb").read().decode())
+        except ConnectionError:
+            answers.append("gone")
+try:
+    socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), 3).close()
+    answers.append("direct")
+except OSError:
+    answers.append("no network")
+print(answers)
+"""
+
+
+def test_a_program_reaches_what_its_egress_names_and_nothing_else(home: Home, mode: str):
+    """Nobody listens at the second address: its connections end, they do not hang. Without a sandbox a program has the network."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as closed:
+        port, gone = listener.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+
+        def answer() -> None:
+            while True:
+                try:
+                    link, _ = listener.accept()
+                except OSError:
+                    return
+                with link:
+                    link.sendall(link.makefile("rb").read() + b"-pong")
+
+        threading.Thread(target=answer, daemon=True).start()
+
+        async def story() -> None:
+            async with home.runner(mode) as runner:
+                egress = (f"localhost:{port}", f"127.0.0.1:{gone}")
+                await runner.start("k", python(REACH, env={"PORT": str(port)}, egress=egress))
+                seen = await until(runner, "k")
+                log = (await runner.read_log("k"))[0].decode()
+                assert seen.exit_code == 0, log
+                assert log.strip() == ("['direct']" if mode == "off" else "['ping-pong', 'gone', 'no network']")
+                assert not [p for p in Path("/proc").iterdir() if p.name.isdigit() and _named(p, "dataos-relay")]
+
+        asyncio.run(story())
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _named(process: Path, name: str) -> bool:
+    try:
+        return (process / "comm").read_text().strip() == name
+    except OSError:
+        return False
+
+
 def test_mounts_are_seen_and_only_writable_ones_written(home: Home, mode: str, tmp_path: Path):
     for name in ("in", "out"):
         (tmp_path / name).mkdir()

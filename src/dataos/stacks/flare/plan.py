@@ -157,6 +157,7 @@ class FlarePlanner:
             memory_bytes=memory,
             timeout_s=job.timeout_s,
             server_access=True,
+            egress=(choice.spark.address.endpoint,) if choice.spark is not None else (),
         )
         return Plan(
             launch,

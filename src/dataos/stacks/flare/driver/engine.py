@@ -5,6 +5,7 @@ Everything heavy (pysail, pyspark) is imported here and at first use: a job that
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dataos.core.errors import fail
 from dataos.core.secrecy import Secret
 from dataos.core.sparkaddresses import SparkAddress
+from dataos.stacks.flare.driver.forwarder import Forwarder
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.quoting import quoted
 
@@ -135,6 +137,7 @@ class Spark(Engine):
         `token`: of the run. Raises DataOSError `flare.spark_unreachable`, `flare.spark_setup`."""
         self._address = address
         self._kept: list[DataFrame] = []
+        self._forwarder: Forwarder | None = None
         self.session = self._connect(address, secret)
         try:
             self._set_up(catalog, token, warehouses)
@@ -151,12 +154,19 @@ class Spark(Engine):
 
         for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "pyspark.sql.connect.logging"):
             logging.getLogger(name).disabled = True  # they print each error with the JVM's stack, besides raising it
-        text = f"sc://{address.endpoint}/;use_ssl={str(address.tls).lower()}"
+        way = json.loads(os.environ.get("DATAOS_EGRESS", "{}")).get(address.endpoint)
+        options: list[tuple[str, Any]] = []
+        host, port = address.host.strip("[]"), address.port
+        if way is not None:  # the sandbox has no network: its supervisor forwards
+            self._forwarder = Forwarder(way)
+            host, port = self._forwarder.address
+            options.append(("grpc.ssl_target_name_override", address.host))
+        text = f"sc://{f'[{host}]' if ':' in host else host}:{port}/;use_ssl={str(address.tls).lower()}"
         if secret is not None:
             text += f";token={secret.reveal()}"
         try:
-            socket.create_connection((address.host.strip("[]"), address.port), _CONNECT_S).close()
-            channel: Any = DefaultChannelBuilder(text)
+            socket.create_connection((host, port), _CONNECT_S).close()
+            channel: Any = DefaultChannelBuilder(text, channelOptions=options)
             session: Any = SparkSession.builder.channelBuilder(channel).create()
             session.client.set_retry_policies([DefaultPolicy(max_retries=3)])  # the usual ones wait for ten minutes
             session.conf.set("spark.sql.session.timeZone", "UTC")
@@ -227,6 +237,8 @@ class Spark(Engine):
     def close(self) -> None:
         """As the port says; Spark itself goes on."""
         self.session.stop()
+        if self._forwarder is not None:
+            self._forwarder.close()
 
 
 _SESSION = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import socketserver
 import threading
 import time
 
-_PIECE = 1 << 16
+from dataos.core.pumping import pump
+
 _PATIENCE_S = 300.0
 
 
@@ -38,6 +38,12 @@ class Forwarder:
         """`http://127.0.0.1:<port>`."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self._server.server_address[:2]
+        return str(host), int(port)
+
     def close(self) -> None:
         """Stop listening; open connections end with the process."""
         self._server.shutdown()
@@ -46,23 +52,7 @@ class Forwarder:
     def _pump(self, near: socket.socket) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as far:
             self._connect(far)
-            peers = {near: far, far: near}
-            with selectors.DefaultSelector() as selector:
-                for end in peers:
-                    selector.register(end, selectors.EVENT_READ)
-                while peers:
-                    for key, _ in selector.select():
-                        source = key.fileobj
-                        assert isinstance(source, socket.socket)  # noqa: S101 - for the type checker
-                        piece = source.recv(_PIECE)
-                        if piece:
-                            peers[source].sendall(piece)
-                            continue
-                        # one direction is done; the other may still carry an answer
-                        selector.unregister(source)
-                        other = peers.pop(source)
-                        with contextlib.suppress(OSError):
-                            other.shutdown(socket.SHUT_WR)
+            pump(near, far)
 
     def _connect(self, far: socket.socket) -> None:
         """Connect, waiting for a server that is away: it stops, starts and finds its jobs again. Raises OSError."""
