@@ -201,6 +201,31 @@ def test_a_start_after_the_clock_was_set_back_looks_at_everything(worlds):
         assert len(attempts(world)) == 2
 
 
+def test_a_start_finds_what_was_reckoned_by_a_clock_that_was_ahead_though_nothing_was_said_since(worlds):
+    """The newest event is older than the time to which the clock was set back."""
+    with worlds() as world:
+        world.weather.fate = lambda key: ("ok", 7200.0)
+        machine = world.machines["m0"]
+        life = world.life(0)
+        write = life.store.write
+
+        async def write_and_die(fn, /, *args, **kwargs):
+            answer = await write(fn, *args, **kwargs)
+            if fn.__name__ == "_succeed":  # the run is due now, and nobody has looked at it
+                life.kill()
+                raise asyncio.CancelledError
+            return answer
+
+        life.store.write = write_and_die
+        apply(world, "w0", A)
+        world.loop.advance(7210)
+        machine.offset_us -= 3600_000_000
+        machine.begin_life()
+        world.loop.advance(60)
+        (run,) = world.model.runs.runs.values()
+        assert not run.open
+
+
 def test_a_clock_that_is_set_back_before_the_first_round_of_a_start_delays_nothing(worlds):
     with worlds() as world:
         apply(world, "w0", A)
