@@ -470,9 +470,16 @@ def test_writing_to_a_depot_that_takes_no_writes_is_refused_at_apply(server):
     refused(
         server,
         server.write("file.yaml", body),
-        "output `target`: depot 'readonly' is of type POSTGRESQL",
-        "write to the depot of a Lakehouse",
+        "output `target`: depot 'readonly' of type POSTGRESQL holds tables of a database, no Iceberg tables",
         "file.yaml:",
+    )
+    refused(
+        server,
+        server.write("file.yaml", body.replace("?acl=rw', format: iceberg", "?acl=rw'")),
+        "'dataos://readonly?acl=rw' err: 403",
+        "apply an Instance-Secret with acl: rw",
+        "file.yaml:",
+        code=4,
     )
     server.ok("delete", "-f", file)
 

@@ -200,7 +200,7 @@ def test_append_adds_once_a_run(server: Installation, target: Target) -> None:
     ("dataset", "output", "said"),
     [
         ("dataos://pgdb:nosuch/t?acl=rw", {}, "there is no schema `nosuch`"),
-        ("dataos://pgdb:public/t?acl=rw", {"format": "csv"}, "holds tables, no csv files"),
+        ("dataos://pgdb:public/t?acl=rw", {"format": "csv"}, "holds tables of a database, no csv files"),
         ("dataos://pgdb:public/t?acl=rw", {"format": "jdbc", "iceberg": {"properties": {"a": "b"}}}, "is a table of a database"),
         ("dataos://pgdb:public/t?acl=rw", {"options": {"iceberg": {"merge": {"onClause": "old.id = new.id", "whenClause": "not matched then insert *"}}}}, "are of Lakehouse tables"),
     ],

@@ -110,4 +110,6 @@ def test_the_answer_of_a_query_is_an_input(jobs: Jobs, server: Server) -> None:
     )
     assert done.code == 0, done.log
     assert rows(server, name) == [(2, 20.0)]
-    assert done.result["inputs"] == [{"name": "sales", "address": "query of sales", "rows": 2}]
+    (told,) = done.result["inputs"]
+    assert (told["name"], told["address"], told["rows"]) == ("sales", "query of sales", 2)
+    assert told["sources"] == ["dataos://lakehouse:retail/orders"]

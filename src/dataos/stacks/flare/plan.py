@@ -386,10 +386,11 @@ def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Targ
     """A table of a database: its rows are left as Parquet, and loaded by the server."""
     _table(output.address)
     if output.format not in (None, "jdbc"):
+        form = "Iceberg tables" if output.format == "iceberg" else f"{output.format} files"
         raise fail(
             "flare.format",
-            f"output `{output.name}`: depot '{depot.name}' of type {depot.type} holds tables, no {output.format} files",
-            hint="leave `format` out, or write `jdbc`",
+            f"output `{output.name}`: depot '{depot.name}' of type {depot.type} holds tables of a database, no {form}",
+            hint="leave `format` out, or write `jdbc`; Iceberg tables go to the depot of a Lakehouse",
         )
     if output.merge is not None or output.partitions:
         raise fail(
