@@ -52,7 +52,7 @@ def spark(folder: Path, jars: Path, **conf: str) -> Generator[str]:
         **{k.replace("__", "."): v for k, v in conf.items()},
     }
     argv = [
-        str(parts.java(17, 21)), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+        str(parts.java(17, 21)), "-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
         "-Dio.netty.tryReflectionSetAccessible=true", "--add-modules=jdk.incubator.vector",
         *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (*_OPENED, *_OPENED_INNER)),
         "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
