@@ -108,12 +108,7 @@ class ObjectStoreAdapter:
         """See `TakesFiles`. A store cannot exchange many objects at once: for the moment between the two last requests
         a reader may see what was there beside what has come."""
         relative = paths.relative(*required(delivery.udl))
-        if not relative or paths.is_pattern(relative) or paths.hidden(relative):
-            raise fail(
-                "depot.path",
-                f"depot '{entry.name}': nothing can be written to '{relative}'",
-                hint="a folder's name has no `*`, `?`, `[`, and begins with neither `.` nor `_`",
-            )
+        paths.check_target(entry.name, relative)
         names = await asyncio.to_thread(placing.staged, delivery.folder)
         async with self._opened(entry, credentials, self._timeout_s, _TRANSFER_S) as folder:
             sending = transfers.Sending(folder.client, folder.key(relative))
@@ -122,7 +117,7 @@ class ObjectStoreAdapter:
                 await sending.send(delivery.folder, name)
             await fence()
             await sending.finish()
-            mine = (key for key in before if delivery.mark in key.rpartition("/")[2])
+            mine = (key for key in before if placing.is_of(delivery.mark, key))
             gone = sorted(set(before if delivery.mode == "overwrite" else mine) - sending.keys)
             for start in range(0, len(gone), _PAGE):
                 await folder.delete(gone[start : start + _PAGE])

@@ -35,6 +35,17 @@ def is_pattern(path: str) -> bool:
     return bool(_GLOB & set(path))
 
 
+def check_target(depot: str, path: str) -> None:
+    """Raise DataOSError `depot.path` for a path below a depot's root that no output may have: the root itself, globs,
+    hidden names."""
+    if not path or is_pattern(path) or hidden(path):
+        raise fail(
+            "depot.path",
+            f"depot '{depot}': nothing can be written to '{path}'",
+            hint="a folder's name has no `*`, `?`, `[`, and begins with neither `.` nor `_`",
+        )
+
+
 def literal_folder(pattern: str) -> str:
     """The folder above the first part that holds a glob: what must be listed to find all matches."""
     parts = pattern.split("/")

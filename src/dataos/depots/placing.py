@@ -50,6 +50,11 @@ def staged(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def is_of(mark: str, path: str) -> bool:
+    """Did a delivery of that mark bring the file? Its name says so."""
+    return mark in path.rpartition("/")[2]
+
+
 @contextmanager
 def alone(target: Path) -> Generator[None]:
     """Hold the folder above the target for oneself: two deliveries to one place come one after the other."""
@@ -81,7 +86,7 @@ def take(folder: Path, target: Path, mode: WriteMode, mark: str) -> Path:
         made.mkdir()
         if mode == "append" and target.is_dir():
             for inner in _files(target):
-                if mark not in inner.rpartition("/")[2] and inner != SUCCESS:
+                if not is_of(mark, inner) and inner != SUCCESS:
                     _bring(target / inner, made / inner)
         for inner in staged(folder):
             _bring(folder / inner, made / inner, ours=True)
@@ -115,7 +120,7 @@ def show(made: Path, target: Path, mode: WriteMode, mark: str) -> None:
 def _late(before: Path, target: Path, mark: str) -> None:
     """Files that somebody else put into the folder after it was looked through."""
     for inner in _files(before):
-        if mark not in inner.rpartition("/")[2] and not os.path.lexists(target / inner):
+        if not is_of(mark, inner) and not os.path.lexists(target / inner):
             (target / inner).parent.mkdir(parents=True, exist_ok=True)
             os.rename(before / inner, target / inner)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.logs import get as get_logger
-from dataos.depots.ports import Attachable, DepotEntry
+from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.engines.duckdb.supervisor import DuckdbEngine
@@ -85,8 +84,7 @@ class MountedDepots:
         await engine.apply(await self.access(folders))
 
     async def _mount(self, entry: DepotEntry) -> Mount:
-        secret = await self._depots.credentials(entry.name, "r")
-        target = cast("Attachable", self._depots.adapter(entry)).connection(entry, secret)
+        target = await self._depots.database(entry.name)
 
         async def probe() -> None:
             await self._depots.check(entry.name)

@@ -77,7 +77,7 @@ def to_branch(request: CommitRequest, loaded: Loaded, branch: str) -> CommitRequ
         return {**one, "ref": branch} if of_main else dict(one)
 
     return CommitRequest(
-        split(request.ref)[0],
+        request.ref,
         tuple(requirement(r) for r in request.requirements),
         tuple(update(u) for u in request.updates),
     )
@@ -90,7 +90,7 @@ def _head(metadata: Mapping[str, Any], ref: TableRef, branch: str) -> dict[str, 
         known = [name for name, one in refs.items() if one.get("type") == "branch"]
         raise fail(
             "iceberg.not_found.table",
-            f"table {split(ref)[0]} has no branch `{branch}`",
+            f"table {ref} has no branch `{branch}`",
             hint=names.did_you_mean(branch, known) or "make it with dataos dataset create-branch",
         )
     return dict(found)

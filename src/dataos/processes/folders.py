@@ -74,11 +74,9 @@ def write(
     files: Mapping[str, bytes],
     etc: Mapping[str, str],
     checkpoint: Callable[[str], None],
-) -> None:
-    """Make the folder with all its files in one step. Does nothing if the key has one already."""
-    beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
-    beside.mkdir(mode=0o700)
-    try:
+) -> bool:
+    """Make the folder with all its files in one step. False, and nothing done, if the key has one already."""
+    with _beside(root) as beside:
         for name in (*_GIVEN, *_MADE):
             (beside / name).mkdir(mode=0o700)
         for name, data in files.items():
@@ -87,15 +85,39 @@ def write(
             _write_file(beside, PurePosixPath("etc", name), text.encode())
         checkpoint("processes.folder-half-written")
         records.write(str(beside), records.LAUNCH, {**launch, "boot_id": trees.boot_id()})
-        try:
-            beside.rename(root / key)
-        except OSError:
-            # A folder is only ever replaced by rename if it is empty, and a job folder never is: somebody was first.
-            if not (root / key).is_dir():
-                raise
+        return _appear(beside, root / key)
+
+
+def forbid(root: Path, key: str, now_us: int) -> None:
+    """Make the folder of a key that has none such that it counts as ended: nobody starts it any more."""
+    ended = {"exit_code": None, "signal": None, "reason": "stopped", "started_at": None, "ended_at": now_us}
+    with _beside(root) as beside:
+        records.write(str(beside), records.EXIT, ended, sync=True)
+        _appear(beside, root / key)
+
+
+@contextmanager
+def _beside(root: Path) -> Generator[Path]:
+    """A folder in the making; what is left of it goes."""
+    beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
+    beside.mkdir(mode=0o700)
+    try:
+        yield beside
     finally:
         if beside.exists():
             delete(beside)
+
+
+def _appear(beside: Path, folder: Path) -> bool:
+    """Give a made folder its name. False if somebody was first."""
+    try:
+        beside.rename(folder)
+    except OSError:
+        # A folder is only ever replaced by rename if it is empty, and a job folder never is.
+        if not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def _given_path(name: str) -> PurePosixPath:
@@ -110,23 +132,6 @@ def _write_file(folder: Path, name: PurePosixPath, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(data)
-
-
-def forbid(root: Path, key: str, now_us: int) -> None:
-    """Make the folder of a key that has none such that it counts as ended: nobody starts it any more."""
-    beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
-    beside.mkdir(mode=0o700)
-    ended = {"exit_code": None, "signal": None, "reason": "stopped", "started_at": None, "ended_at": now_us}
-    try:
-        records.write(str(beside), records.EXIT, ended, sync=True)
-        try:
-            beside.rename(root / key)
-        except OSError:
-            if not (root / key).is_dir():
-                raise
-    finally:
-        if beside.exists():
-            delete(beside)
 
 
 def discard_stale(root: Path, key: str) -> None:

@@ -205,10 +205,10 @@ class LocalRunner(ProcessRunner):
             if (self._root / key).is_dir():
                 folders.discard_stale(self._root, key)
             if not (self._root / key).is_dir():
-                self._write(key, launch)
+                is_ours = self._write(key, launch)
                 self._checkpoint("processes.folder-written")
-                if folders.look(self._root, key).phase is not Phase.ABSENT:
-                    continue  # forbidden meanwhile, or started by somebody else
+                if not is_ours:
+                    continue  # forbidden meanwhile, or somebody else starts it
             if limits.uptime_s() - asked_s > START_WITHIN_S:
                 raise fail(
                     "process.start", f"cannot start {key}: its files took longer than {START_WITHIN_S:.0f} s", retry=1.0
@@ -218,7 +218,8 @@ class LocalRunner(ProcessRunner):
         # Three shims in a row claimed and died before they wrote a word.
         raise self._not_up(key, "its supervisor died while starting")
 
-    def _write(self, key: str, launch: Launch) -> None:
+    def _write(self, key: str, launch: Launch) -> bool:
+        """Make the key's folder. False if it has one already."""
         _check(launch)
         bubblewrap = self._bubblewrap_for(launch)
         sandbox.check_mounts(launch.mounts, sandboxed=bubblewrap is not None)
@@ -249,7 +250,7 @@ class LocalRunner(ProcessRunner):
         self._checkpoint("processes.folder-writing")
         try:
             etc = sandbox.etc_files() if inside else {}
-            folders.write(self._root, key, record, launch.files, etc, self._checkpoint)
+            return folders.write(self._root, key, record, launch.files, etc, self._checkpoint)
         except OSError as error:
             raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
 
@@ -357,7 +358,8 @@ class LocalRunner(ProcessRunner):
 
     def _forbid(self, key: str) -> None:
         try:
-            folders.forbid(self._root, key, self._clock.now_us())
+            if not (self._root / key).is_dir():
+                folders.forbid(self._root, key, self._clock.now_us())
             if folders.look(self._root, key).phase is Phase.ABSENT:  # its files are there: its shim will see this
                 self._ask_to_stop(key, 0.0)
         except OSError as error:

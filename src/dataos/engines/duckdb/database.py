@@ -48,7 +48,7 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
         settings["threads"] = str(config["threads"])
     connection = duckdb.connect(":memory:", config=settings)
     # Given to connect(), the size limit shows in the settings and has no effect (DuckDB 1.5.5).
-    connection.execute(f"SET temp_directory = {_text(config['spill_folder'])}")
+    connection.execute(f"SET temp_directory = {literal(config['spill_folder'])}")
     connection.execute(f"SET max_temp_directory_size = '{int(config['spill_mib'])}MiB'")
     kinds = {mount["kind"] for mount in config["mounts"]}
     load_extensions(connection, folder, kinds)
@@ -60,7 +60,7 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     for macro in macros.ALL:
         connection.execute(macro)
     failures = _attach(connection, config["mounts"])
-    folders = ", ".join(_text(f) for f in config["folders"])
+    folders = ", ".join(literal(f) for f in config["folders"])
     connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -88,7 +88,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: 
         link = links / f"{name}.duckdb_extension"
         if not link.is_symlink():
             link.symlink_to(file)
-        connection.execute(f"LOAD {_text(str(link))}")
+        connection.execute(f"LOAD {literal(str(link))}")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, mounts: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -115,29 +115,30 @@ def attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> None
     more = "" if mount.get("writable") else ", READ_ONLY"
     if mount["kind"] in ("sqlite", "duckdb"):
         # The type is said: DuckDB would take it from the file's first bytes.
-        cursor.execute(f"ATTACH {_text(mount['path'])} AS {catalog} (TYPE {mount['kind']}{more})")
+        cursor.execute(f"ATTACH {literal(mount['path'])} AS {catalog} (TYPE {mount['kind']}{more})")
         return
     # Credentials go through a secret: a connection text would show them in duckdb_databases() and in error messages.
     name = "s" + secrets.token_hex(8)
     if mount["kind"] == "mysql":
-        words = "".join(f", {key.upper()} {_text(value)}" for key, value in mount["options"].items())
+        words = "".join(f", {key.upper()} {literal(value)}" for key, value in mount["options"].items())
         cursor.execute(
-            f'CREATE SECRET "{name}" (TYPE mysql, HOST {_text(mount["host"])}, PORT {int(mount["port"])}, '
-            f"USER {_text(mount['user'])}, PASSWORD {_text(mount['password'])}, "
-            f"DATABASE {_text(mount['database'])}{words})"
+            f'CREATE SECRET "{name}" (TYPE mysql, HOST {literal(mount["host"])}, PORT {int(mount["port"])}, '
+            f"USER {literal(mount['user'])}, PASSWORD {literal(mount['password'])}, "
+            f"DATABASE {literal(mount['database'])}{words})"
         )
         cursor.execute(f"ATTACH '' AS {catalog} (TYPE mysql{more}, SECRET \"{name}\")")
         return
     cursor.execute(
-        f'CREATE SECRET "{name}" (TYPE postgres, HOST {_text(mount["host"])}, PORT {_text(str(mount["port"]))}, '
-        f"DATABASE {_text(mount['database'])}, USER {_text(mount['user'])}, PASSWORD {_text(mount['password'])})"
+        f'CREATE SECRET "{name}" (TYPE postgres, HOST {literal(mount["host"])}, PORT {literal(str(mount["port"]))}, '
+        f"DATABASE {literal(mount['database'])}, USER {literal(mount['user'])}, PASSWORD {literal(mount['password'])})"
     )
     options = {"connect_timeout": "5", "application_name": "dataos", **mount["options"]}
     text = " ".join(f"{k}={_quoted(v)}" for k, v in options.items())
-    cursor.execute(f'ATTACH {_text(text)} AS {catalog} (TYPE postgres{more}, SECRET "{name}")')
+    cursor.execute(f'ATTACH {literal(text)} AS {catalog} (TYPE postgres{more}, SECRET "{name}")')
 
 
-def _text(value: str) -> str:
+def literal(value: str) -> str:
+    """A text in DuckDB's SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,7 @@ class DatabaseLoader:
         folder = Path(tempfile.mkdtemp(prefix="load-", dir=self._folder))
         order: dict[str, Any] = {
             "folder": str(folder),
-            "mount": {
-                "kind": target.kind,
-                "host": target.host,
-                "port": target.port,
-                "database": target.database,
-                "user": target.user,
-                "password": target.password,
-                "options": dict(target.options),
-                "path": target.path,
-            },
+            "mount": asdict(target),
             "schema": schema,
             "table": table,
             "files": [str(delivery.folder / name) for name in names],

@@ -20,6 +20,7 @@ import duckdb
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.engines.duckdb import database
+from dataos.engines.duckdb.database import literal
 
 MARKS = "dataos_deliveries"
 """The table that remembers which appends were made and when (Unix seconds), in the schema of the target."""
@@ -42,7 +43,7 @@ class Loading:
         self._schema, self._table = order["schema"], order["table"]
         self._place = f"target.{_quoted(self._schema)}.{_quoted(self._table)}"
         self._marks = f"target.{_quoted(self._schema)}.{MARKS}"
-        self._rows_of = f"read_parquet([{', '.join(_text(f) for f in order['files'])}])"
+        self._rows_of = f"read_parquet([{', '.join(literal(f) for f in order['files'])}])"
         self._sql = self._open()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -84,10 +85,7 @@ class Loading:
         if there is None and self._kind == "mysql":  # it ends a transaction at each CREATE
             self._create(columns)
         self._sql.execute("BEGIN")
-        if (
-            appends
-            and self._sql.execute(f"SELECT 1 FROM {self._marks} WHERE mark = ?", [self._order["mark"]]).fetchone()
-        ):
+        if appends and self._is_made():
             self._sql.execute("ROLLBACK")
             return None
         if there is None and self._kind != "mysql":
@@ -100,7 +98,7 @@ class Loading:
         if appends:
             now = int(time.time())
             self._sql.execute(f"DELETE FROM {self._marks} WHERE delivered_at < {now - _KEEP_S}")
-            self._sql.execute(f"INSERT INTO {self._marks} VALUES ({_text(self._order['mark'])}, {now})")
+            self._sql.execute(f"INSERT INTO {self._marks} VALUES ({literal(self._order['mark'])}, {now})")
         return int(done[0]) if done else 0
 
     def _is_made(self) -> bool:
@@ -181,7 +179,7 @@ class Loading:
 
     def _mysql(self, statement: str) -> None:
         """A statement in MySQL's own words, past DuckDB; what DuckDB remembers of its tables is read anew."""
-        self._sql.execute(f"CALL mysql_execute('target', {_text(statement)})")
+        self._sql.execute(f"CALL mysql_execute('target', {literal(statement)})")
         self._sql.execute("CALL mysql_clear_cache()")
 
     def _type(self, kind: str) -> str:
@@ -205,9 +203,8 @@ class Loading:
 
     def _is_text(self, kind: str) -> bool:
         """Is such a column written as JSON text? PostgreSQL has arrays; nothing else of what is nested fits."""
-        if kind.startswith(_NESTED):
-            return True
-        return kind.endswith("]") and (self._kind != "postgresql" or kind.startswith(_NESTED) or kind.count("[") > 1)
+        is_plain_array = self._kind == "postgresql" and kind.count("[") == 1
+        return kind.startswith(_NESTED) or (kind.endswith("]") and not is_plain_array)
 
     @staticmethod
     def _spelt(column: str, there: list[str] | None) -> str:
@@ -220,10 +217,6 @@ def _quoted(name: str) -> str:
 
 def _ticked(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def words_of(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import cast
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, Problem, fail
+from dataos.depots import paths, tableformats
 from dataos.depots.ports import DepotEntry, FileDepot
 from dataos.depots.resolver import refuse_read_only
 from dataos.depots.types.iceberg.adapter import warehouse
@@ -250,8 +251,8 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
 def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     """Formats that are read from a depot. Raises DataOSError `depot.unsupported` with the types that can be read."""
     if depot.type in _FILE_STORES:
-        held = str(depot.location.get("format") or "").lower()
-        if held in ("iceberg", "delta"):
+        held = _table_format(depot)
+        if held is not None:
             raise fail(
                 "stack.unsupported",
                 f"depot '{depot.name}' holds {held} tables (`format`); Flare reads them in a later version",
@@ -294,7 +295,7 @@ def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
 
 
 def _is_pattern(address: Udl) -> bool:
-    return any(c in (address.dataset or "") for c in "*?[")
+    return paths.is_pattern(address.dataset or "")
 
 
 async def _listed(rooms: Rooms, depot: DepotEntry, address: Udl) -> tuple[str, ...]:
@@ -362,9 +363,15 @@ def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> 
     return jobs.Target("table", warehouse(depot), levels, table, branch=output.branch)
 
 
+def _table_format(depot: DepotEntry) -> str | None:
+    """The format of the tables that a depot of files holds; None: it holds files."""
+    held = depot.location.get("format")
+    return str(held).lower() if tableformats.is_table_format(held) else None
+
+
 def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
-    held = str(depot.location.get("format") or "").lower()
-    if held in ("iceberg", "delta") or output.format == "iceberg":
+    held = _table_format(depot)
+    if held is not None or output.format == "iceberg":
         raise fail(
             "stack.unsupported",
             f"output `{output.name}`: {held or output.format} tables in depots of type {depot.type} come in a later "

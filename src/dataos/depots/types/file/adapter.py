@@ -89,12 +89,7 @@ class FileAdapter:
     def _target(self, entry: DepotEntry, udl: Udl) -> Path:
         collection, dataset = required(udl)
         relative = paths.relative(collection, dataset)
-        if paths.is_pattern(relative) or paths.hidden(relative):
-            raise fail(
-                "depot.path",
-                f"depot '{entry.name}': nothing can be written to '{relative}'",
-                hint="a folder's name has no `*`, `?`, `[`, and begins with neither `.` nor `_`",
-            )
+        paths.check_target(entry.name, relative)
         place = self._place(entry, collection, dataset)
         if place == self.root(entry):
             raise fail("depot.path", f"depot '{entry.name}': its own folder cannot be an output", hint="name a dataset")

@@ -91,7 +91,7 @@ class Converter:
         query = f"SELECT * FROM read_csv({', '.join(arguments)})"
         if len(columns) == 1:
             # a blank line is no row; in a file of one column it would read as NULL
-            query += ' WHERE "' + columns[0].replace('"', '""') + '" IS NOT NULL'
+            query += f" WHERE {_named(columns[0])} IS NOT NULL"
         return self._copy(name, query, rejects=mode == "dropmalformed")
 
     def json(self, name: str, files: Sequence[str], options: Mapping[str, str]) -> Converted:
@@ -142,7 +142,7 @@ class Converter:
 
     def empty_csv(self, target: Path, columns: Sequence[str], form: CsvForm) -> None:
         """Write CSV of columns without rows."""
-        names = ", ".join("NULL::VARCHAR AS " + '"' + c.replace('"', '""') + '"' for c in columns)
+        names = ", ".join(f"NULL::VARCHAR AS {_named(c)}" for c in columns)
         with self._open() as connection:
             self._write_csv(connection, f"SELECT {names} WHERE false", target, form)
 
@@ -241,7 +241,7 @@ def _failure(text: str) -> DataOSError:
 
 
 def _typed(column: str, kind: str) -> str:
-    name = '"' + column.replace('"', '""') + '"'
+    name = _named(column)
     if kind == "HUGEINT":
         return f"CAST({name} AS DECIMAL(38, 0)) AS {name}"
     if kind in ("JSON", "UUID", "UBIGINT"):
@@ -250,7 +250,7 @@ def _typed(column: str, kind: str) -> str:
 
 
 def _ordered(sources: Sequence[Path], order: Order) -> str:
-    words = ['"' + c.replace('"', '""') + '"' + (" DESC NULLS LAST" if d else " ASC NULLS FIRST") for c, d in order]
+    words = [_named(c) + (" DESC NULLS LAST" if d else " ASC NULLS FIRST") for c, d in order]
     files = _files([str(s) for s in sources])
     query = f"SELECT * FROM read_parquet({files}, hive_partitioning=false)"
     return query + (f" ORDER BY {', '.join(words)}" if words else "")
@@ -268,6 +268,10 @@ def _files(files: Sequence[str]) -> str:
 def _plain_glob(path: str) -> str:
     """A path whose own `*`, `?` and `[` name themselves."""
     return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _named(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _literal(value: str) -> str:
