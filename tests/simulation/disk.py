@@ -21,7 +21,7 @@ from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import SeededIds
 from dataos.governance.identities import Identities
 from dataos.server import defaults
-from dataos.store import database, tables, upgrades
+from dataos.store import database, servers, tables, upgrades
 from dataos.store.database import Store
 
 if TYPE_CHECKING:
@@ -177,12 +177,15 @@ class SimulatedStore(Store):
     ) -> Any:
         life, weather = self._life, self._world.weather
         life.live()
-        delay, after = weather.latency(), weather.latency()
+        name = getattr(fn, "__qualname__", "")
+        delay, after = weather.latency(name), weather.latency()
+        if fn in (servers.beat, servers.declare_lost) and delay + after > self._world.ttl_s / 2:
+            self._world.cut.add(life.machine.id)  # its sign of life does not reach the others: as good as cut off
         if write and weather.steals:
             delay = self._steal(delay)
         await asyncio.sleep(delay)
         life.live()
-        fault = weather.store_fault(life, getattr(fn, "__qualname__", ""), write=write)
+        fault = weather.store_fault(life, name, write=write)
         if fault == "before":
             await asyncio.sleep(after)
             life.live()

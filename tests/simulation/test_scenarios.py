@@ -319,6 +319,24 @@ def test_a_server_that_was_cut_off_ends_what_others_took_over(worlds):
         assert world.machines[machine].life.up
 
 
+def test_a_server_whose_sign_of_life_hangs_ends_what_others_took_over(worlds):
+    with worlds(alone=False, machines=2) as world:
+        lengths = [3600.0, 0.5]
+        world.weather.fate = lambda key: ("ok", lengths.pop(0))
+        apply(world, "w0", A)
+        world.loop.advance(5)
+        (process,) = world.model.runs.started.values()
+        other = next(m for m in world.machines.values() if m is not process.machine)
+        other.life.freeze(7.0, silent=False)  # so that the next sign of life is the machine's whose process runs
+        world.weather.waits["beat"] = [2 * world.ttl_s]
+        world.loop.advance(1.5 * world.ttl_s)
+        assert attempts(world) == [("a-1", "lost"), ("a-2", "succeeded")]
+        assert process.alive, "it still waits for the store"
+        world.loop.advance(world.ttl_s)
+        assert not process.alive
+        assert process.machine.life.up
+
+
 def test_a_stop_reaches_nested_runs(worlds):
     with worlds() as world:
         world.weather.fate = lambda key: ("ok", 3600.0)

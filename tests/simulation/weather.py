@@ -65,6 +65,7 @@ class Weather:
         self.store_away = False
         self.sources_away = False
         self.scripted: dict[str, list[str]] = {}  # faults of units of work by their name, and of `start`; for scenarios
+        self.waits: dict[str, list[float]] = {}  # how long units of work take, by their name; for scenarios
         self.steals = 0  # looks that will lose their lease before their next write
         self.cut_off: set[str] = set()  # machines that do not reach the store
 
@@ -72,8 +73,10 @@ class Weather:
         """A step begins: what follows depends on it and not on how much happened before."""
         self._rng.seed(salt)
 
-    def latency(self) -> float:
-        """Seconds that a call of a store or a runner takes."""
+    def latency(self, name: str = "") -> float:
+        """Seconds that a call of a store or a runner takes; `name`: of its unit of work."""
+        if self.waits.get(name):
+            return self.waits[name].pop(0)
         most = 0.001 if self.calm else self._climate.slow
         if not most:
             return 0.0
