@@ -249,6 +249,20 @@ def test_a_clock_that_is_set_back_before_the_first_round_of_a_start_delays_nothi
         assert attempts(world) == [("a-1", "succeeded")]
 
 
+def test_what_waited_for_the_store_while_the_clock_was_set_back_is_not_late(worlds):
+    with worlds() as world:
+        fates = [("fails", 5.0), ("ok", 0.5)]
+        world.weather.fate = lambda key: fates.pop(0)
+        apply(world, "w0", JobDoc("a", retry=RetryRule(1, "OnFailure", 20)))
+        world.loop.advance(4)
+        world.weather.waits["end_look"] = [30.0, 30.0]  # when to try again is reckoned, and written much later
+        world.loop.advance(6)
+        assert attempts(world) == [("a-1", "failed")]
+        world.machines["m0"].offset_us -= 36_000_000_000
+        world.loop.advance(120)
+        assert attempts(world) == [("a-1", "failed"), ("a-2", "succeeded")]
+
+
 def test_the_next_job_begins_at_once_on_sqlite(worlds):
     with worlds(slow=0.0) as world:
         apply(world, "w0", A, JobDoc("b", ("a",)), JobDoc("c", ("b",)))

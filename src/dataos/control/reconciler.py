@@ -32,6 +32,7 @@ LEASE_S = 60.0
 MAX_IN_FLIGHT = 64
 _MAX_BACKOFF_S = 60.0
 _NEVER_US = 2**63
+_LATE_S = 300.0  # longer than a unit of work waits for the store
 
 
 class Reconciler:
@@ -60,6 +61,7 @@ class Reconciler:
         self._wait_until = _NEVER_US  # when the loop looks again by itself, in the clock's time
         self._stopping = False
         self._latest_us = 0
+        self._set_back_until = 0.0  # until when what was reckoned before the clock was set back may still be written
 
     def kick(self, unit: str) -> None:
         """Look at a unit now, without a store write: for wake-ups that a poll would find anyway."""
@@ -100,10 +102,7 @@ class Reconciler:
         kicked, self._kicked = self._kicked - busy, busy
         now = self._clock.now_us()
         try:
-            if now < self._latest_us - work.SET_BACK_US:
-                _log.warning("the clock was set back: every unit gets a look", seconds=(self._latest_us - now) / 1e6)
-                await self._store.write(work.set_back, now, int(LEASE_S * 1e6))
-            self._latest_us = now
+            await self._mend_times(now)
             leases, due = await self._store.write_deferred(self._claim, now, room, kicked)
         except DataOSError as error:
             _log.error("claiming work failed", error=str(error))
@@ -115,6 +114,18 @@ class Reconciler:
             self._tasks[lease] = task
             task.add_done_callback(lambda _, lease=lease: self._ended(lease))
         return due
+
+    async def _mend_times(self, now: int) -> None:
+        """Where the clock was set back, nothing waits for its old time; nor does what was reckoned by that and is
+        written only now."""
+        passed = asyncio.get_running_loop().time()
+        if now < self._latest_us - work.SET_BACK_US:
+            _log.warning("the clock was set back: every unit gets a look", seconds=(self._latest_us - now) / 1e6)
+            await self._store.write(work.set_back, now, int(LEASE_S * 1e6))
+            self._set_back_until = passed + _LATE_S
+        elif passed < self._set_back_until:
+            await self._store.write_deferred(work.mend_late, now, int(LEASE_S * 1e6))
+        self._latest_us = now
 
     def _claim(
         self, connection: sa.Connection, now: int, room: int, kicked: set[str]

@@ -187,6 +187,19 @@ def set_back(connection: sa.Connection, now_us: int, lease_us: int) -> None:
     """The clock was set back: what was reckoned by the old time would come too late. Every unit gets a look, and no
     lease lasts longer than one that is taken now."""
     connection.execute(_w.update().where(_w.c.due_at > now_us).values(due_at=now_us, reckoned_at=now_us))
+    _shorten_leases(connection, now_us, lease_us)
+
+
+def mend_late(connection: sa.Connection, now_us: int, lease_us: int) -> None:
+    """As `set_back`, for what was reckoned by the old time and written after that."""
+    by_another_clock = _w.c.reckoned_at > now_us + SET_BACK_US
+    late = _w.update().where(_w.c.due_at > now_us, by_another_clock)
+    if connection.execute(late.values(due_at=now_us, reckoned_at=now_us)).rowcount:
+        ring_after_commit(connection)
+    _shorten_leases(connection, now_us, lease_us)
+
+
+def _shorten_leases(connection: sa.Connection, now_us: int, lease_us: int) -> None:
     connection.execute(_w.update().where(_w.c.lease_until > now_us + lease_us).values(lease_until=now_us + lease_us))
 
 
