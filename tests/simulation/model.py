@@ -84,7 +84,7 @@ class Model:
         self.resources: dict[str, Known] = {}
         self.living: dict[str, str] = {}  # key -> uid
         self.answers: dict[str, tuple[Call, Any, int]] = {}  # idempotency key -> the first call, its result, when
-        self.asked: dict[tuple[str, str, str], list[str]] = {}  # runs by Resource, verb and idempotency key
+        self.asked: dict[tuple[str, str, str], tuple[list[str], int]] = {}  # runs by Resource, verb and idempotency key
         self.runs = Runs(world, self.doc_of)
         self.forced = False  # somebody deleted what others need
         self.last_event = 0
@@ -98,6 +98,10 @@ class Model:
     def _clocks_s(self) -> float:
         """By how much a duration measured by clocks of this world may differ from the true one, at most."""
         return max(abs(m.offset_us) for m in self._world.machines.values()) / 1e6 + self._world.jumped_s
+
+    def keeps_key(self, since_us: int) -> bool:
+        """Is an idempotency key still known that was first used then (true time)?"""
+        return self._world.true_us() - since_us < (KEPT_S - self._clocks_s()) * 1_000_000
 
     def doc_of(self, uid: str, generation: int) -> Doc | None:
         known = self.resources.get(uid)
@@ -243,7 +247,7 @@ class Model:
         match call.verb:
             case "apply" if predicted == "replay":
                 first, answer, at = self.answers[call.idempotency or ""]
-                fresh = self._world.true_us() - at < (KEPT_S - self._clocks_s()) * 1_000_000
+                fresh = self.keeps_key(at)
                 same = [r.to_json() for r in result] == answer
                 self._must((done == 0 and same) or not fresh, f"{call} repeats {first}: {done} stored, same: {same}")
                 if not same:  # forgotten after a day: this is the first call again
@@ -261,9 +265,12 @@ class Model:
                 self._must(result["action"] == predicted, f"{call} did {result['action']}, not {predicted}")
                 self._must(done == (predicted != "unchanged"), f"{call} stored {done} generations")
             case "run" | "re-run" if call.idempotency and (row := self.find(call.key)) is not None:
-                known = self.asked.setdefault((row.uid, call.verb, call.idempotency), result["runs"])
-                same = result["runs"] == known or not set(known) & self.runs.runs.keys()  # forgotten with its run
+                asked = (row.uid, call.verb, call.idempotency)
+                known, at = self.asked.setdefault(asked, (result["runs"], self._world.true_us()))
+                same = result["runs"] == known or not self.keeps_key(at)
                 self._must(same, f"{call} made {result['runs']}: {known} was made for its key before")
+                if result["runs"] != known:
+                    self.asked[asked] = (result["runs"], self._world.true_us())
             case "delete":
                 self._must(result == (predicted != "nothing"), f"{call} answered {result}: {predicted}")
             case _:

@@ -83,7 +83,8 @@ class Runs:
         self._doc_of = doc_of
         self.runs: dict[str, Run] = {}
         self.attempts: dict[str, Attempt] = {}
-        self.triggers: set[tuple[str, str]] = set()
+        self.triggers: dict[tuple[str, str], int] = {}  # when each made its run, in true time
+        self._made = 0
         self.timers: dict[str, Timer] = {}
         self.started: dict[str, Process] = {}
 
@@ -140,9 +141,12 @@ class Runs:
     def _new_run(self, id_: str, uid: str, generation: int, trigger: str, parent: str | None, path: str | None) -> None:
         doc = self._doc_of(uid, generation)
         assert doc is not None, (uid, generation)
-        self._must((uid, trigger) not in self.triggers, f"{doc.name}: trigger {trigger} made a second run, {id_}")
-        self.triggers.add((uid, trigger))
         kind, _, detail = trigger.partition(":")
+        before = self.triggers.get((uid, trigger))
+        forgotten = before is not None and detail.startswith("key-") and not self._world.model.keeps_key(before)
+        self._must(before is None or forgotten, f"{doc.name}: trigger {trigger} made a second run, {id_}")
+        self.triggers[uid, trigger] = self._world.true_us()
+        self._made += 1
         inner = Doc(doc.type, doc.name, doc.marker, doc.at(path), doc.cron, doc.policy)
         if parent is None:
             going_on = self.open_runs(uid)
@@ -166,7 +170,7 @@ class Runs:
                 self._must(timer is None or not timer.paused, f"{doc.name}: {trigger} while paused")
                 if timer is not None and timer.last_at is not None:
                     self._must(tick > timer.last_at, f"{doc.name}: {trigger} after {timer.last_at}")
-        self.runs[id_] = Run(id_, uid, generation, trigger, parent, len(self.triggers), inner)
+        self.runs[id_] = Run(id_, uid, generation, trigger, parent, self._made, inner)
 
     def _run_state(self, run: Run, before: str, after: str, events: list[Any]) -> None:
         self._must(before == run.state and before not in RUN_ENDED, f"run {run.id}: {before} -> {after}")
@@ -247,6 +251,8 @@ class Runs:
 
     def _failure(self, attempt: Attempt) -> str:
         process = self.started.get(attempt.id)
+        if attempt.reason.startswith("cannot start") and "took too long" in attempt.reason:
+            return "transient"  # before it began
         if process is None or process.fate in ("lost", "orphaned") or process.alive:
             return "error"
         if attempt.reason.startswith(("cannot start", "its server was lost", "its supervisor was killed")):

@@ -267,9 +267,9 @@ def _verb(world: World, step: Step, args: dict[str, Any]) -> None:
         return
     verb = Verb(args["verb"])
     idem = None
-    if verb in (Verb.RUN, Verb.RERUN) and args["idem"]:
+    if verb in (Verb.RUN, Verb.RERUN) and (args["idem"] or args.get("key")):
         last = _last(world, args["verb"]) if args["idem"] == "last" else None
-        idem = last.idempotency if last is not None else f"key-{step.number}"
+        idem = args.get("key") or (last.idempotency if last is not None else f"key-{step.number}")
     call = Call(
         step.number, args["verb"], key_of("workflow", args["name"]), idempotency=idem, from_failed=args["from_failed"]
     )

@@ -351,6 +351,25 @@ def test_a_server_whose_sign_of_life_hangs_ends_what_others_took_over(worlds):
         assert process.machine.life.up
 
 
+def test_a_repeated_run_is_one_though_the_first_was_forgotten_meanwhile(worlds):
+    with worlds() as world:
+        apply(world, "w0", A)
+        world.loop.advance(5)
+        do(world, "run", "w0", idem="new")
+        world.loop.advance(5)
+        (first,) = world.calls[-1].answer["runs"]
+        for _ in range(5):  # more than are kept
+            do(world, "run", "w0", idem="new")
+            world.loop.advance(5)
+        assert first not in world.model.runs.runs
+        made = len(world.model.runs.triggers)
+        again = world.calls[1]
+        do(world, "run", "w0", key=again.idempotency)
+        world.loop.advance(5)
+        assert world.calls[-1].answer == {**again.answer, "result": "unchanged"}
+        assert len(world.model.runs.triggers) == made
+
+
 def test_a_stop_reaches_nested_runs(worlds):
     with worlds() as world:
         world.weather.fate = lambda key: ("ok", 3600.0)

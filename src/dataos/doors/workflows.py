@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataos.control.idempotency import MAX_KEY
 from dataos.doors import answers, resources
 from dataos.doors.authentication import Authenticate, users_only
 from dataos.governance.principals import Principal
 from dataos.kinds.workflow.memory import Memory
-from dataos.kinds.workflow.verbs import MAX_KEY, Asked, Verb, Verbs
+from dataos.kinds.workflow.verbs import Asked, Verb, Verbs
 
 
 class VerbBody(BaseModel):

@@ -1,7 +1,8 @@
 """pause, resume, stop, re-run, run: what people ask of a Workflow beside applying it (ch01 8.3, ch03 2.2).
 
 Each is one transaction over what the loop reads (a paused schedule, a run that is to stop, a new run), so that it holds
-whatever dies next. Repeating pause, resume or a call with the same idempotency key changes nothing.
+whatever dies next. Repeating pause or resume changes nothing; nor does a call with the same idempotency key, for a day
+(`control.idempotency`), whatever happened in between.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dataos.control import idempotency
 from dataos.control.records import add_event, find, summary
 from dataos.control.units import Manifests
 from dataos.core.addresses import ResourceKey
@@ -28,8 +30,6 @@ from dataos.kinds.workflow.plan import RUN_ENDED, JobState
 from dataos.kinds.workflow.spec import WorkflowSpec
 from dataos.store import work
 from dataos.store.database import Store
-
-MAX_KEY = 200
 
 
 class Verb(StrEnum):
@@ -59,6 +59,12 @@ class Asked:
     principal: Principal
     from_failed: bool = False
     key: str | None = None
+
+    def call(self, uid: str) -> idempotency.Call | None:
+        """What its key stands for: this verb of this Resource, by this caller."""
+        if self.key is None:
+            return None
+        return idempotency.Call(f"{self.verb} {uid} {self.key}", str(self.verb), self.principal.user_id)
 
 
 class Verbs:
@@ -113,6 +119,10 @@ class Verbs:
         if self._find(connection, key).uid != row.uid:
             return None
         now = self._clock.now_us()
+        call = asked.call(row.uid)
+        known = idempotency.known(connection, call) if call is not None else None
+        if known is not None:
+            return {"result": "unchanged", "runs": known["runs"]}
         match asked.verb:
             case Verb.PAUSE:
                 answer = self._pause(connection, row, spec, asked, now)
@@ -126,6 +136,8 @@ class Verbs:
             data = {"verb": str(asked.verb), "runs": answer["runs"], "id": summary(row)["id"]}
             add_event(connection, now, row.uid, f"runtime.{asked.verb}", asked.principal.user_id, data)
             work.wake(connection, f"resource:{row.uid}", now)
+        if call is not None:
+            idempotency.remember(connection, call, {"runs": answer["runs"]}, now)
         return answer
 
     def _pause(self, connection: sa.Connection, row: Any, spec: WorkflowSpec, asked: Asked, now: int) -> dict[str, Any]:
