@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import orc
 
 from support import s3
 from support.server import Installation, installation, wait_until
@@ -38,6 +39,7 @@ depot:
   s3: {{scheme: s3a, bucket: shop, relativePath: raw, region: us-east-1, endpoint: "{endpoint}"}}
   secrets: [{{name: store-r, allKeys: true}}, {{name: store-rw, allKeys: true}}]
 """
+ID_DOWN = {"mode": "global", "columns": [{"name": "id", "order": "desc"}]}
 ORDERS = (
     'id,region,amount,at\n1,eu,10.5,2024-01-02 03:04:05\n2,us,,2024-01-03 00:00:00\n3,eu,"x,""y",2024-01-04 00:00:00\n'
 )
@@ -203,6 +205,103 @@ def test_an_empty_answer_is_a_folder_that_says_so(server: Installation, exports:
     assert "_SUCCESS" in seen(exports / "shop" / "no-json")
 
 
+WIDE = """
+    select cast(id as int) id, region, cast(id as bigint) * 10000000000 big, cast(1.5 as decimal(10, 2)) dec,
+      cast(id = '1' as boolean) ok, cast(at as timestamp) at, cast(at as date) day,
+      case when id = '2' then null else cast(id as double) / 4 end part
+    from orders
+"""
+NESTED = ", array(id, region) list, named_struct('a', cast(id as int), 'b', region) st, map('k', id) tags from orders"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "name"),
+    [
+        ("orc", {}, "*.snappy.orc"),
+        ("orc", {"compressionType": "gzip"}, "*.gz.orc"),
+        ("avro", {}, "*.avro"),
+        ("avro", {"extraOptions": {"compression": "zstandard"}, "sort": ID_DOWN}, "*.avro"),
+        ("xml", {"extraOptions": {"rootTag": "orders", "rowTag": "order"}}, "*.xml"),
+        ("xml", {"compressionType": "gzip", "sort": ID_DOWN}, "*.xml.gz"),
+        ("xlsx", {"extraOptions": {"sheetName": "Orders"}}, "*.xlsx"),
+    ],
+)
+def test_other_formats_there_and_back(server: Installation, exports: Path, kind, options, name) -> None:
+    """ch04 3.5, 3.6: what was written has its values and types when it is read."""
+    nested = kind in ("orc", "avro")
+    target = f"{kind}-{len(options)}"
+    sql = WIDE.replace("\n    from orders\n", NESTED) if nested else WIDE
+    run(server, target, f"dataos://exports:shop/{target}?acl=rw", kind.upper(), sql, **options)
+    (file,) = (exports / "shop" / target).glob(name)
+    assert file.stat().st_size > 100
+    back = workflow(
+        f"{target}-back", f"dataos://lakehouse:back/{kind}{len(options)}?acl=rw", "iceberg", "select * from orders",
+        source=f"dataos://exports:shop/{target}",
+    ).replace('"format": "csv"', f'"format": "{kind}", "options": {{"inferSchema": "true"}}', 1)  # fmt: skip
+    server.ok("apply", "--wait", "-f", server.write("back.yaml", back))
+    extra = ", list, st, tags" if nested else ""
+    rows = server.ok(
+        "query", f"SELECT id, region, big, dec, ok, at, day, part{extra} FROM lakehouse.back.{kind}{len(options)} ORDER BY id",
+        "-O", "json",
+    ).json  # fmt: skip
+    expected = [
+        {"id": 1, "region": "eu", "big": 10**10, "ok": True, "day": "2024-01-02", "part": 0.25},
+        {"id": 2, "region": "us", "big": 2 * 10**10, "ok": False, "day": "2024-01-03", "part": None},
+        {"id": 3, "region": "eu", "big": 3 * 10**10, "ok": False, "day": "2024-01-04", "part": 0.75},
+    ]
+    assert [{k: r[k] for k in expected[0]} for r in rows] == expected
+    assert {float(r["dec"]) for r in rows} == {1.5}
+    assert rows[0]["at"].startswith("2024-01-02 03:04:05")
+    if nested:
+        assert (rows[0]["list"], rows[0]["st"], rows[0]["tags"]) == (["1", "eu"], [1, "eu"], {"k": "1"})
+
+
+def test_text_there_and_back(server: Installation, exports: Path) -> None:
+    sql = "select concat_ws(';', id, region) as value, region from orders"
+    run(server, "tx", "dataos://exports:shop/tx?acl=rw", "text", sql, partitionBy=["region"], compressionType="gzip")
+    files = sorted((exports / "shop" / "tx").rglob("*.txt.gz"))
+    assert [f.parent.name for f in files] == ["region=eu", "region=us"]
+    assert sorted(gzip.decompress(files[0].read_bytes()).decode().splitlines()) == ["1;eu", "3;eu"]
+    back = workflow(
+        "tx-back", "dataos://lakehouse:back/tx?acl=rw", "iceberg", source="dataos://exports:shop/tx"
+    ).replace('"format": "csv"', '"format": "text"', 1)
+    server.ok("apply", "--wait", "-f", server.write("back.yaml", back))
+    rows = server.ok("query", "SELECT value, region FROM lakehouse.back.tx ORDER BY value", "-O", "json").json
+    assert [(r["value"], r["region"]) for r in rows] == [("1;eu", "eu"), ("2;us", "us"), ("3;eu", "eu")]
+
+
+@pytest.mark.parametrize("kind", ["orc", "avro", "xml", "xlsx", "text"])
+def test_an_empty_answer_of_other_formats_has_its_columns(server: Installation, exports: Path, kind: str) -> None:
+    run(server, f"no-{kind}", f"dataos://exports:shop/no-{kind}?acl=rw", kind, "select id from orders where id > 5")
+    names = [n for n in seen(exports / "shop" / f"no-{kind}") if n != "_SUCCESS"]
+    assert len(names) == 1
+    if kind == "orc":
+        assert orc.ORCFile(exports / "shop" / "no-orc" / names[0]).schema.names == ["id"]
+
+
+@pytest.mark.parametrize("place", ["dataos://landing:none/orders.avsc", "dataos://store:none/schemas/orders.ddl"])
+def test_a_schema_at_an_address_is_read_at_each_run(server: Installation, store: s3.S3, place: str) -> None:
+    """ch04 3.4: `schemaPath`, in a folder and in a store of objects."""
+    fields = [{"name": n, "type": "string"} for n in ("region", "amount", "at")]
+    avro = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}, *fields]}
+    server.write("landing/orders.avsc", json.dumps(avro))
+    store.put("shop", "raw/schemas/orders.ddl", b"id bigint, region string, amount string, at string")
+    name = "sc" + place[9]
+    text = workflow(name, f"dataos://lakehouse:back/{name}?acl=rw", "iceberg").replace(
+        '"format": "csv"', f'"format": "csv", "schemaPath": "{place}"', 1
+    )
+    server.ok("apply", "--wait", "-f", server.write("sc.yaml", text))
+    rows = server.ok(
+        "query", f"SELECT sum(id) AS n, typeof(max(id)) AS t FROM lakehouse.back.{name}", "-O", "json"
+    ).json
+    assert rows == [{"n": 6, "t": "bigint"}]
+    done = server.cli(
+        "apply", "-f", server.write("sc.yaml", text.replace("orders.avsc", "no.avsc").replace(".ddl", ".no"))
+    )
+    assert done.code == 1
+    assert "schemaPath" in done.err + done.out
+
+
 def test_from_a_bucket_and_into_one(server: Installation, store: s3.S3) -> None:
     sql = "select id, cast(amount as double) amount from orders where id < 3"
     run(server, "s3", "dataos://store:out/orders?acl=rw", "json", sql, source="dataos://store:none/in")
@@ -254,11 +353,15 @@ def test_what_cannot_be_is_refused_at_apply(server: Installation, target, format
         ("select id from orders", {"partitionBy": ["id"]}, "all columns are in `partitionBy`"),
         ("select id from orders", {"partitionBy": ["ix"]}, "the partition column `ix` does not exist"),
         ("select id from orders", {"extraOptions": {"compression": "lzo"}}, "compression `lzo` is not allowed for csv"),
+        ("select id, region from orders", {"kind": "text"}, "text files hold one column of strings"),
+        ("select array(1) a from orders", {"kind": "xlsx"}, "column `a` is array<int>, which XLSX cannot hold"),
+        ("select 1 as `a b` from orders", {"kind": "xml"}, "column `a b` cannot name an element of XML"),
+        ("select map(1, 2) m from orders", {"kind": "avro"}, "column `m` is a map whose keys are no strings"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_written(server, exports: Path, sql, options, said) -> None:
     name = f"misfit-{abs(hash(said)) % 1000}"
-    text = workflow(name, "dataos://exports:shop/misfit?acl=rw", "csv", sql, **options)
+    text = workflow(name, "dataos://exports:shop/misfit?acl=rw", options.pop("kind", "csv"), sql, **options)
     done = server.cli("apply", "--wait", "-f", server.write(f"{name}.yaml", text))
     assert done.code == 1
     assert said in done.err + done.out

@@ -28,6 +28,10 @@ class S3:
         for key, content in (objects or {}).items():
             backend.put_object(name, key, content)
 
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Put an object."""
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(bucket, key, content)
+
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         """Keys of a bucket's objects, sorted."""
         backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]

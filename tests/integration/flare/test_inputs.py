@@ -109,7 +109,7 @@ BAD_CSV: list[tuple[str, str | bytes, dict[str, Any], str]] = [
     ("open quote", 'id,name\n1,a\n2,"b\n3,c\n', {}, "a quote that opens in line 3 is never closed"),
     ("unknown encoding", "id\n1\n", {"encoding": "klingon"}, "no encoding `klingon`"),
     ("unknown mode", "id\n1\n", {"mode": "LENIENT"}, "mode `lenient` is not allowed"),
-    ("later option", "id\n1\n", {"lineSep": "|"}, "`linesep` comes in a later version"),
+    ("ends of lines", "id\n1\n", {"lineSep": "|"}, "not with `|`"),
 ]
 
 

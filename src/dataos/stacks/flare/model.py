@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path
+from dataos.stacks.flare import fileformats
 from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.assertions import Assertion
 from dataos.stacks.flare.incremental import Increment
@@ -14,11 +15,11 @@ from dataos.stacks.flare.profiling import Profile
 from dataos.stacks.flare.stepfunctions.model import Call
 from dataos.stacks.flare.tagging import ColumnTag
 
-FORMATS = ("csv", "json", "parquet", "iceberg", "jdbc")
-"""Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases."""
-
-FILES = ("csv", "json", "parquet")
+FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
+
+FORMATS = (*FILES, "iceberg", "jdbc")
+"""Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Input:
     path: Path  # of the list item
     address_path: Path  # of the address or the query
     tables: tuple[str, ...] = ()  # addresses that the query names
+    schema_at: Udl | None = None  # of a file that holds the schema, read at each run
+    schema_kind: str | None = None  # avro, spark; None: what the text shows
 
     @property
     def source(self) -> str:
@@ -142,6 +145,7 @@ class FlareSpec:
     def addresses(self) -> tuple[tuple[Path, Udl], ...]:
         """Every address with its path; `acl` says what it is for."""
         reads = tuple((i.address_path, i.address) for i in self.inputs if i.address is not None)
+        reads += tuple(((*i.path, "schemaPath"), i.schema_at) for i in self.inputs if i.schema_at is not None)
         return reads + tuple((o.address_path, o.address) for o in self.outputs)
 
 

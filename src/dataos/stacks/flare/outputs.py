@@ -6,17 +6,17 @@ from typing import Any, cast
 
 from dataos.core.addresses import Udl
 from dataos.manifest.specs import Path, Reading, Spec, Text, choose, one_of, read_model, spelled, suggest
-from dataos.stacks.flare import assertions, merging, tagging
+from dataos.stacks.flare import assertions, fileformats, merging, tagging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, PartitionField, SortColumn
 
 _FORMATS = {
-    "csv": "csv", "json": "json", "parquet": "parquet", "iceberg": "iceberg",
+    **{name: name for name in FILES}, **fileformats.ALIASES, "iceberg": "iceberg",
     "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc",
 }  # fmt: skip
 _LATER_FORMATS = (
-    "text", "orc", "avro", "hudi", "xml", "xlsx", "delta", "redshift", "snowflake", "bigquery", "mongodb",
+    "hudi", "delta", "redshift", "snowflake", "bigquery", "mongodb",
     "elasticsearch", "opensearch", "kafkaavro", "kafkajson", "pulsar", "eventhub",
 )  # fmt: skip
 _TRANSFORMS = ("identity", "year", "month", "day", "hour", "bucket")
@@ -29,14 +29,6 @@ _PLACES = (
     "write.object-storage.enabled",
     "write.folder-storage.path",
 )
-
-
-_MOMENTS = ("dateformat", "timestampformat")
-_WRITER_OPTIONS = {
-    "csv": ("header", "sep", "delimiter", "quote", "escape", "nullvalue", "quoteall", "compression", *_MOMENTS),
-    "json": ("compression", *_MOMENTS),
-    "parquet": ("compression",),
-}
 
 
 class _SortEntry(Spec):
@@ -259,7 +251,7 @@ def _refuse_options(options: _Options, kind: str | None, reading: Reading, path:
         return  # how a driver writes (batches, truncate, isolation) is not the author's to say here
     if kind in FILES:
         for key in options.extra_options:
-            if key.lower() not in _WRITER_OPTIONS[kind]:
+            if key.lower() not in fileformats.FORMATS[kind].writes:
                 reading.warn((*path, "extraOptions", key), f"`{key}` has no effect on {kind} files")
         return
     for key, value in options.extra_options.items():

@@ -8,7 +8,7 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -24,7 +24,7 @@ from dataos.lakehouse.views import AttemptView, TableRef
 from dataos.manifest import depot_types, registry, specs
 from dataos.manifest.specs import Reading, render
 from dataos.processes.ports import Isolation, Launch, Mount
-from dataos.stacks.flare import choosing
+from dataos.stacks.flare import choosing, fileformats
 from dataos.stacks.flare import spec as flare
 from dataos.stacks.flare.driver import job as jobs
 from dataos.stacks.flare.model import FILES, FlareSpec, Input, Output
@@ -33,8 +33,6 @@ from dataos.workloads.ports import AttemptRequest, Handover, JobRequest, Plan, R
 _MODULE = "dataos.stacks.flare.driver"
 _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
-_SUFFIXES = {"csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
-             "parquet": "parquet"}  # fmt: skip
 _LOADED = ("postgresql", "mysql", "sqlite")  # databases that the server loads rows into
 _FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
@@ -62,6 +60,12 @@ class FlarePlanner:
                     )
             except DataOSError as error:
                 problems += _at(error, job, entry.address_path)
+        for entry in spec.inputs:
+            if entry.schema_at is not None:
+                try:
+                    await _schema_file(rooms, entry.schema_at)
+                except DataOSError as error:
+                    problems += _at(error, job, (*entry.path, "schemaPath"))
         for output in spec.outputs:
             try:
                 _target(rooms, output, await _depot(rooms, output.address), Handed(job.job))
@@ -112,6 +116,14 @@ class FlarePlanner:
                 sources[entry.name] = await _source(rooms, view, entry, places)
             except DataOSError as error:
                 raise DataOSError(_at(error, job, entry.address_path)) from error
+            if entry.schema_at is not None:
+                try:
+                    file, is_here = await _schema_file(rooms, entry.schema_at)
+                except DataOSError as error:
+                    raise DataOSError(_at(error, job, (*entry.path, "schemaPath"))) from error
+                sources[entry.name] = replace(sources[entry.name], schema=file)
+                if is_here:
+                    places.add_files([Path(file)])
         targets: list[jobs.Target] = []
         handed = Handed(f"{attempt.run_id}/{job.job}")
         for output in spec.outputs:
@@ -284,14 +296,21 @@ def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
     if depot.type not in _FILE_STORES:
         return allowed[0]
     suffixes = [s.lstrip(".").lower() for s in PurePosixPath(address.dataset or "").suffixes]
-    found = next((_SUFFIXES[s] for s in reversed(suffixes) if s in _SUFFIXES), None)
+    found = next((fileformats.SUFFIXES[s] for s in reversed(suffixes) if s in fileformats.SUFFIXES), None)
+    found = found or _held(depot)
     if found is None:
         raise fail(
             "flare.format",
             f"input `{entry.name}` names no format, and {address} does not tell one",
-            hint="add `format: csv`, `json` or `parquet`",
+            hint="add `format`: " + ", ".join(FILES),
         )
     return found
+
+
+def _held(depot: DepotEntry) -> str | None:
+    """The format of the files that a depot says it holds."""
+    word = str(depot.location.get("format") or "").lower()
+    return word if word in FILES else None
 
 
 def _is_pattern(address: Udl) -> bool:
@@ -341,6 +360,18 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table)
 
 
+async def _schema_file(rooms: Rooms, address: Udl) -> tuple[str, bool]:
+    """The file of a schema, and whether it is on this machine. Raises DataOSError `depot.*`, `flare.input`."""
+    depot = await _depot(rooms, address)
+    if depot.type not in _FILE_STORES:
+        hint = "keep the schema in a depot of files, beside the manifest, or as `schemaString`"
+        raise fail("flare.input", f"depot '{depot.name}' of type {depot.type} holds no files", hint=hint)
+    files = await _listed(rooms, depot, address)
+    if len(files) != 1:
+        raise fail("flare.input", f"{address} names {len(files)} files", hint="a schema is one file")
+    return files[0], depot.type == "FILE"
+
+
 def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     if depot.type in _FILE_STORES:
         return _files_target(output, depot, handed)
@@ -376,14 +407,13 @@ def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Tar
             "stack.unsupported",
             f"output `{output.name}`: {held or output.format} tables in depots of type {depot.type} come in a later "
             "version",
-            hint="write files (`format: parquet`, `csv` or `json`) to a depot without `format`, or a table of a "
-            "Lakehouse",
+            hint="write files (`format: parquet`, `csv`...) to a depot without `format`, or a table of a Lakehouse",
         )
     if output.format is None:
         raise fail(
             "flare.format",
             f"output `{output.name}` names no format, and depot '{depot.name}' of type {depot.type} takes files",
-            hint="add `format: parquet`, `csv` or `json`",
+            hint="add `format`: " + ", ".join(FILES),
         )
     refuse_read_only(depot)
     return handed.add(output, output.format)

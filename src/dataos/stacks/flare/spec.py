@@ -154,6 +154,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     format_ = outputs.canonical_format(entry.format, reading, (*path, "format"))
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
     schema = _schema(entry, reading, path)
+    schema_at = _schema_at(entry, reading, path)
     query = _query(entry.query, reading, (*path, "query"))
     if entry.query is None and entry.dataset is None and len(reading.problems) == before:
         reading.error(path, "`dataset` or `query` is required", code="manifest.missing")
@@ -164,7 +165,10 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     cluster = options.get("cluster") if query is not None else None
     where = (*path, "dataset" if query is None else "query")
     named = querying.tables(query) if query is not None else ()
-    return Input(entry.name, address, query, cluster, format_, options, schema, increment, path, where, named)
+    return Input(
+        entry.name, address, query, cluster, format_, options, schema, increment, path, where, named,
+        schema_at=schema_at, schema_kind=_schema_kind(entry),
+    )  # fmt: skip
 
 
 _SCHEMA_TYPES = {"avro": "avro", "spark": "spark", "sparkjson": "spark", "sparkddl": "spark", "ddl": "spark"}
@@ -172,21 +176,17 @@ _SCHEMA_TYPES = {"avro": "avro", "spark": "spark", "sparkjson": "spark", "sparkd
 
 def _schema(entry: InputEntry, reading: Reading, path: Path) -> str | None:
     """The schema of an input as DDL, of whichever key holds it (ch04 3.7)."""
-    kind: str | None = None
-    if entry.schema_type:
-        kind = _SCHEMA_TYPES.get(entry.schema_type.strip().lower())
-        if kind is None:
-            reading.error(
-                (*path, "schemaType"),
-                f"schemaType `{entry.schema_type}` is not allowed",
-                hint="allowed: avro, spark, sparkJson",
-                code="flare.schema_text",
-            )
-            return None
+    kind = _schema_kind(entry)
+    if entry.schema_type and entry.schema_type.strip() and kind is None:
+        reading.error(
+            (*path, "schemaType"),
+            f"schemaType `{entry.schema_type}` is not allowed",
+            hint="allowed: avro, spark, sparkJson",
+            code="flare.schema_text",
+        )
+        return None
     if entry.schema_path and not entry.schema_string:
-        if entry.schema_path.startswith("dataos://"):
-            later(reading, (*path, "schemaPath"), "a schema at an address", "name a file beside the manifest")
-        else:
+        if not entry.schema_path.startswith("dataos://"):
             reading.error(
                 (*path, "schemaPath"),
                 f"the schema file `{entry.schema_path}` was not put into the manifest",
@@ -201,6 +201,18 @@ def _schema(entry: InputEntry, reading: Reading, path: Path) -> str | None:
     if isinstance(text, dict | list):
         text = json.dumps(text)
     return reading.attempt((*path, key), lambda: structures.ddl_of(str(text), kind or "avro"))
+
+
+def _schema_kind(entry: InputEntry) -> str | None:
+    return _SCHEMA_TYPES.get((entry.schema_type or "").strip().lower())
+
+
+def _schema_at(entry: InputEntry, reading: Reading, path: Path) -> Udl | None:
+    """The address of a file that holds the schema, if that is how it is given."""
+    if entry.schema_string or not (entry.schema_path or "").startswith("dataos://"):
+        return None
+    address = _address(entry.schema_path, reading, (*path, "schemaPath"))
+    return None if address is None else Udl(address.depot, address.collection, address.dataset, "r", address.options)
 
 
 def _query(text: str | None, reading: Reading, path: Path) -> str | None:

@@ -120,6 +120,10 @@ class Converter:
                 f"{files[0]}: not one JSON object a line",
                 hint="set `multiLine: true` if the file is an array or objects over several lines",
             )
+        if options.get("primitivesasstring", "false").lower() == "true":
+            columns = [(c, _as_texts(t)) for c, t in columns]
+            shown = ", ".join(f"{_literal(c)}: {_literal(t)}" for c, t in columns)
+            source = f"read_json({', '.join(arguments)}, columns={{{shown}}})"
         chosen = ", ".join(_typed(c, t) for c, t in columns)
         return self._copy(name, f"SELECT {chosen} FROM {source}")
 
@@ -247,6 +251,16 @@ def _typed(column: str, kind: str) -> str:
     if kind in ("JSON", "UUID", "UBIGINT"):
         return f"CAST({name} AS {'VARCHAR' if kind != 'UBIGINT' else 'DECIMAL(20, 0)'}) AS {name}"
     return name
+
+
+_PLAIN = re.compile(
+    r"(\"(?:[^\"]|\"\")*\")|\b(?:DECIMAL\(\d+,\s*\d+\)|BOOLEAN|U?BIGINT|HUGEINT|DOUBLE|JSON|UUID|DATE|TIMESTAMP)(?![\w(])"
+)
+
+
+def _as_texts(kind: str) -> str:
+    """A type whose plain values are texts. Names of fields that look like types stand in quotes."""
+    return _PLAIN.sub(lambda found: found[1] or "VARCHAR", kind)
 
 
 def _ordered(sources: Sequence[Path], order: Order) -> str:

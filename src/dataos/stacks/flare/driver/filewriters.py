@@ -1,4 +1,4 @@
-"""Outputs as files: Parquet and JSON by the engine, CSV by DuckDB, into the job's out folder.
+"""Outputs as files: Parquet and JSON by the engine, CSV by DuckDB, others by libraries, into the job's out folder.
 
 The server brings them to their place once the job has ended well (`workloads.deliveries`). Names hold the delivery's
 mark.
@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path as SpecPath
-from dataos.stacks.flare.driver.duckfiles import Converter, CsvForm
+from dataos.stacks.flare import fileformats
+from dataos.stacks.flare.driver.duckfiles import Converter, CsvForm, Order
 from dataos.stacks.flare.driver.engine import Engine
+from dataos.stacks.flare.driver.formats import model as formats
 from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.views import Views, Written
 from dataos.stacks.flare.model import Output
 from dataos.stacks.flare.quoting import literal, quoted
 
-_SUFFIX = {"gzip": ".gz", "snappy": ".snappy", "zstd": ".zst", "none": ""}
+_SUFFIX = {"gzip": ".gz", "snappy": ".snappy", "zstd": ".zst", "lz4": ".lz4", "none": ""}
 _ENGINE_CODECS = {"none": "uncompressed"}
+_CODEC_WORDS = {"uncompressed": "none", "gz": "gzip", "zlib": "gzip", "deflate": "gzip", "zstandard": "zstd"}
 _NESTED = ("map<", "array<", "struct<")
 _TIMESTAMPS = {"timestamp": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "timestamp_ntz": "yyyy-MM-dd'T'HH:mm:ss.SSS"}
 """Spark's own form of times in texts."""
@@ -44,17 +48,26 @@ class FileWriters(Views):
             self.find(sort.name, columns, (*sort.path, "name"), "sort column")
         if len(folders) == len(columns):
             raise self.fault(output, "flare.partition", "all columns are in `partitionBy`: no file would hold any", "")
+        form = fileformats.FORMATS[target.format]
+        left = [(c, k.simpleString()) for c, k in columns if c not in folders]
+        if target.format == "text" and [k for _, k in left] != ["string"]:
+            raise self.fault(
+                output,
+                "flare.types",
+                "text files hold one column of strings, and the view has " + ", ".join(f"{c} ({k})" for c, k in left),
+                "select one column: to_json(struct(*)) AS value, or concat_ws(...)",
+            )
         chosen: list[str] = []
         for column, kind in columns:
             text = kind.simpleString()
             if text == "void" or column in folders:  # names of folders: the engine writes them of a few types only
                 chosen.append(f"CAST({quoted(column)} AS STRING) AS {quoted(column)}")
                 continue
-            if target.format == "csv" and (text.startswith(_NESTED) or text == "binary"):
+            if form.flat and (text.startswith(_NESTED) or text == "binary"):
                 raise self.fault(
                     output,
                     "flare.types",
-                    f"column `{column}` is {text}, which CSV cannot hold",
+                    f"column `{column}` is {text}, which {target.format.upper()} cannot hold",
                     f"write it as text: to_json({column}) AS {column}, or hex for bytes",
                 )
             pattern = self._pattern(output, target.format, text)
@@ -65,13 +78,13 @@ class FileWriters(Views):
     @staticmethod
     def _pattern(output: Output, form: str, kind: str) -> str | None:
         """The form of dates and times in texts; None: as it is."""
-        if form == "parquet":
+        if form not in ("csv", "json", "xml"):
             return None
         if kind == "date":
             return output.options.get("dateformat")
         if kind in _TIMESTAMPS:
             given = output.options.get("timestampformat")
-            return given or (_TIMESTAMPS[kind] if form == "csv" else None)
+            return given or (_TIMESTAMPS[kind] if fileformats.FORMATS[form].texts else None)
         return None
 
     def write(self, output: Output, target: Target, chosen: Sequence[str]) -> Written:
@@ -82,7 +95,8 @@ class FileWriters(Views):
         codec = self._codec(output, target.format)
         # the engine's writers drop an ORDER BY, and its CSV has no form for NULL: DuckDB writes those from Parquet
         order = [(self.find(x.name, columns, x.path, "column"), x.descending) for x in output.sort]
-        is_staged = target.format == "csv" or (target.format == "parquet" and order)
+        form = fileformats.FORMATS[target.format]
+        is_staged = target.format == "csv" or bool(form.write) or (target.format == "parquet" and order)
         made = self._scratch / target.folder if is_staged else folder
         frame = self._engine.sql(f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}")
         writer = frame.write.mode("overwrite")
@@ -99,6 +113,10 @@ class FileWriters(Views):
         elif rows is None and target.format == "csv" and not output.partitions:
             names = [c for c, _ in columns]
             self._converter.empty_csv(folder / _name(0, target.mark, "csv", codec), names, self._form(output, codec))
+        elif rows is None and form.write and not output.partitions:
+            self._own(
+                output, form, [], frame.toArrow().schema, folder / _name(0, target.mark, target.format, codec), codec
+            )
         shown = [{"name": c, "type": k.simpleString()} for c, k in columns]
         return Written(rows or 0, output.mode, shown, created=False)
 
@@ -116,6 +134,7 @@ class FileWriters(Views):
         Returns the rows; None if there are no files."""
         rows: int | None = None
         number = 0
+        known = fileformats.FORMATS[form]
         for current, _, files in sorted(os.walk(made)):
             inside = folder / os.path.relpath(current, made)
             sources = [Path(current, file) for file in sorted(files)]
@@ -125,17 +144,52 @@ class FileWriters(Views):
                 number += 1
                 if form == "csv":
                     added = self._converter.to_csv(group, target, self._form(output, codec), order)
+                elif known.write:
+                    added = self._sorted(output, known, group, target, codec, order)
                 else:
                     added = self._converter.to_parquet(group, target, codec, order)
                 rows = (rows or 0) + added
         shutil.rmtree(made, ignore_errors=True)
         return rows
 
+    def _sorted(
+        self, output: Output, form: fileformats.Format, group: Sequence[Path], target: Path, codec: str, order: Order
+    ) -> int:
+        """A file of a library's, its rows in order."""
+        import pyarrow.parquet as pq
+
+        sources = list(group)
+        if order:
+            ordered = self._scratch / f"ordered-{target.name}.parquet"
+            self._converter.to_parquet(group, ordered, "snappy", order)
+            sources = [ordered]
+        schema = pq.read_schema(sources[0]).remove_metadata()
+        rows = self._own(output, form, sources, schema, target, codec)
+        if order:
+            sources[0].unlink()
+        return rows
+
+    def _own(
+        self, output: Output, form: fileformats.Format, sources: Sequence[Path], schema: Any, target: Path, codec: str
+    ) -> int:
+        import pyarrow.parquet as pq
+
+        def batches() -> Iterator[Any]:
+            for source in sources:
+                with pq.ParquetFile(source) as file:
+                    yield from file.iter_batches(batch_size=formats.BATCH_ROWS)
+
+        try:
+            return int(formats.program(form.write)(batches(), schema, target, output.options, codec))
+        except DataOSError as error:
+            problem = error.problem
+            raise self.fault(output, problem.code, problem.message, problem.hint) from error
+
     def _codec(self, output: Output, form: str) -> str:
         word = (output.options.get("compression") or output.compression or "").strip().lower()
-        word = {"uncompressed": "none", "gz": "gzip"}.get(word, word)
-        allowed = ("snappy", "gzip", "zstd", "none") if form == "parquet" else ("none", "gzip", "zstd")
-        if not word or (word == "snappy" and form != "parquet"):
+        word = _CODEC_WORDS.get(word, word)
+        allowed = fileformats.FORMATS[form].codecs
+        if not word or (word == "snappy" and "snappy" not in allowed) or allowed == ("none",):
             return allowed[0]
         if word not in allowed:
             raise self.fault(
@@ -161,8 +215,9 @@ class FileWriters(Views):
 
 
 def _name(number: int, mark: str, kind: str, codec: str) -> str:
-    suffix = _SUFFIX[codec]
-    return f"part-{number:05d}-{mark}" + (f"{suffix}.{kind}" if kind == "parquet" else f".{kind}{suffix}")
+    form = fileformats.FORMATS[kind]
+    packed = "" if kind == "avro" else _SUFFIX[codec]
+    return f"part-{number:05d}-{mark}" + (f"{packed}.{form.suffix}" if form.inner_codec else f".{form.suffix}{packed}")
 
 
 def _rename(made: Path, mark: str, kind: str, codec: str) -> int | None:

@@ -32,6 +32,7 @@ class Source:
     warehouse: str = ""
     namespace: tuple[str, ...] = ()
     table: str = ""
+    schema: str = ""  # the file of the input's schema: absolute, or below its store's root
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _source(body: Mapping[str, Any]) -> Source:
         warehouse=body.get("warehouse", ""),
         namespace=tuple(body.get("namespace", ())),
         table=body.get("table", ""),
+        schema=body.get("schema", ""),
     )
 
 

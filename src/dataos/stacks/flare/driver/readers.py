@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from dataos.client.api import ARROW, BYTES, Client
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
-from dataos.stacks.flare import structures
+from dataos.stacks.flare import fileformats, structures
 from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.catalog import Catalog, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, table_name
+from dataos.stacks.flare.driver.formats import model as formats
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
-from dataos.stacks.flare.functions import words
 from dataos.stacks.flare.model import Input
 from dataos.stacks.flare.quoting import literal, quoted
 
@@ -28,22 +28,7 @@ if TYPE_CHECKING:
 
 SYSTEM_COLUMN = "__metadata"
 _FETCHES = 4  # objects at once
-_CSV_OPTIONS = words(
-    """
-    header inferschema delimiter sep quote escape comment encoding charset nullvalue mode mergeschema enforceschema
-    multiline samplingratio recursivefilelookup pathglobfilter maxcolumns maxcharspercolumn unescapedquotehandling
-    ignoreleadingwhitespace ignoretrailingwhitespace savemode branch dateformat timestampformat
-    """
-)
-_JSON_OPTIONS = words(
-    "multiline mode recursivefilelookup pathglobfilter samplingratio savemode branch dateformat timestampformat"
-)
-_REFUSED_OPTIONS = words(
-    """
-    linesep emptyvalue nanvalue positiveinf negativeinf columnnameofcorruptrecord primitivesasstring prefersdecimal
-    allowcomments allowunquotedfieldnames allownumericleadingzeros locale
-    """
-)
+_LINE_ENDS = ("\n", "\r\n", "\r", "\\n", "\\r\\n", "\\r")
 
 
 @dataclass(frozen=True)
@@ -81,6 +66,7 @@ class Readers:
         self._scratch = scratch
         self._log = log
         self._direct: list[_Direct] = []
+        self._told: set[tuple[str, str]] = set()
         self._homes: dict[str, str] = {}  # folders of copies -> where the originals are
 
     def load(self, entry: Input, source: Source, keep_system_columns: bool) -> View:
@@ -90,6 +76,8 @@ class Readers:
         elif source.kind == "query":
             frame, rows = self._query(entry)
         else:
+            if source.schema:
+                entry = replace(entry, schema=self._schema(entry, source))
             try:
                 here = self._fetch(entry, source) if source.kind == "objects" else source
                 frame, rows = self._files(entry, here)
@@ -132,6 +120,21 @@ class Readers:
             for column, (name, kind) in zip(found, wanted, strict=True)
         ]
         return frame.selectExpr(*chosen)
+
+    def _schema(self, entry: Input, source: Source) -> str:
+        """The schema of a file, as DDL. Raises DataOSError `flare.schema_text`, `flare.file`."""
+        if Path(source.schema).is_absolute():
+            content = _read_small(source.schema)
+        else:
+            assert entry.schema_at is not None  # noqa: S101 - the planner found the file by it
+            asked = {"address": str(replace(entry.schema_at, acl="r", options=())), "path": source.schema}
+            answer = self._client.call("POST", "/api/v1/inputs", body=asked, accept=BYTES)
+            content = b"".join(answer.chunks(1 << 20))
+        try:
+            return structures.ddl_of(content.decode("utf-8-sig"), entry.schema_kind)
+        except (UnicodeDecodeError, DataOSError) as error:
+            what = error.problem.message if isinstance(error, DataOSError) else "it is not UTF-8"
+            raise fail("flare.schema_text", f"the schema at {entry.schema_at}: {what}", hint="correct it") from error
 
     def diagnose(self) -> tuple[Input, DataOSError] | None:
         """After the engine failed on CSV: the input, file and line that a strict reader stumbles over."""
@@ -235,9 +238,12 @@ class Readers:
                 raise fail("flare.file", f"Path does not exist: {entry.address} ({path})")
         if not files:
             raise fail("flare.file", f"Path does not exist: {entry.address} ({source.place or 'no file'})")
-        refused = sorted(_REFUSED_OPTIONS & options.keys()) if source.format != "parquet" else []
-        if refused:
-            raise fail("stack.unsupported", f"the option `{refused[0]}` comes in a later version", hint="leave it out")
+        if source.format in ("csv", "json") and options.get("linesep", "\n") not in _LINE_ENDS:
+            raise fail(
+                "stack.unsupported",
+                f"lines of {source.format} end with \\n, \\r\\n or \\r, not with `{options['linesep']}`",
+                hint="leave `lineSep` out, or read the file as `format: text` with that `lineSep` and split the lines",
+            )
         groups = partitions.split(files, source.place)
         if not groups.keys:
             return self._read(entry, entry.name, source.format, files, options)
@@ -262,14 +268,20 @@ class Readers:
         self, entry: Input, label: str, kind: str, files: list[str], options: Mapping[str, str]
     ) -> tuple[DataFrame, int | None]:
         """Files that belong together. `label` names what is made of them in scratch."""
+        form = fileformats.FORMATS[kind]
+        self._notice(entry, options, kind, form.reads)
         if kind == "parquet":
             return self._parquet(label, files, options)
+        if not form.packs:
+            return self._own(entry, label, form, files, options)
         folder = self._scratch / f"input-{entry.name}"
         plain = unpacking.unpack(files, folder)
         packed = dict(zip(plain, files, strict=False)) if len(plain) == len(files) else {}
         try:
             if kind == "json":
-                return self._json(entry, label, plain, options)
+                return self._json(label, plain, options)
+            if form.read:
+                return self._own(entry, label, form, plain, options)
             return self._csv(entry, label, plain, options, packed)
         except DataOSError as error:
             raise _unscratched(error, packed, folder) from error
@@ -282,10 +294,7 @@ class Readers:
         options: Mapping[str, str],
         packed: Mapping[str, str],
     ) -> tuple[DataFrame, int | None]:
-        self._notice(entry, options, _CSV_OPTIONS)
-        mode = options.get("mode", "failfast").lower()
-        if mode not in ("failfast", "dropmalformed", "permissive"):
-            raise fail("flare.option", f"mode `{mode}` is not allowed", hint="FAILFAST, DROPMALFORMED or PERMISSIVE")
+        mode = formats.mode_of(options)
         dialect = csvfiles.Dialect.of(options)
         facts = [csvfiles.look(f, dialect) for f in files]
         columns = csvfiles.same_columns(facts, options.get("mergeschema", "false").lower() == "true")
@@ -379,10 +388,26 @@ class Readers:
             chosen.append(f"CAST({text} AS {kind}) AS {text}" if kind else text)
         return frame.selectExpr(*chosen)
 
-    def _json(
-        self, entry: Input, label: str, files: Sequence[str], options: Mapping[str, str]
+    def _own(
+        self, entry: Input, label: str, form: fileformats.Format, files: Sequence[str], options: Mapping[str, str]
     ) -> tuple[DataFrame, int | None]:
-        self._notice(entry, options, _JSON_OPTIONS)
+        """A format that is read with a library, into Parquet."""
+        import pyarrow.parquet as pq
+
+        asked = formats.Wanted(files, options, entry.schema, lambda text: self._log.warning(f"{entry.name}: {text}"))
+        content: formats.Content = formats.program(form.read)(asked)
+        target = self._scratch / f"input-{label}.parquet"
+        rows = 0
+        with pq.ParquetWriter(target, content.schema, compression="snappy") as writer:
+            for batch in content.batches:
+                rows += batch.num_rows
+                writer.write_batch(batch)
+        frame = self._engine.read_made(str(target))
+        if content.as_text and entry.schema is None and formats.flag(options, "inferschema"):
+            frame = self._infer(label, frame)
+        return frame, rows
+
+    def _json(self, label: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
         for path in files:
             with open(path, "rb") as file:
                 head = file.read(1 << 16).lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -417,7 +442,7 @@ class Readers:
             return self._engine.session.read.parquet(*files), rows
         if other is None:
             return self._engine.read_made(self._converter.parquet(f"input-{label}", files).path), rows
-        difference = _difference(schemas[0], schemas[other])
+        difference = formats.difference(schemas[0], schemas[other])
         if options.get("mergeschema", "false").lower() != "true":
             raise fail(
                 "flare.file",
@@ -427,10 +452,22 @@ class Readers:
         made = self._converter.parquet(f"input-{label}", files)
         return self._engine.read_made(made.path), made.rows
 
-    def _notice(self, entry: Input, options: Mapping[str, str], known: frozenset[str]) -> None:
+    def _notice(self, entry: Input, options: Mapping[str, str], kind: str, known: frozenset[str]) -> None:
+        """Say once which options do nothing."""
         for key in sorted(options.keys() - known):
+            if (entry.name, key) in self._told:
+                continue
+            self._told.add((entry.name, key))
             hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
-            self._log.warning(f"{entry.name}: the option `{key}` has no effect{'; ' + hint if hint else ''}")
+            text = f"{entry.name}: the option `{key}` has no effect on {kind} files"
+            self._log.warning(f"{text}{'; ' + hint if hint else ''}")
+
+
+def _read_small(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise formats.unreadable(path, error) from error
 
 
 def _file_options(entry: Input) -> dict[str, str]:
@@ -507,18 +544,6 @@ class _Stream:
     def writable(self) -> bool:
         """Never."""
         return False
-
-
-def _difference(first: Any, other: Any) -> str:
-    missing = [n for n in first.names if n not in other.names]
-    extra = [n for n in other.names if n not in first.names]
-    changed = [
-        f"{n} is {other.field(n).type}, not {first.field(n).type}"
-        for n in first.names
-        if n in other.names and other.field(n).type != first.field(n).type
-    ]
-    parts = [f"missing {', '.join(missing)}" if missing else "", f"additional {', '.join(extra)}" if extra else ""]
-    return "; ".join([p for p in (*parts, *changed) if p]) or "another order"
 
 
 def _check_columns(name: str, columns: Sequence[str]) -> None:
