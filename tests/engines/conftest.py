@@ -46,3 +46,11 @@ def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     home = _need(parts.TRINO, parts.trino_java)
     with running.trino(tmp_path_factory.mktemp("engines") / "trino", home) as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Broker]:
+    """A Kafka broker (KRaft)."""
+    home = _need(parts.KAFKA, lambda: parts.java(17, 99))
+    with running.Broker(tmp_path_factory.mktemp("engines") / "kafka", home / "jars") as broker:
+        yield broker

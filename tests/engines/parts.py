@@ -29,9 +29,16 @@ _JAVA_FOLDERS = (Path("/usr/lib/jvm"), Path("/opt/homebrew/opt"), Path("/Library
 SPARK_VERSION = "4.1.4"
 ICEBERG_VERSION = "1.12.0"
 TRINO_VERSION = "476"
+KAFKA_VERSION = "4.4.0"
 _PYSPARK = "bcbd5e18690cf79d438e97210ad06fb8d451a251bb77becc2b0418868d2acd73"
 _ICEBERG = "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82"
 _TRINO = "cfd5accde17e8ebd251eeeb78aed1f490e77bb3a164d95a0f454bf8a7c1cbd3f"
+_KAFKA = "59e6be1f570d54068e8ebcc07290cf27bea670ba110c66a27b6de6e64e4d93df"
+_KAFKA_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>dataos</groupId><artifactId>broker</artifactId><version>1</version>
+<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+<version>{KAFKA_VERSION}</version></dependency></dependencies></project>
+"""
 _TRINO_PLUGINS = ("iceberg", "memory")
 
 
@@ -107,7 +114,22 @@ def _fill_trino(folder: Path) -> None:
             shutil.move(whole / "plugin" / plugin, folder / "plugin" / plugin)
 
 
+def _fill_kafka(folder: Path) -> None:
+    """Kafka's broker with all that it needs, by Maven; the hash is of the list of their names and hashes."""
+    with _folder() as work:
+        (work / "pom.xml").write_text(_KAFKA_POM)
+        _run(
+            "mvn", "-B", "-q", "-f", str(work / "pom.xml"), "dependency:copy-dependencies", "-DincludeScope=runtime",
+            f"-DoutputDirectory={folder / 'jars'}", f"-Dmaven.repo.local={work / 'repository'}",
+        )  # fmt: skip
+        listed = "".join(f"{_sha256(j)}  {j.name}\n" for j in sorted((folder / "jars").iterdir()))
+        found = hashlib.sha256(listed.encode()).hexdigest()
+        if found != _KAFKA:
+            raise Missing(f"the jars of Kafka {KAFKA_VERSION} are not those that are pinned here: sha256 {found}")
+
+
 SPARK = Part(f"spark-{SPARK_VERSION}-iceberg-{ICEBERG_VERSION}", _fill_spark)
+KAFKA = Part(f"kafka-{KAFKA_VERSION}", _fill_kafka)
 TRINO = Part(f"trino-{TRINO_VERSION}", _fill_trino)
 
 
@@ -178,13 +200,17 @@ def _maven(work: Path, artifact: str, sha256: str) -> Path:
         f"-Dmaven.repo.local={work / 'repository'}",
     )  # fmt: skip
     file = next(target.iterdir())
+    if (found := _sha256(file)) != sha256:
+        raise Missing(f"{artifact} is not the file that is pinned here: sha256 {found}")
+    return file
+
+
+def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while piece := opened.read(1 << 20):
             digest.update(piece)
-    if digest.hexdigest() != sha256:
-        raise Missing(f"{artifact} is not the file that is pinned here: sha256 {digest.hexdigest()}")
-    return file
+    return digest.hexdigest()
 
 
 def _run(*argv: str) -> None:
@@ -197,7 +223,7 @@ def _run(*argv: str) -> None:
 def main() -> int:
     """Fetch all parts; 1 if one is missing and CI wants all."""
     missing: list[str] = []
-    for part, needs in ((SPARK, lambda: java(17, 21)), (TRINO, trino_java)):
+    for part, needs in ((SPARK, lambda: java(17, 21)), (TRINO, trino_java), (KAFKA, lambda: java(17, 99))):
         try:
             needs()
             print(f"engines: {part.fetch().name} is there", flush=True)

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from engines import parts
 
@@ -96,6 +97,103 @@ def trino(folder: Path, home: Path) -> Generator[int]:
     with _process(argv, folder / "trino.log", {}) as process:
         _wait(process, folder / "trino.log", started)
         yield port
+
+
+class Broker:
+    """A Kafka broker that is its own controller. `stop` and `start` let it be away for a while."""
+
+    def __init__(self, folder: Path, jars: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._folder = folder
+        self._java = [
+            str(parts.java(17, 99)), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*",
+        ]  # fmt: skip
+        self._running: Any = None
+
+    def __enter__(self) -> Broker:
+        controller = f"127.0.0.1:{free_port()}"
+        self._folder.mkdir(parents=True)
+        self._config = self._folder / "server.properties"
+        self._config.write_text(
+            f"process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@{controller}\n"
+            f"listeners=PLAINTEXT://{self.address},CONTROLLER://{controller}\nadvertised.listeners=PLAINTEXT://"
+            f"{self.address}\ncontroller.listener.names=CONTROLLER\nlog.dirs={self._folder / 'data'}\n"
+            "offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n"
+            "transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=true\n"
+            "log.retention.check.interval.ms=500\nlog.segment.delete.delay.ms=0\n"
+        )
+        argv = [
+            *self._java,
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "MkU3OEVBNTcwNTJENDM2Qg",
+            "-c",
+            str(self._config),
+        ]
+        subprocess.run(argv, check=True, capture_output=True)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        from confluent_kafka.admin import AdminClient
+
+        log = self._folder / "kafka.log"
+        self._running = _process([*self._java, "kafka.Kafka", str(self._config)], log, {})
+        process = self._running.__enter__()
+
+        def look() -> None:
+            try:
+                AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
+            except Exception as error:
+                raise OSError from error
+
+        _wait(process, log, look)
+
+    def stop(self) -> None:
+        """End it; what it keeps stays."""
+        if self._running is not None:
+            self._running.__exit__(None, None, None)
+            self._running = None
+
+    def make(self, topic: str, partitions: int = 1, **config: str) -> None:
+        """A new topic. `config`: its settings, `_` for `.`."""
+        from confluent_kafka.admin import AdminClient, NewTopic
+
+        made = NewTopic(topic, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()})
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for future in admin.create_topics([made]).values():
+            future.result(20)
+
+    def send(self, topic: str, values: Iterable[str], key: str | None = None, **more: Any) -> None:
+        """Messages with these values."""
+        from confluent_kafka import Producer
+
+        producer = Producer({"bootstrap.servers": self.address})
+        for value in values:
+            producer.produce(topic, value.encode(), key=key or value, **more)
+        assert producer.flush(20) == 0
+
+    def read(self, topic: str) -> list[Any]:
+        """All messages of a topic."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test", "enable.auto.commit": False})
+        try:
+            places = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
+            left = sum(consumer.get_watermark_offsets(p, 10)[1] for p in places)
+            consumer.assign(places)
+            found: list[Any] = []
+            while len(found) < left and (message := consumer.poll(5)) is not None:
+                assert message.error() is None
+                found.append(message)
+            return found
+        finally:
+            consumer.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from dataos.cli.groups import Reader, command
 from dataos.core.addresses import Udl
-from dataos.core.errors import ExitCode, Problem, exit_code, fail
+from dataos.core.errors import DataOSError, ExitCode, Problem, exit_code, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Address = Annotated[str | None, typer.Argument(help="dataos://depot[:collection[/dataset]], or a Depot's name.")]
@@ -91,7 +91,8 @@ def sample(
     address_option: OfAddress = None,
     limit: Annotated[int, typer.Option("--limit", help="Rows to show.", min=1, max=10_000)] = 10,
 ) -> int:
-    """Show the first rows of a dataset, as you may see them: of Lakehouses and of what is queried in place."""
+    """Show the first rows of a dataset, as you may see them: of Lakehouses and of what is queried in place; of a topic
+    its newest messages."""
     from dataos.cli.query import show_rows
 
     udl = _address(address or address_option, "dataos depot sample dataos://depot:collection/dataset")
@@ -99,7 +100,15 @@ def sample(
         hint = "dataos depot ls shows what there is"
         raise fail("usage.address", f"{udl} names no dataset: dataos://depot:collection/dataset", hint=hint)
     parts = ".".join('"' + part.replace('"', '""') + '"' for part in (udl.depot, udl.collection, udl.dataset))
-    body = json.loads(reader.client().query(f"SELECT * FROM {parts} LIMIT {limit}").read())
+    client = reader.client()
+    try:
+        body = json.loads(client.query(f"SELECT * FROM {parts} LIMIT {limit}").read())
+    except DataOSError as error:
+        path = f"/api/v1/depots/sample?limit={limit}&address={quote(udl.with_acl(), safe='')}"
+        try:
+            body = client.json("GET", path)
+        except DataOSError as other:
+            raise (error if other.problem.code == "depot.unsupported" else other) from None
     show_rows(body, reader.output, None, reader.no_icons)
     return ExitCode.OK
 

@@ -185,6 +185,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "depot": (422, ExitCode.FAILED),
     "cluster.not_found": (404, ExitCode.FAILED),
     "stack": (422, ExitCode.FAILED),
+    "stream.out_of_order": (409, ExitCode.FAILED),
     "flare": (422, ExitCode.FAILED),
     "server.unreachable": (503, ExitCode.FAILED),
     "server.internal": (500, ExitCode.FAILED),

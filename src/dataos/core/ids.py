@@ -62,3 +62,8 @@ class SeededIds:
 
     def token(self) -> str:
         return f"{self._random.getrandbits(256):064x}"
+
+
+def batch_mark(stream: str, batch: int, output: int) -> str:
+    """What names the delivery of one output of one batch of a stream, however often that is made."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{stream}/{batch}/{output}"))

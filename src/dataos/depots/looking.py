@@ -98,6 +98,33 @@ async def look(depots: Depots, udl: Udl) -> Look:
     return Look("columns", columns=tuple(await adapter.describe(entry, secret, udl.collection, udl.dataset)))
 
 
+async def newest_messages(depots: Depots, udl: Udl, most: int) -> dict[str, Any]:
+    """{columns, rows, truncated} of the newest messages of all partitions of a topic, the newest last; bytes as text.
+
+    Raises DataOSError `depot.unsupported` for a depot of another kind, and as `Depots.messages`.
+    """
+    import pyarrow as pa
+
+    stand = await depots.offsets(udl)
+    ranges = {p: (max(o.first, o.next - most), o.next) for p, o in stand.items()}
+    content = bytearray()
+    async for piece in await depots.messages(udl, ranges, True):
+        content += piece
+    table = pa.ipc.open_stream(bytes(content)).read_all()
+    table = table.sort_by([("timestamp", "ascending"), ("offset", "ascending")])
+    rows = table.slice(max(0, table.num_rows - most)).to_pylist()
+    columns = [{"name": f.name, "type": str(f.type)} for f in table.schema]
+    return {"columns": columns, "rows": [[_plain(v) for v in row.values()] for row in rows], "truncated": False}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list):
+        return [{k: _plain(v) for k, v in item.items()} for item in cast("list[dict[str, Any]]", value)]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def _stated(files: list[Path]) -> tuple[FileItem, ...]:
     found: list[FileItem] = []
     for file in files:

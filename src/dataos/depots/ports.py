@@ -103,6 +103,46 @@ class FileDepot(Protocol):
         """The regular files that an address names: a file, a folder (its files, deep), or a glob. Sorted."""
         ...
 
+    async def folder(self, entry: DepotEntry, udl: Udl) -> Path:
+        """The folder below which everything is, and will be, that the address names: the nearest one that is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Where one partition of a topic stands. `at`: the first message of a wanted moment or later, if one was given."""
+
+    first: int
+    """Of the oldest message that is kept."""
+    next: int
+    """Of the message that will come next."""
+    at: int | None = None
+
+
+@runtime_checkable
+class MessageDepot(Protocol):
+    """The ability of depots whose datasets are logs of messages, each partition numbered without end."""
+
+    async def offsets(
+        self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl, at_us: int | None = None
+    ) -> dict[int, Offsets]:
+        """Where each partition of a topic stands now. Raises DataOSError `depot.dataset_not_found`, and as `check`."""
+        ...
+
+    def messages(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        ranges: Mapping[int, tuple[int, int]],
+        headers: bool,
+    ) -> AsyncGenerator[bytes]:
+        """Messages of some partitions, from the first offset to before the second, as an Arrow IPC stream: key, value,
+        topic, partition, offset, timestamp, timestampType, and headers if wanted.
+
+        Raises DataOSError `depot.messages_gone` where they are not kept any more, and as `check`."""
+        ...
+
 
 WriteMode = Literal["overwrite", "append"]
 Fence = Callable[[], Awaitable[None]]

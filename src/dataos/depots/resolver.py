@@ -26,8 +26,10 @@ from dataos.depots.ports import (
     EngineKind,
     Fence,
     LakehouseListing,
+    MessageDepot,
     ObjectStoreConnection,
     ObjectStoreDepot,
+    Offsets,
     StoredObject,
     TakesFiles,
 )
@@ -151,6 +153,25 @@ class Depots:
         entry = await self.get(udl.depot)
         store = self._object_stores(entry)
         return store.content(entry, await self.credentials(udl.depot, "r"), udl, path)
+
+    async def offsets(self, udl: Udl, at_us: int | None = None) -> dict[int, Offsets]:
+        """Where the partitions of a topic stand (see `MessageDepot.offsets`)."""
+        entry = await self.get(udl.depot)
+        return await self._messages(entry).offsets(entry, await self.credentials(udl.depot, "r"), udl, at_us)
+
+    async def messages(
+        self, udl: Udl, ranges: Mapping[int, tuple[int, int]], headers: bool = False
+    ) -> AsyncGenerator[bytes]:
+        """Messages of a topic (see `MessageDepot.messages`)."""
+        entry = await self.get(udl.depot)
+        source = self._messages(entry)
+        return source.messages(entry, await self.credentials(udl.depot, "r"), udl, ranges, headers)
+
+    def _messages(self, entry: DepotEntry) -> MessageDepot:
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, MessageDepot):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it holds no messages")
+        return adapter
 
     async def deliver(self, delivery: Delivery, fence: Fence) -> None:
         """Put files that a job left at a place (see `TakesFiles.deliver`), with the depot's credentials for writing.

@@ -57,6 +57,14 @@ class Item(answers.Answer):
     nullable: bool | None = None
 
 
+class Messages(answers.Answer):
+    """Messages of a topic, bytes as text."""
+
+    columns: list[answers.Column]
+    rows: list[list[Any]]
+    truncated: bool
+
+
 class Listing(answers.Answer):
     """What is at an address."""
 
@@ -93,6 +101,15 @@ def router(depots: Depots, clock: Clock, authenticate: Authenticate) -> APIRoute
         checked = rfc3339(clock.now_us())
         ok = all(t.problem is None for t in tried)
         return {"depot": name, "type": entry.type, "checked": checked, "ok": ok, "connections": shown}
+
+    @api.get("/depots/sample", responses=answers.ok(Messages))
+    async def sample(
+        address: str = Query(description="dataos://depot:collection/topic", max_length=4000),
+        limit: int = Query(default=10, ge=1, le=10_000),
+        _: Principal = Depends(operator),
+    ) -> Any:
+        """The newest messages of a topic, the newest last. What else can be sampled is asked of the query engine."""
+        return await looking.newest_messages(depots, Udl.parse(address), limit)
 
     @api.get("/depots/ls", responses=answers.ok(Listing))
     async def ls(

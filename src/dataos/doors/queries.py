@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -51,14 +51,20 @@ class InputBody(BaseModel):
     path: str | None = Field(
         default=None, description="Of an object store: one object that `address` names, by its path below the depot."
     )
+    offsets: dict[int, tuple[int, int]] | None = Field(
+        default=None, description="Of a topic: partition -> first offset, and the one to end before."
+    )
+    headers: bool = Field(default=False, description="Of a topic: the headers of messages too.")
 
 
 def router(
     gateways: Callable[[str | None], Awaitable[Gateway]],
     content: Callable[[Udl, str], Awaitable[AsyncGenerator[bytes]]],
+    messages: Callable[[Udl, Mapping[int, tuple[int, int]], bool], Awaitable[AsyncGenerator[bytes]]],
     authenticate: Authenticate,
 ) -> APIRouter:
-    """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one), `content` an object's."""
+    """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one), `content` an object's,
+    `messages` those of a topic."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 
     async def operator(request: Request) -> Principal:
@@ -91,7 +97,7 @@ def router(
     async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
         """A dataset, or the answer of a query, as an Arrow IPC stream, for a job and as the user it runs as.
 
-        With `path`: the bytes of one object of a store."""
+        With `path`: the bytes of one object of a store; with `offsets`: messages of a topic."""
         if (body.address is None) == (body.query is None):
             raise fail("request.invalid", "name an `address` or a `query`", hint="one of them")
         if body.query is not None:
@@ -102,6 +108,8 @@ def router(
             raise fail("manifest.address", f"{body.address} is opened for reading", hint="leave ?acl=rw out")
         if body.path is not None:
             return await _bytes(await content(udl, body.path))
+        if body.offsets is not None:
+            return await _bytes(await messages(udl, body.offsets, body.headers), ARROW)
         return _stream(await (await gateways(None)).open_input(udl, principal))
 
     return api
@@ -118,7 +126,7 @@ def _stream(result: QueryResult) -> StreamingResponse:
     return StreamingResponse(body(), media_type=ARROW, headers={"X-DataOS-Query-Id": result.query_id})
 
 
-async def _bytes(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
+async def _bytes(pieces: AsyncGenerator[bytes], media_type: str = BYTES) -> StreamingResponse:
     first = await anext(pieces, b"")  # what cannot be opened is said by the status
 
     async def body() -> AsyncIterator[bytes]:
@@ -127,7 +135,7 @@ async def _bytes(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
             async for piece in pieces:
                 yield piece
 
-    return StreamingResponse(body(), media_type=BYTES)
+    return StreamingResponse(body(), media_type=media_type)
 
 
 async def _json(result: QueryResult) -> Response:

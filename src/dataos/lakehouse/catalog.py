@@ -519,6 +519,21 @@ class Catalog:
         self.checkpoint("iceberg.after-publish")
         return published
 
+    def publish_batch(self, connection: sa.Connection, attempt_id: AttemptId) -> list[PublishedTable]:
+        """As `publish`, for an attempt that goes on: its view stays open, and begins anew on what is published now.
+
+        Raises DataOSError `iceberg.conflict` as `publish`, `iceberg.settled` if the view was closed.
+        """
+        self.checkpoint("iceberg.before-publish")
+        published = runs.publish_batch(connection, attempt_id, self.clock.now_us())
+        self.checkpoint("iceberg.after-publish")
+        return published
+
+    def drop_batch(self, connection: sa.Connection, attempt_id: AttemptId) -> bool:
+        """Let an attempt begin anew on what is published now; True if it held anything. The files go with the next
+        `collect_garbage`. Raises DataOSError `iceberg.settled`."""
+        return runs.abandon_batch(connection, attempt_id, self.clock.now_us())
+
     async def abandon(self, attempt_id: AttemptId) -> None:
         """Drop what an attempt holds, with its files, and close its view. A published one stays published."""
         await self.store.write(self.drop, attempt_id)

@@ -2,7 +2,8 @@
 
 `iceberg_overlays` says what an attempt sees under a name, and what was published there at its first touch. Publishing
 moves all pointers in one unit of work if each published pointer is still at that base. An attempt's view is closed by
-publish or abandon: a late commit of a stray process is refused.
+publish or abandon: a late commit of a stray process is refused. A stream's view stays open after `publish_batch`, and
+begins anew there: it holds nothing, and sees what is published by then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.lakehouse import rows
 from dataos.lakehouse.rows import MovedError
-from dataos.lakehouse.views import Pointer, PublishedTable, TableRef
+from dataos.lakehouse.views import AttemptView, Pointer, PublishedTable, TableRef
 from dataos.store import tables
 
 if TYPE_CHECKING:
@@ -154,6 +155,19 @@ def publish(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> li
             f"attempt {attempt_id} was {row.outcome}: its tables cannot be published",
             hint="start the run again",
         )
+    published = _move(connection, attempt_id, now_us)
+    _settle(connection, attempt_id, "published", published, now_us)
+    return published
+
+
+def publish_batch(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> list[PublishedTable]:
+    """Move all held pointers and leave the attempt's view open, in the caller's unit of work. Raises as `publish`."""
+    rows.check_open(connection, AttemptView(attempt_id))
+    return _move(connection, attempt_id, now_us)
+
+
+def _move(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> list[PublishedTable]:
+    """Make what an attempt holds everybody's, and let go of it."""
     _publish_namespaces(connection, attempt_id, now_us)
     published: list[PublishedTable] = []
     for one in held(connection, attempt_id):
@@ -172,7 +186,6 @@ def publish(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> li
             rows.add_garbage(connection, one.published.location, None, now_us)
         published.append(PublishedTable(one.ref, one.pointer.metadata_location if one.pointer else None))
     connection.execute(_LET_GO, {"attempt": attempt_id})
-    _settle(connection, attempt_id, "published", published, now_us)
     return published
 
 
@@ -220,13 +233,25 @@ def abandon(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> bo
     """Close an attempt's view and note what it held as garbage. False if it was settled before."""
     if rows.outcome(connection, attempt_id) is not None:
         return False
+    _let_go(connection, attempt_id, now_us)
+    _settle(connection, attempt_id, "abandoned", [], now_us)
+    return True
+
+
+def abandon_batch(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> bool:
+    """Note what an attempt holds as garbage and leave its view open. True if it held anything. Raises DataOSError
+    `iceberg.settled`."""
+    rows.check_open(connection, AttemptView(attempt_id))
+    return _let_go(connection, attempt_id, now_us)
+
+
+def _let_go(connection: sa.Connection, attempt_id: AttemptId, now_us: int) -> bool:
     held_rows: list[Any] = list(connection.execute(_HELD, {"attempt": attempt_id}))
     connection.execute(_LET_GO, {"attempt": attempt_id})
     connection.execute(_LET_NAMESPACES_GO, {"attempt": attempt_id})
     for row in held_rows:
         rows.discard(connection, row, None, now_us)
-    _settle(connection, attempt_id, "abandoned", [], now_us)
-    return True
+    return any(row.metadata_location != row.base_metadata_location for row in held_rows)
 
 
 def abandon_others(connection: sa.Connection, live: set[AttemptId], now_us: int) -> list[AttemptId]:

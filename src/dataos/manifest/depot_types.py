@@ -213,7 +213,7 @@ _ALL = (
           options="ca_file", needs_secret=False),
     _type(
         "KAFKA",
-        _STREAM,
+        Abilities(read=YES, write=YES, list=YES, stream=YES, scan=LATER),
         _USER,
         adapter="KafkaAdapter",
         options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file",

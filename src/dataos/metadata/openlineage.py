@@ -16,7 +16,7 @@ from dataos.core.clock import rfc3339
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 PRODUCER = f"urn:dataos:server:{dataos.__version__}"
-START, COMPLETE, FAIL, ABORT = "START", "COMPLETE", "FAIL", "ABORT"
+START, RUNNING, COMPLETE, FAIL, ABORT = "START", "RUNNING", "COMPLETE", "FAIL", "ABORT"
 TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 ENDS = (COMPLETE, FAIL, ABORT)
 

@@ -112,6 +112,31 @@ class Recorder:
             self._keep(connection, report, owner, key, at_us)
         measures.save_tests(connection, report.tests, key, at_us)
 
+    def goes_on(
+        self,
+        connection: sa.Connection,
+        attempt: Attempt,
+        result: Mapping[str, Any],
+        at_us: int,
+        started_us: int | None,
+    ) -> None:
+        """It goes on, and something of it is published: datasets and lineage are known from here on. Once an
+        attempt."""
+        found = connection.execute(_START_OF, {"of_run": openlineage.run_uuid(attempt.id)}).first()
+        body = found.body if found is not None else self._start(connection, attempt, About(), started_us or at_us)
+        if body is None:
+            return
+        report = reports.read(result, attempt.reads, attempt.writes)
+        run, job = _known(body["run"]), _known(body["job"])
+        if report.sql:
+            job["facets"]["sql"] = openlineage.facet("sql", query=report.sql)
+        owner = _owner(job)
+        shown = _Datasets(connection)
+        inputs, outputs = shown.inputs(report, attempt), shown.outputs(report, attempt, openlineage.COMPLETE)
+        self._insert(connection, openlineage.event(openlineage.RUNNING, at_us, run, job, inputs, outputs), owner)
+        key = {"namespace": self.namespace, "job": job["name"], "run": attempt.run_id, "attempt": attempt.id}
+        self._keep(connection, report, owner, key, at_us)
+
     def run_ended(self, connection: sa.Connection, run_id: str, type_: str, reason: str, at_us: int) -> None:
         """A run of a Workflow ended, as `type_` says. Told if any of its jobs began."""
         found = connection.execute(_START_OF, {"of_run": openlineage.run_uuid(run_id)}).first()

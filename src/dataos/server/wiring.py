@@ -43,6 +43,7 @@ from dataos.doors import (
     queries,
     reference,
     resources,
+    streams,
     watching,
     workspaces,
 )
@@ -91,9 +92,11 @@ from dataos.store.clocks import DatabaseClock
 from dataos.store.database import Store
 from dataos.store.listening import Listener
 from dataos.store.servers import Server
+from dataos.workloads import positions
 from dataos.workloads.admissions import Admissions
 from dataos.workloads.attempts import Attempts, job_unit
 from dataos.workloads.attempts import Bounds as AttemptBounds
+from dataos.workloads.batches import Batches
 from dataos.workloads.compactions import Compactions
 from dataos.workloads.computes import Computes
 from dataos.workloads.files import AttemptFiles, FileQuotas
@@ -280,7 +283,12 @@ def build(
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
-        queries.router(clusters.gateway, depots.content, authenticate),
+        queries.router(clusters.gateway, depots.content, depots.messages, authenticate),
+        streams.router(
+            lambda udl, branch, at_us: positions.look(rooms, udl, branch, at_us),
+            Batches(store, clock, ids, runner, catalog, rooms, recorder, checkpoint),
+            authenticate,
+        ),
         datasets.router(Datasets(catalog), dataset_door, authenticate),
         dataset_upkeep.router(
             TableUpkeep(catalog),

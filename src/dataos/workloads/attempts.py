@@ -373,7 +373,7 @@ class Attempts:
         )
         if changed.rowcount:
             row = connection.execute(sa.select(_a).where(_a.c.id == attempt_id)).one()
-            self._recorder.started(connection, _recorded(row), about)
+            self._recorder.started(connection, recorded(row), about)
 
     # --- watching and settling --------------------------------------------------------------------------------------
 
@@ -432,7 +432,7 @@ class Attempts:
         settled = replace(settled, problems=tuple(locate(p) for p in settled.problems))
         self._checkpoint("workloads.exited")
         if settled.ending is None:
-            brought = not deliveries.any_of(row.result)
+            brought = not deliveries.at_end(row.result)
             for _ in range(8):
                 try:
                     await self._catalog.prepare_publish(attempt_id)
@@ -478,10 +478,12 @@ class Attempts:
 
     def _succeed(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)
-        published = self._catalog.publish(connection, AttemptId(end.row.id))
+        published = [str(table) for table in self._catalog.publish(connection, AttemptId(end.row.id))]
         if end.result.get("state"):
             self._remember(connection, end)
-        self._close(connection, end, AttemptState.SUCCEEDED, {"published": [str(table) for table in published]})
+        known = connection.execute(sa.select(_a.c.result).where(_a.c.id == end.row.id)).scalar() or {}
+        published = list(dict.fromkeys([*known.get("published", ()), *published]))  # a stream's batches, and the rest
+        self._close(connection, end, AttemptState.SUCCEEDED, {"published": published})
 
     def _remember(self, connection: sa.Connection, end: _End) -> None:
         """Keep the state that the job reported, unless this is the same end once more."""
@@ -504,8 +506,8 @@ class Attempts:
     def _close(self, connection: sa.Connection, end: _End, state: AttemptState, more: dict[str, Any]) -> None:
         """Revoke the token, write how it ended, and what its owner writes beside that."""
         row, observation = end.row, end.observation
-        state_now = connection.execute(sa.select(_a.c.state).where(_a.c.id == row.id)).scalar()
-        if state_now not in OPEN:
+        found = connection.execute(sa.select(_a.c.state, _a.c.result).where(_a.c.id == row.id)).one()
+        if found.state not in OPEN:
             return  # an answer of the store was lost on its way: this is the same end again
         work.bind(connection, end.lease, None)
         self._identities.revoke_attempt(connection, AttemptId(row.id))
@@ -514,7 +516,8 @@ class Attempts:
             "state": state,
             "reason": end.settled.reason[:2000],
             "exit_code": observation.exit_code,
-            "result": {**(row.result or {}), **end.result, **more},
+            # the row of now: batches of a stream may have been published since it was looked at
+            "result": {**(found.result or {}), **end.result, "batches": (found.result or {}).get("batches", 0), **more},
             "started_at": observation.started_at or row.started_at,
             "finished_at": observation.ended_at or self._clock.now_us(),
         }
@@ -522,7 +525,7 @@ class Attempts:
         said = {AttemptState.SUCCEEDED: openlineage.COMPLETE, AttemptState.ABORTED: openlineage.ABORT}
         type_ = said.get(state, openlineage.FAIL)
         at, began = observation.ended_at or self._clock.now_us(), observation.started_at or row.started_at
-        self._recorder.ended(connection, _recorded(row), type_, end.result, end.settled.reason, at, began)
+        self._recorder.ended(connection, recorded(row), type_, end.result, end.settled.reason, at, began)
         end.also(connection, end.settled)
 
     async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:
@@ -536,7 +539,7 @@ class Attempts:
         return found if isinstance(found, dict) else {}
 
 
-def _recorded(row: sa.Row[Any]) -> Attempt:
+def recorded(row: sa.Row[Any]) -> Attempt:
     """An attempt as the metadata room knows it: its plan is ours, and is trusted."""
     plan = row.result or {}
     return Attempt(row.id, row.run_id, row.job, row.number, plan.get("reads", ()), plan.get("writes", ()))

@@ -8,28 +8,38 @@ after a crash the next look at the attempt does all of them again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from dataos.core import logs
 from dataos.core.addresses import Udl
+from dataos.core.ids import batch_mark
 from dataos.depots.ports import Delivery, Fence
 from dataos.workloads.ports import Handover, Plan, Rooms
 
 _log = logs.get(__name__)
 _KEY = "deliveries"
+_BY_BATCH = "by_batch"
 
 
 def planned(plan: Plan) -> dict[str, Any]:
     """What is kept with the attempt of what its program will leave."""
-    return {_KEY: [asdict(h) for h in plan.deliveries]} if plan.deliveries else {}
+    known: dict[str, Any] = {_KEY: [asdict(h) for h in plan.deliveries]} if plan.deliveries else {}
+    return {**known, _BY_BATCH: True} if plan.by_batch else known
 
 
-async def bring(rooms: Rooms, known: Mapping[str, Any] | None, out: Path, fence: Fence) -> None:
-    """Bring all that the attempt's program left, in the plan's order. Raises DataOSError of the first that fails."""
-    for body in (known or {}).get(_KEY, ()):
+async def bring(
+    rooms: Rooms, known: Mapping[str, Any] | None, out: Path, fence: Fence, batch: tuple[str, int] | None = None
+) -> None:
+    """Bring all that the attempt's program left, in the plan's order. Raises DataOSError of the first that fails.
+
+    `batch`: stream and number of the batch of which it is; its marks are its own then.
+    """
+    for number, body in enumerate((known or {}).get(_KEY, ())):
         handover = Handover(**body)
+        if batch is not None:
+            handover = replace(handover, mark=batch_mark(*batch, number))
         folder = out / handover.folder
         mode = "append" if handover.mode == "append" else "overwrite"
         delivery = Delivery(folder, Udl.parse(handover.address), mode, handover.mark)
@@ -44,3 +54,8 @@ async def bring(rooms: Rooms, known: Mapping[str, Any] | None, out: Path, fence:
 def any_of(known: Mapping[str, Any] | None) -> bool:
     """Did the attempt's program leave something to bring?"""
     return bool((known or {}).get(_KEY))
+
+
+def at_end(known: Mapping[str, Any] | None) -> bool:
+    """Is it brought when the program has ended, and not batch by batch?"""
+    return any_of(known) and not (known or {}).get(_BY_BATCH)

@@ -76,6 +76,7 @@ class Plan:
     writes: tuple[str, ...] = ()
     rerunnable: bool = False  # all effects are held until publish: a lost attempt may be started again
     deliveries: tuple[Handover, ...] = ()  # what its program leaves for places other than Lakehouses
+    by_batch: bool = False  # it publishes batches (`workloads.batches`), and leaves nothing to bring at its end
 
 
 class Loader(Protocol):

@@ -234,24 +234,19 @@ def test_sizes(driver: dict[str, Any], executor: dict[str, Any], cpu: float | No
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 LATER: list[tuple[str, Any]] = [
-    ("job.streaming", {"triggerMode": "Once"}),
     ("job.udfs", {"f": "(x: String) => x"}),
-    ("job.inputs.0.isStream", True),
     ("job.inputs.0.schemaSubject", "s"),
     ("job.inputs.0.schemaId", 1),
     ("job.inputs.0.connectionProps", {"ssl": "true"}),
     ("job.inputs.0.sfWarehouse", "w"),
     ("job.inputs.0.inputType", "file"),
-    ("job.inputs.0.format", "KafkaJSON"),
+    ("job.inputs.0.format", "KafkaAvro"),
     ("job.inputs.0.format", "delta"),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
     ("job.steps.0.sequence.0.outputType", "Iceberg"),
     ("job.steps.0.sequence.0.saveMode", "append"),
-    ("job.outputs.0.format", "Kafkajson"),
     ("job.outputs.0.format", "snowflake"),
-    ("job.outputs.0.checkpointLocation", "dataos://x:y/z"),
-    ("job.outputs.0.options.checkpointLocation", "/x"),
     ("job.outputs.0.options.bigquery", {"temporaryBucket": "x"}),
     ("job.outputs.0.options.query", "INSERT"),
     ("job.outputs.0.options.iceberg.properties.location", "/elsewhere"),
@@ -395,7 +390,7 @@ def test_sql_faults_carry_line_and_column() -> None:
 
 def test_all_faults_at_once() -> None:
     data = put(put(base(), "job.inputs.0.format", "csvbb"), "job.outputs.0.options.saveMode", "upsert")
-    _, reading = read(put(data, "job.streaming", {"triggerMode": "Once"}))
+    _, reading = read(put(data, "job.udfs", {"f": "x"}))
     assert {p.code for p in reading.problems} >= {"flare.format", "manifest.invalid", "stack.unsupported"}
 
 

@@ -64,6 +64,7 @@ class Memory:
             merged = {**known, **values}
             if not states.save(connection, key.workspace or "", key.name, job, "", {name: merged}, now):
                 raise fail("request.invalid", "too much to remember", hint="values are texts of some characters")
+            states.touch_stream(connection, key.workspace or "", key.name, job)
             data = {"job": job, "input": name, "keys": sorted(values)}
             add_event(connection, now, row.uid, "runtime.state-set", principal.user_id, data)
             return merged

@@ -425,7 +425,8 @@ class JobUnits:
             return JobState.ABORTED, {"finished_at": now}
         earlier = [a for a in records.attempts_of_run(connection, run.id) if a.job == row.name]
         lost = sum(1 for a in earlier if a.state == AttemptState.LOST)
-        if settled.ending is Ending.LOST and lost <= MAX_LOST:
+        idle = sum(1 for a in earlier if a.state == AttemptState.LOST and not (a.result or {}).get("batches"))
+        if settled.ending is Ending.LOST and idle <= MAX_LOST:  # a stream that went on meanwhile is not counted
             return JobState.PENDING, {"not_before": None}
         tries = len(earlier) - lost
         elapsed = (now - (row.started_at or now)) / 1e6

@@ -35,8 +35,8 @@ class InputEntry(Spec):
     """Statement that the source runs."""
     format: Text | None = None
     """Format of what is read."""
-    is_stream: bool = False
-    """Read as a stream."""
+    is_stream: bool | None = None
+    """Read as a stream; topics are where nothing else is said."""
     options: dict[str, Any] | None = None
     """Options of the reader."""
     schema_type: Text | None = None
@@ -95,6 +95,7 @@ class OutputEntry(Spec):
     """Tags and texts of columns."""
     is_stream: bool = False
     checkpoint_location: Text | None = None
+    """Of a stream: what its positions belong to."""
     assertions: Any = spelled("assertion", default=None)
     options: dict[str, Any] | None = None
     """Options of the writer: saveMode, partitions and more."""
@@ -119,6 +120,7 @@ class JobBlock(Spec):
     assertions: Any = spelled("assertion", default=None)
     """Checks of the data."""
     streaming: Any = None
+    """How a stream runs: triggerMode, checkpointLocation and more."""
     profile: Any = None
     """Statistics of the first input, and tags that its values suggest."""
     actions: Any = spelled("action", default=None)
@@ -144,7 +146,6 @@ class StackBlock(Spec):
 
 
 LATER_JOB = {
-    "streaming": "streaming",
     "udfs": "user-defined functions (`udfs`)",
 }
 LATER_INPUT = {
@@ -162,9 +163,7 @@ LATER_STEP = {
     "save_mode": "a writer inside a step",
     "partition_by": "a writer inside a step",
 }
-LATER_OUTPUT = {
-    "checkpoint_location": "streaming (`checkpointLocation`)",
-}
+LATER_OUTPUT: dict[str, str] = {}
 
 
 def refuse(entry: Spec, field: str, what: str, reading: Reading, path: Path) -> None:

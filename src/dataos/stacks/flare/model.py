@@ -13,13 +13,14 @@ from dataos.stacks.flare.assertions import Assertion
 from dataos.stacks.flare.incremental import Increment
 from dataos.stacks.flare.profiling import Profile
 from dataos.stacks.flare.stepfunctions.model import Call
+from dataos.stacks.flare.streaming import Streaming
 from dataos.stacks.flare.tagging import ColumnTag
 
 FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
 
-FORMATS = (*FILES, "iceberg", "jdbc")
-"""Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases."""
+FORMATS = (*FILES, "iceberg", "jdbc", "kafkajson")
+"""Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases, topics."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,14 @@ class Input:
     tables: tuple[str, ...] = ()  # addresses that the query names
     schema_at: Udl | None = None  # of a file that holds the schema, read at each run
     schema_kind: str | None = None  # avro, spark; None: what the text shows
+    stream: bool | None = None  # read as a stream; None: as the depot's type implies
 
     @property
     def source(self) -> str:
         """What it reads, for messages and reports."""
-        return str(self.address) if self.address is not None else f"query of {self.name}"
+        if self.address is not None:
+            return str(self.address)
+        return f"query of {self.name}" if self.query is not None else f"{self.format} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class FlareSpec:
     root: Path
     views: tuple[str, ...] = field(default=())
     profile: Profile | None = None  # of the first input
+    streaming: Streaming | None = None  # it goes on reading
     spark_remote: str | None = None  # `spark.remote` of sparkConf: the Spark Connect server that shall run the job
 
     @property

@@ -10,14 +10,15 @@ from dataos.stacks.flare import assertions, fileformats, merging, tagging
 from dataos.stacks.flare.blocks import LATER_OUTPUT, NAME, OutputEntry, later, refuse, text_of
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, PartitionField, SortColumn
+from dataos.stacks.flare.streaming import MESSAGES
 
 _FORMATS = {
     **{name: name for name in FILES}, **fileformats.ALIASES, "iceberg": "iceberg",
-    "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc",
+    "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc", "kafkajson": "kafkajson",
 }  # fmt: skip
 _LATER_FORMATS = (
     "hudi", "delta", "redshift", "snowflake", "bigquery", "mongodb",
-    "elasticsearch", "opensearch", "kafkaavro", "kafkajson", "pulsar", "eventhub",
+    "elasticsearch", "opensearch", "kafkaavro", "pulsar", "eventhub",
 )  # fmt: skip
 _TRANSFORMS = ("identity", "year", "month", "day", "hour", "bucket")
 _MISPLACED = ("partitionSpec", "merge", "properties")
@@ -101,8 +102,9 @@ def canonical_format(word: str | None, reading: Reading, path: Path) -> str | No
     return None
 
 
-def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
-    """The canonical output of one entry, or None with its faults in `reading`."""
+def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False) -> Output | None:
+    """The canonical output of one entry, or None with its faults in `reading`. `streams`: the job is a stream, whose
+    batches are appended where nothing else is said."""
     before = len(reading.problems)
     if not NAME.fullmatch(entry.name):
         reading.error((*path, "name"), f"`{entry.name}` cannot name a view", code="flare.name")
@@ -120,18 +122,21 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
     if address is None:
         return None
     _refuse_options(options, kind, reading, where)
-    mode = one_of(options.save_mode or _file_mode(options) or "overwrite", ("overwrite", "append"),
-                  (*where, "saveMode"), reading, "saveMode")  # fmt: skip
+    word = options.save_mode or _file_mode(options) or ("append" if streams else "overwrite")
+    mode = one_of(word, ("overwrite", "append"), (*where, "saveMode"), reading, "saveMode")
     iceberg = options.iceberg or _Iceberg()
-    if kind in (*FILES, "jdbc") and (iceberg.merge or iceberg.partition_spec or iceberg.properties):
+    if kind in (*FILES, "jdbc", *MESSAGES) and (iceberg.merge or iceberg.partition_spec or iceberg.properties):
         reading.error(
             (*where, "iceberg"),
             "`iceberg` says how a Lakehouse table is written, and this output is "
-            + ("a table of a database" if kind == "jdbc" else f"written as {kind} files"),
+            + {"jdbc": "a table of a database", "kafkajson": "a topic"}.get(kind, f"written as {kind} files"),
             hint="leave it out (files: `partitionBy`, `compressionType`), or write to a Lakehouse",
         )
-    if kind == "jdbc" and options.partition_by:
-        reading.warn((*where, "partitionBy"), "`partitionBy` has no effect on a table of a database")
+    if kind in ("jdbc", *MESSAGES) and options.partition_by:
+        what = "a table of a database" if kind == "jdbc" else "a topic"
+        reading.warn((*where, "partitionBy"), f"`partitionBy` has no effect on {what}")
+    if kind in MESSAGES and mode == "overwrite" and options.save_mode:
+        reading.warn((*where, "saveMode"), "messages of a topic are not replaced: it is appended to")
     column_tags = tagging.read(entry.column_tags, reading, (*path, "columnTags"))
     if options.column_tags is not None:
         where_tags = (*where, "columnTags")
@@ -159,7 +164,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path) -> Output | None:
         mode=mode,
         dynamic=dynamic and mode == "overwrite" and merge is None,
         merge=merge,
-        partitions=() if kind == "jdbc" else partitions,
+        partitions=() if kind in ("jdbc", *MESSAGES) else partitions,
         sort_mode=sort[0],
         sort=sort[1],
         properties=properties,
@@ -240,13 +245,15 @@ def _file_options(options: _Options) -> dict[str, str]:
 
 
 def _refuse_options(options: _Options, kind: str | None, reading: Reading, path: Path) -> None:
-    if options.checkpoint_location:
-        later(reading, (*path, "checkpointLocation"), "streaming (`checkpointLocation`)")
     for key, value in (("bigquery", options.bigquery), ("connectionProps", options.connection_props)):
         if value:
             later(reading, (*path, key), f"`{key}`")
     if options.query:
         later(reading, (*path, "query"), "a parametrised statement as target (JDBCQuery)")
+    if kind in MESSAGES:
+        for key in options.extra_options:
+            reading.warn((*path, "extraOptions", key), f"`{key}` has no effect: the Depot says how a topic is reached")
+        return
     if kind == "jdbc":
         return  # how a driver writes (batches, truncate, isolation) is not the author's to say here
     if kind in FILES:

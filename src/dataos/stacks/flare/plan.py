@@ -34,6 +34,7 @@ _MODULE = "dataos.stacks.flare.driver"
 _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _LOADED = ("postgresql", "mysql", "sqlite")  # databases that the server loads rows into
+_TOPICS = ("KAFKA",)
 _FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
 
@@ -50,8 +51,9 @@ class FlarePlanner:
             try:
                 depot = await _depot(rooms, entry.address)
                 source = _format(rooms, entry, entry.address, depot)
-                if depot.type in _FILE_STORES and not _is_pattern(entry.address):
+                if depot.type in _FILE_STORES and not _is_pattern(entry.address) and not entry.stream:
                     await _listed(rooms, depot, entry.address)
+                _check_stream(spec, entry, depot)
                 if source != "iceberg" and any(a.input == entry.name for a in spec.actions):
                     raise fail(
                         "flare.action",
@@ -71,6 +73,11 @@ class FlarePlanner:
                 _target(rooms, output, await _depot(rooms, output.address), Handed(job.job))
             except DataOSError as error:
                 problems += _at(error, job, output.address_path)
+        if spec.streaming is not None and not problems and not await _streams(rooms, spec):
+            text = "the job has `streaming`, and no input is read as a stream"
+            hint = "set isStream: true on the input, or leave `streaming` out"
+            where = render((*spec.root, *spec.streaming.path[len(spec.root) :]))
+            problems.append(_prefixed(Problem("flare.streaming", text, hint=hint, path=where), job))
         try:
             problems += await self._check_engine(spec, job, rooms)
         except DataOSError as error:
@@ -178,6 +185,7 @@ class FlarePlanner:
             writes=tuple(str(o.address) for o in spec.outputs) + tuple(_maintained(spec)),
             rerunnable=True,
             deliveries=tuple(handed.overs),
+            by_batch=any(s.stream for s in sources.values()),
         )
 
 
@@ -273,6 +281,8 @@ def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
         return FILES
     if depot.type == "ICEBERG":
         return ("iceberg",)
+    if depot.type in _TOPICS:
+        return ("kafkajson",)
     if rooms.depots.engine_kind(depot) is not None:  # the query engine reads it in place
         return ("jdbc",)
     descriptor = registry.find_depot_type(depot.type)
@@ -334,11 +344,15 @@ async def _listed(rooms: Rooms, depot: DepotEntry, address: Udl) -> tuple[str, .
 async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places) -> jobs.Source:
     address = entry.address
     if address is None:
-        return jobs.Source("query")
+        return jobs.Source("rate", stream=True) if entry.query is None else jobs.Source("query")
     depot = await _depot(rooms, address)
     kind = _format(rooms, entry, address, depot)
     if kind == "jdbc":
         return jobs.Source("query")
+    if depot.type in _TOPICS:
+        return jobs.Source("messages", format=kind, stream=entry.stream is not False)
+    if entry.stream and depot.type in _FILE_STORES:
+        return await _new_files(rooms, depot, address, kind, places)
     if depot.type == "FILE":
         files = await _listed(rooms, depot, address)
         places.add_files([Path(f) for f in files])
@@ -357,7 +371,43 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
             hint="the job that makes it must run before this one: name it in `dependencies`",
         )
     places.read[_local(found[ref])] = None
-    return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table)
+    return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table, stream=bool(entry.stream))
+
+
+async def _new_files(rooms: Rooms, depot: DepotEntry, address: Udl, kind: str, places: _Places) -> jobs.Source:
+    """Files that come while the job runs: it sees the whole folder."""
+    if depot.type != "FILE":
+        return jobs.Source("objects", place=await rooms.depots.resolve(Udl(address.depot)), format=kind, stream=True)
+    folder = await cast("FileDepot", rooms.depots.adapter(depot)).folder(depot, address)
+    places.read[folder] = None
+    place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
+    return jobs.Source("files", place=place, format=kind, stream=True)
+
+
+def _check_stream(spec: FlareSpec, entry: Input, depot: DepotEntry) -> None:
+    """Raises DataOSError `flare.streaming` where an input of a depot cannot be read as it says."""
+    if entry.stream and depot.type not in (*_TOPICS, *_FILE_STORES, "ICEBERG"):
+        raise fail(
+            "flare.streaming",
+            f"depot '{depot.name}' of type {depot.type} cannot be read as a stream: it does not tell what is new",
+            hint="leave `isStream` out, and read a window with `incremental`",
+        )
+    if spec.streaming is None and depot.type in _TOPICS and entry.stream is not False:
+        raise fail(
+            "flare.streaming",
+            f"input `{entry.name}`: a topic is read as a stream, and the job has no `streaming`",
+            hint="add `streaming` with triggerMode and checkpointLocation; or isStream: false to read what is there",
+        )
+
+
+async def _streams(rooms: Rooms, spec: FlareSpec) -> bool:
+    """Is any input read as a stream, by its own word or its depot's type?"""
+    for entry in spec.inputs:
+        if entry.stream:
+            return True
+        if entry.stream is None and entry.address is not None and (await _depot(rooms, entry.address)).type in _TOPICS:
+            return True
+    return False
 
 
 async def _schema_file(rooms: Rooms, address: Udl) -> tuple[str, bool]:
@@ -375,6 +425,8 @@ async def _schema_file(rooms: Rooms, address: Udl) -> tuple[str, bool]:
 def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     if depot.type in _FILE_STORES:
         return _files_target(output, depot, handed)
+    if depot.type in _TOPICS:
+        return _topic_target(output, depot, handed)
     if rooms.depots.engine_kind(depot) in _LOADED:
         return _rows_target(output, depot, handed)
     if depot.type != "ICEBERG":
@@ -435,6 +487,21 @@ def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Targ
             f"output `{output.name}`: `merge` and partitions are of Lakehouse tables",
             hint="leave them out, or write to a Lakehouse",
         )
+    refuse_read_only(depot)
+    return handed.add(output, "parquet")
+
+
+def _topic_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
+    """A topic: its rows are left as Parquet, and sent by the server."""
+    _table(output.address)
+    if output.format not in (None, "kafkajson"):
+        raise fail(
+            "flare.format",
+            f"output `{output.name}`: depot '{depot.name}' of type {depot.type} takes messages, no {output.format}",
+            hint="leave `format` out, or write `kafkajson`",
+        )
+    if output.merge is not None:
+        raise fail("stack.unsupported", f"output `{output.name}`: `merge` is of Lakehouse tables", hint="leave it out")
     refuse_read_only(depot)
     return handed.add(output, "parquet")
 

@@ -29,6 +29,7 @@ from dataos.stacks.flare import (
     querying,
     sinks,
     sql,
+    streaming,
     structures,
 )
 from dataos.stacks.flare.blocks import (
@@ -77,7 +78,11 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
     steps = tuple(_steps(job.steps, reading, (*where, "steps"), faulty))
     entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
-    written = tuple(o for o in (outputs.read(e, reading, place) for e, place in entries) if o)
+    live = [i for i in inputs if i.stream]
+    has_block = job.streaming is not None
+    stream, lines = streaming.read(job.streaming, [e for e, _ in entries], bool(live), reading, (*where, "streaming"))
+    streams = has_block or bool(live)
+    written = tuple(o for o in (outputs.read(e, reading, place, streams) for e, place in entries) if o)
     checks = assertions.read(job.assertions, reading, (*where, "assertions"))
     profile = profiling.read(job.profile, reading, (*where, "profile"))
     upkeep = actions.read(job.actions, reading, (*where, "actions"))
@@ -88,6 +93,9 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         reading.warn(where, "the job writes nothing and asserts nothing")
     views = _check_views(inputs, steps, faulty, reading)
     _check_outputs(inputs, written, views, reading)
+    if streams:
+        keys = [k for k, found in (("profile", profile), ("actions", upkeep)) if found]
+        streaming.check(stream, inputs, steps, views, keys, reading, where)
     _check_assertions(inputs, written, checks, views, reading)
     if profile is not None:
         _check_profile(profile, inputs, views, reading)
@@ -101,7 +109,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         assertions=checks,
         actions=upkeep,
         explain=job.explain,
-        preview_lines=max(0, job.show_preview_lines or 0),
+        preview_lines=max(0, job.show_preview_lines or lines or 0),
         keep_system_columns=text_of(job.variables.get("keepSystemColumns")).lower() == "true",
         write_system_columns=text_of(job.variables.get("writeSystemColumns")).lower() != "false",
         log_level=level,
@@ -110,6 +118,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         root=path,
         views=views,
         profile=profile,
+        streaming=stream,
         spark_remote=remote,
     )
     reading.warnings += preflight.needs_spark(spec)
@@ -147,18 +156,19 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
         reading.error(path, "the input has both `dataset` and `query`", hint="keep one of them", code="flare.input")
     for key, what in LATER_INPUT.items():
         refuse(entry, key, what, reading, path)
-    if entry.is_stream:
-        later(reading, (*path, "isStream"), "reading a stream")
     increment = incremental.read(entry.incremental, reading, (*path, "incremental"))
     address = _address(entry.dataset, reading, (*path, "dataset"))
-    format_ = outputs.canonical_format(entry.format, reading, (*path, "format"))
+    made = (entry.format or "").strip().lower() in streaming.RATES and entry.dataset is None and entry.query is None
+    format_ = entry.format.strip().lower() if made and entry.format else None
+    format_ = format_ or outputs.canonical_format(entry.format, reading, (*path, "format"))
+    stream = streaming.read_input(entry, format_, made, reading, path)
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
     schema = _schema(entry, reading, path)
     schema_at = _schema_at(entry, reading, path)
     query = _query(entry.query, reading, (*path, "query"))
-    if entry.query is None and entry.dataset is None and len(reading.problems) == before:
+    if entry.query is None and entry.dataset is None and not made and len(reading.problems) == before:
         reading.error(path, "`dataset` or `query` is required", code="manifest.missing")
-    if (address is None and query is None) or len(reading.problems) > before:
+    if (address is None and query is None and not made) or len(reading.problems) > before:
         return None
     if address is not None and address.acl == "rw":
         address = Udl(address.depot, address.collection, address.dataset, "r", address.options)
@@ -167,7 +177,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     named = querying.tables(query) if query is not None else ()
     return Input(
         entry.name, address, query, cluster, format_, options, schema, increment, path, where, named,
-        schema_at=schema_at, schema_kind=_schema_kind(entry),
+        schema_at=schema_at, schema_kind=_schema_kind(entry), stream=stream,
     )  # fmt: skip
 
 

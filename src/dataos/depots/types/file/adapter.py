@@ -10,7 +10,7 @@ import asyncio
 import fnmatch
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dataos.core import names
 from dataos.core.addresses import Udl
@@ -71,6 +71,21 @@ class FileAdapter:
         """
         collection, dataset = required(udl)
         return await asyncio.to_thread(self._files, entry, collection, dataset)
+
+    async def folder(self, entry: DepotEntry, udl: Udl) -> Path:
+        """The folder below which everything is, and will be, that the address names: the nearest one that is there."""
+        collection, dataset = required(udl)
+        return await asyncio.to_thread(self._folder, entry, paths.relative(collection, dataset))
+
+    def _folder(self, entry: DepotEntry, relative: str) -> Path:
+        place = root = self.root(entry)
+        for part in PurePosixPath(relative).parts:
+            below = Path(os.path.realpath(place / part))
+            if paths.is_pattern(part) or not below.is_dir():
+                break
+            _inside(entry, root, below, relative)
+            place = below
+        return place
 
     async def deliver(
         self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence

@@ -5,14 +5,20 @@ Event Hubs speak Kafka on port 9093 and are reached by the same client (see `typ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, TypeVar
 
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.depots import databases
-from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry
+from dataos.depots.ports import AdapterContext, ColumnDescription, Delivery, DepotEntry, Fence, Offsets
+from dataos.depots.types.kafka import messages
+
+T = TypeVar("T")
+
+_SILENCE_S = 30.0
+_SEND_S = 300.0
 
 _REFUSED_KEYS = ("oauth", "ssl.keystore", "plugin.library", "ssl.engine", "interceptor", "enable.random", "test.")
 """Parameters that name libraries, or files of the server."""
@@ -60,6 +66,114 @@ class KafkaAdapter:
             ColumnDescription("offset", "long", False),
             ColumnDescription("timestamp", "timestamp", False),
         ]
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    async def offsets(
+        self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl, at_us: int | None = None
+    ) -> dict[int, Offsets]:
+        """See `MessageDepot`."""
+        topic = self._topic(udl)
+
+        def ask(kafka: Any, settings: dict[str, Any]) -> dict[int, Offsets]:
+            consumer = kafka.Consumer({**settings, "group.id": "dataos", "enable.auto.commit": False})
+            try:
+                partitions = self._partitions(kafka, entry, consumer, topic)
+                found = messages.offsets(kafka, consumer, topic, partitions, at_us, self._timeout_s)
+                return {p: Offsets(*o) for p, o in found.items()}
+            finally:
+                consumer.close()
+
+        return await self._call(entry, credentials, ask, self._timeout_s * 6)
+
+    async def messages(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        ranges: Mapping[int, tuple[int, int]],
+        headers: bool,
+    ) -> AsyncGenerator[bytes]:
+        """See `MessageDepot`."""
+        topic = self._topic(udl)
+        silence_s = max(_SILENCE_S, 2 * self._timeout_s)
+
+        def begin(kafka: Any, settings: dict[str, Any]) -> messages.Reading:
+            return messages.Reading(kafka, settings, topic, ranges, headers, silence_s)
+
+        reading = await self._call(entry, credentials, begin, self._timeout_s * 2)
+        try:
+            while piece := await self._call(entry, credentials, lambda *_: reading.next(), silence_s * 2):
+                yield piece
+        finally:
+            await self._calls.run(entry.name, reading.close, silence_s)
+
+    async def deliver(
+        self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence
+    ) -> None:
+        """Send the rows that a job left (`TakesFiles`). At least once: what was sent before a crash is sent again."""
+        topic = self._topic(delivery.udl)
+        files = sorted(p for p in delivery.folder.rglob("*.parquet") if p.is_file())
+        await fence()
+
+        def send(kafka: Any, settings: dict[str, Any]) -> int:
+            looking = kafka.Consumer({**settings, "group.id": "dataos"})  # a producer's look would make the topic
+            try:
+                self._partitions(kafka, entry, looking, topic)
+            finally:
+                looking.close()
+            return messages.send(kafka, settings, topic, files, _SEND_S)
+
+        await self._call(entry, credentials, send, _SEND_S + self._timeout_s)
+
+    def _partitions(self, kafka: Any, entry: DepotEntry, client: Any, topic: str) -> list[int]:
+        found = client.list_topics(topic, timeout=self._timeout_s).topics[topic]
+        if found.error is not None:
+            if found.error.code() != kafka.KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise kafka.KafkaException(found.error)
+            raise fail(
+                "depot.dataset_not_found",
+                f"depot '{entry.name}' has no topic '{topic}' that its user may see",
+                hint="make it first; dataos depot ls lists those that are there",
+            )
+        return sorted(found.partitions)
+
+    @staticmethod
+    def _topic(udl: Udl) -> str:
+        if not udl.dataset:
+            raise fail("manifest.address", f"{udl} names no topic", hint=f"dataos://{udl.depot}:default/[topic]")
+        return udl.dataset
+
+    async def _call(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        call: Callable[[Any, dict[str, Any]], T],
+        timeout_s: float,
+    ) -> T:
+        """A blocking call with the client's module and its settings; its errors in our words."""
+
+        def run() -> T:
+            kafka = databases.driver("confluent_kafka", self.extra, entry)
+            heard: list[Any] = []
+            try:
+                settings = self._all_settings(entry, credentials)
+                return call(kafka, {**settings, "error_cb": heard.append, "log_level": 0})
+            except DataOSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - its text names brokers and settings
+                raise problem(entry, ",".join(self.brokers(entry)), [*heard, error], self._timeout_s) from None
+
+        return await self._calls.run(entry.name, run, timeout_s)
+
+    def _all_settings(self, entry: DepotEntry, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """As `settings`, with the certificates of the secret, which the client takes as text."""
+        made: dict[str, Any] = {**self.settings(entry, credentials)}
+        authority = databases.pick(credentials, "ca_file")
+        if authority is not None:
+            made["ssl.ca.pem"] = authority
+        made["socket.connection.setup.timeout.ms"] = max(1000, int(self._timeout_s * 1000))
+        return made
 
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
         return f"kafka://{','.join(self.brokers(entry))}" + (f" topic {udl.dataset}" if udl.dataset else "")

@@ -92,6 +92,15 @@ class Catalog:
             raise
         return Table(body["metadata"])
 
+    def open(self, warehouse: str, namespace: Sequence[str], table: str) -> Any:
+        """The table as PyIceberg's, which reads files and manifests; imported only here."""
+        from pyiceberg.catalog import load_catalog
+
+        known = load_catalog(
+            "dataos", type="rest", uri=f"{self._server}/iceberg", warehouse=warehouse, token=self._token.reveal()
+        )
+        return known.load_table((*namespace, table))
+
     def create(
         self,
         warehouse: str,

@@ -55,6 +55,10 @@ class Engine(ABC):
         """The rows of a frame, computed once: what it answers from now on, at every look. No column is typeless."""
 
     @abstractmethod
+    def begin_batch(self, scratch: Path) -> None:
+        """Forget what was kept for the batch before; what is kept from now on lies in that folder."""
+
+    @abstractmethod
     def close(self) -> None:
         """End the session, and what belongs to it."""
 
@@ -113,6 +117,10 @@ class Sail(Engine):
         target = str(self._scratch / label)
         frame.write.mode("overwrite").parquet(target)
         return self.session.read.schema(frame.schema).parquet(target)
+
+    def begin_batch(self, scratch: Path) -> None:
+        """As the port says."""
+        self._scratch = scratch
 
     def close(self) -> None:
         """As the port says."""
@@ -233,6 +241,10 @@ class Spark(Engine):
         kept = frame.localCheckpoint(eager=True)
         self._kept.append(kept)  # Spark lets go of it when this object ends, whatever view reads it
         return kept
+
+    def begin_batch(self, scratch: Path) -> None:
+        """As the port says."""
+        self._kept.clear()
 
     def close(self) -> None:
         """As the port says; Spark itself goes on."""

@@ -17,13 +17,14 @@ CONFIG_FILE = "job.json"
 TOKEN_FILE = "token"  # noqa: S105 - a file name
 SPARK_TOKEN_FILE = "spark-token"  # noqa: S105 - a file name
 
-Kind = Literal["files", "objects", "table", "query"]
+Kind = Literal["files", "objects", "table", "query", "messages", "rate"]
 
 
 @dataclass(frozen=True)
 class Source:
     """Where an input is. files: absolute paths; objects: paths below `place`, their store's root, asked of the server
-    one by one; table: warehouse, namespace, table; query: asked of the server."""
+    one by one; table: warehouse, namespace, table; query, messages (of a topic): asked of the server; rate: made here.
+    `stream`: it is read as a stream, and `files` is what a batch reads of it."""
 
     kind: Kind
     place: str = ""  # for messages
@@ -33,6 +34,7 @@ class Source:
     namespace: tuple[str, ...] = ()
     table: str = ""
     schema: str = ""  # the file of the input's schema: absolute, or below its store's root
+    stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _source(body: Mapping[str, Any]) -> Source:
         namespace=tuple(body.get("namespace", ())),
         table=body.get("table", ""),
         schema=body.get("schema", ""),
+        stream=body.get("stream", False),
     )
 
 

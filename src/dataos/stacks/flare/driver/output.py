@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ class Log:
 
     def __init__(self, level: str = "INFO", stream: TextIO | None = None) -> None:
         self._from = 1
+        self._quiet = False
         self._stream = stream or sys.stdout
         self.set_level(level)
 
@@ -36,7 +37,7 @@ class Log:
 
     def info(self, text: str) -> None:
         """What happens."""
-        self._line("INFO", text)
+        self._line("DEBUG" if self._quiet else "INFO", text)
 
     def warning(self, text: str) -> None:
         """What the author should know."""
@@ -45,6 +46,15 @@ class Log:
     def error(self, text: str) -> None:
         """Why it failed."""
         self._line("ERROR", text)
+
+    @contextmanager
+    def hushed(self, quiet: bool) -> Generator[None]:
+        """Let what only happens once more count as DEBUG meanwhile."""
+        before, self._quiet = self._quiet, quiet
+        try:
+            yield
+        finally:
+            self._quiet = before
 
     def block(self, text: str) -> None:
         """A table or a plan, without a time on each line."""

@@ -13,7 +13,7 @@ from dataos.client.api import ARROW, BYTES, Client
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare import fileformats, structures
-from dataos.stacks.flare.driver import csvfiles, partitions, unpacking
+from dataos.stacks.flare.driver import appends, csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.catalog import Catalog, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, table_name
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SYSTEM_COLUMN = "__metadata"
 _FETCHES = 4  # objects at once
 _LINE_ENDS = ("\n", "\r\n", "\r", "\\n", "\\r\\n", "\\r")
+_STREAM_OPTIONS = frozenset(
+    {"maxfilespertrigger", "latestfirst", "maxfileage", "maxbytespertrigger", "filenameonly", "cleansource"}
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ class Readers:
                 raise self._at_home(error) from error
             if entry.schema is not None:
                 frame = self._shaped(entry, frame, entry.schema)
+        return self._register(entry, frame, rows, keep_system_columns)
+
+    def _register(self, entry: Input, frame: DataFrame, rows: int | None, keep_system_columns: bool) -> View:
         if SYSTEM_COLUMN in frame.columns and not keep_system_columns:
             self._log.info("keepSystemColumns not set. Will delete the system columns")
             frame = frame.drop(SYSTEM_COLUMN)
@@ -170,12 +176,16 @@ class Readers:
         return self._engine.sql(f"SELECT * FROM {name}{at}"), rows_of(snapshot)
 
     def _query(self, entry: Input) -> tuple[DataFrame, int | None]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         wanted: dict[str, Any] = {"address": str(entry.address)}
         if entry.query is not None:
             wanted = {"query": entry.query, "cluster": entry.cluster}
+        return self._arrow(entry, wanted)
+
+    def _arrow(self, entry: Input, wanted: Mapping[str, Any]) -> tuple[DataFrame, int]:
+        """An Arrow stream of the server's, by way of a file in scratch."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         answer = self._client.call("POST", "/api/v1/inputs", body=wanted, accept=ARROW, timeout_s=3600.0)
         target = self._scratch / f"input-{entry.name}.parquet"
         rows = 0
@@ -191,6 +201,54 @@ class Readers:
                 "flare.input", f"the answer for {entry.source} broke off: {str(error)[:200]}", retry=5.0
             ) from error
         return self._engine.read_made(str(target)), rows
+
+    # --- slices of streams ------------------------------------------------------------------------------------------
+
+    def emptied(self, entry: Input, source: Source, keep_system_columns: bool) -> View:
+        """The view of an input without its rows. Raises as `load`."""
+        self.load(entry, source, keep_system_columns)
+        frame = self._engine.sql(f"SELECT * FROM {quoted(entry.name)} LIMIT 0")
+        frame = self._engine.keep(frame, f"empty-{entry.name}")
+        return self._register(entry, frame, 0, keep_system_columns)
+
+    def appended(
+        self,
+        entry: Input,
+        source: Source,
+        keep_system_columns: bool,
+        since: int | None,
+        upto: int,
+        options: Mapping[str, str],
+    ) -> View:
+        """Rows that were appended to a table after one snapshot, up to another; all rows where `since` is None.
+
+        Raises DataOSError `flare.stream_lost` (the way from one to the other is not known any more),
+        `flare.stream_changed` (rows were changed or removed on it).
+        """
+        if since is None:
+            name = table_name(source.warehouse, source.namespace, source.table)
+            found = self._catalog.find(source.warehouse, source.namespace, source.table)
+            held = found.metadata.get("snapshots", []) if found is not None else []
+            rows = rows_of(next((s for s in held if s["snapshot-id"] == upto), None))
+            frame = self._engine.sql(f"SELECT * FROM {name} VERSION AS OF {upto}")
+            return self._register(entry, frame, rows, keep_system_columns)
+        table = self._catalog.open(source.warehouse, source.namespace, source.table)
+        appends.check(entry, table, since, upto, options)
+        target = self._scratch / f"input-{entry.name}.parquet"
+        rows = appends.copy(table, since, upto, target)
+        return self._register(entry, self._engine.read_made(str(target)), rows, keep_system_columns)
+
+    def messages(self, entry: Input, ranges: Mapping[int, tuple[int, int]], headers: bool) -> View:
+        """Messages of a topic, from one offset to before another, by partition."""
+        wanted = {"address": str(entry.address), "offsets": ranges, "headers": headers}
+        frame, rows = self._arrow(entry, wanted)
+        return self._register(entry, frame, rows, True)
+
+    def made(self, entry: Input, first: int, after: int, start_us: int, step_us: int, many: int, spread: bool) -> View:
+        """Rows of the clock: `many` in each step, spread over it or all at its beginning."""
+        each = f"id * {step_us} DIV {many}" if spread else f"(id DIV {many}) * {step_us}"
+        text = f"SELECT timestamp_micros({start_us} + {each}) AS timestamp, id AS value FROM range({first}, {after})"
+        return self._register(entry, self._engine.sql(text), after - first, True)
 
     # --- objects ----------------------------------------------------------------------------------------------------
 
@@ -471,7 +529,8 @@ def _read_small(path: str) -> bytes:
 
 
 def _file_options(entry: Input) -> dict[str, str]:
-    return {k.lower(): v for k, v in entry.options.items()}
+    """Options in lower case, without those that say how a stream of files goes on."""
+    return {k.lower(): v for k, v in entry.options.items() if k.lower() not in _STREAM_OPTIONS}
 
 
 def _typed(column: str, have: str, kind: str, options: Mapping[str, str], strict: bool) -> str:

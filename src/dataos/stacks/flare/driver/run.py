@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ import dataos
 from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.ids import batch_mark
 from dataos.manifest.specs import Reading, render
 from dataos.stacks.flare import incremental, querying, sql, tagging
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.driver import engine as engines
-from dataos.stacks.flare.driver import lineage, problems, profiling
+from dataos.stacks.flare.driver import lineage, problems, profiling, streamsources
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
@@ -29,6 +31,8 @@ from dataos.stacks.flare.driver.filewriters import FileWriters
 from dataos.stacks.flare.driver.job import Job, Source
 from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
 from dataos.stacks.flare.driver.readers import Readers, View
+from dataos.stacks.flare.driver.stream import Stream, explained
+from dataos.stacks.flare.driver.streamsources import Slice
 from dataos.stacks.flare.driver.writers import Stamp, Writers
 from dataos.stacks.flare.engines import NEEDS_SPARK, EngineName
 from dataos.stacks.flare.incremental import Increment, Key
@@ -36,6 +40,7 @@ from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, relative
 from dataos.stacks.flare.quoting import quoted
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
+from dataos.stacks.flare.streaming import Streaming
 
 _CSV_FAULTS = ("csv error", "malformed_record", "malformed records", "failed_read_file")
 """What stands in the engines' messages (Sail's, Spark's) where a CSV file is not as its first lines are."""
@@ -70,7 +75,11 @@ class Run:
         self._scratch = scratch
         self._out = out
         self._log = log
+        self._clock = clock
         self._now = clock()
+        self._slices: Mapping[str, Slice] = {}
+        self._targets = job.targets
+        self._number = 0  # of the batch, in a stream
         self._state = _State()
         self._engine = EngineName.SPARK if job.spark is not None else EngineName.SAIL
         self.result = Result()
@@ -143,20 +152,76 @@ class Run:
         try:
             catalog = Catalog(self._server, self._job.token)
             client = Client(Connection(self._server, self._job.token, "the job's server"))
-            converter = Converter(self._scratch, self._job.threads, self._job.memory_bytes)
-            readers = Readers(engine, catalog, client, converter, self._scratch, self._log)
-            try:
-                self._load_inputs(spec, engine, readers)
-                self._make_steps(spec, engine)
-                self._assert(spec, engine)
-                self._profile(spec, engine)
-                self._write(spec, engine, catalog, converter)
-                self._maintain(spec, engine, client)
-            except DataOSError as error:
-                raise self._traced_to_input(spec, readers, error) from error
+            if spec.streaming is not None and any(s.stream for s in self._job.sources.values()):
+                self._stream(spec, spec.streaming, engine, catalog, client)
+            else:
+                self._once(spec, engine, catalog, client, self._scratch)
         finally:
             with suppress(Exception):
                 engine.close()
+
+    def _once(self, spec: FlareSpec, engine: Engine, catalog: Catalog, client: Client, scratch: Path) -> None:
+        """All of the job, from its inputs to its outputs."""
+        converter = Converter(scratch, self._job.threads, self._job.memory_bytes)
+        readers = Readers(engine, catalog, client, converter, scratch, self._log)
+        try:
+            self._load_inputs(spec, engine, readers, client)
+            self._make_steps(spec, engine)
+            self._assert(spec, engine)
+            self._profile(spec, engine)
+            self._write(spec, engine, catalog, converter, scratch)
+            self._maintain(spec, engine, client)
+        except DataOSError as error:
+            raise self._traced_to_input(spec, readers, error) from error
+
+    # --- streams ----------------------------------------------------------------------------------------------------
+
+    def _stream(self, spec: FlareSpec, streaming: Streaming, engine: Engine, catalog: Catalog, client: Client) -> None:
+        """Batch after batch of the job (`driver.stream`)."""
+        rows: Counter[str] = Counter()  # of the batches before, by output
+
+        def work(slices: Mapping[str, Slice], stream: str, number: int, folder: Path) -> None:
+            engine.begin_batch(folder)
+            self._begin_batch(slices, stream, number)
+            try:
+                self._once(spec, engine, catalog, client, folder)
+            except Exception as error:  # the stream decides whether it is done again
+                raise explained(error) from error
+            for output in self.result.outputs:
+                output["rows"] = None if output["rows"] is None else output["rows"] + rows[output["address"]]
+            self.result.write(self._out)  # the server reads it when it publishes the batch
+
+        def published() -> None:
+            rows.clear()
+            rows.update({o["address"]: o["rows"] or 0 for o in self.result.outputs})
+
+        sources = self._job.sources
+        Stream(spec, streaming, sources, client, self._scratch, self._log, work, published).run()
+
+    def _begin_batch(self, slices: Mapping[str, Slice], stream: str, number: int) -> None:
+        """Forget the batch before, but what is told of all."""
+        self._now = self._clock()
+        self._number = number
+        self._state = _State()
+        self._slices = slices
+        told = Result(sql=self.result.sql, warnings=self.result.warnings, engine=self.result.engine)
+        vars(self.result).update(vars(told))
+        files = [t for t in self._job.targets if t.kind == "files"]
+        for target in files:
+            shutil.rmtree(self._out / target.folder, ignore_errors=True)
+        self._targets = tuple(
+            replace(t, mark=batch_mark(stream, number, files.index(t))) if t.kind == "files" else t
+            for t in self._job.targets
+        )
+
+    def _load(self, readers: Readers, client: Client, entry: Input, keep_system_columns: bool) -> View:
+        source = self._job.sources[entry.name]
+        found = self._slices.get(entry.name)
+        if found is None and source.kind == "messages":  # no stream: what is there now
+            found = streamsources.whole(entry, source, client, self._log)
+        if found is not None:
+            return found.load(readers, keep_system_columns)
+        return readers.load(entry, source, keep_system_columns)
 
     # --- inputs and steps -------------------------------------------------------------------------------------------
 
@@ -170,7 +235,7 @@ class Run:
         entry, cause = found
         return problems.of_step(cause, f"input {entry.name}", "", relative(entry.path, spec.root), ())
 
-    def _load_inputs(self, spec: FlareSpec, engine: Engine, readers: Readers) -> None:
+    def _load_inputs(self, spec: FlareSpec, engine: Engine, readers: Readers, client: Client) -> None:
         self._plan_keeping(spec)
         failures: list[Problem] = []
         for entry in spec.inputs:
@@ -178,7 +243,7 @@ class Run:
             path = relative(entry.path if entry.query is None else entry.address_path, spec.root)
             try:
                 with self.result.timed(f"input {entry.name}"):
-                    view = readers.load(entry, self._job.sources[entry.name], spec.keep_system_columns)
+                    view = self._load(readers, client, entry, spec.keep_system_columns)
                     if entry.increment is not None:
                         view = self._window(engine, entry.name, entry.increment, view)
                     if view.text and self._state.uses[entry.name] >= _TEXT_TWICE:
@@ -415,15 +480,15 @@ class Run:
 
     # --- outputs ----------------------------------------------------------------------------------------------------
 
-    def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter) -> None:
+    def _write(self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter, scratch: Path) -> None:
         """All frames are compared with their tables first, then all are written."""
-        stamp = Stamp(self._job.identity.get("attempt", "")) if spec.write_system_columns else None
+        stamp = Stamp(self._job.identity.get("attempt", ""), self._number) if spec.write_system_columns else None
         tables = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
-        files = FileWriters(engine, converter, spec.root, self._out, self._scratch)
+        files = FileWriters(engine, converter, spec.root, self._out, scratch)
         outputs = [_renamed(o, _spelt(o.name, spec.views)) for o in spec.outputs]
         prepared: list[tuple[Table | None, list[str]]] = []
         failures: list[Problem] = []
-        for output, target in zip(outputs, self._job.targets, strict=True):
+        for output, target in zip(outputs, self._targets, strict=True):
             try:
                 is_table = target.kind == "table"
                 prepared.append(tables.prepare(output, target) if is_table else (None, files.prepare(output, target)))
@@ -431,7 +496,7 @@ class Run:
                 failures += error.problems
         if failures:
             raise DataOSError(failures)
-        for output, target, (existing, chosen) in zip(outputs, self._job.targets, prepared, strict=True):
+        for output, target, (existing, chosen) in zip(outputs, self._targets, prepared, strict=True):
             self._log.info(f"writing {output.name} to {output.address} ({output.mode})")
             try:
                 with self.result.timed(f"output {output.name}"):

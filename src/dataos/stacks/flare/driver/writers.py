@@ -28,15 +28,16 @@ from dataos.stacks.flare.quoting import literal, quoted
 class Stamp:
     """What the system column `__metadata` says of a row: the run that wrote it, and an id of the row's own.
 
-    The id is a UUID (version 8, RFC 9562): one attempt's and output's own digits, then the row's number in the write.
+    The id is a UUID (version 8, RFC 9562): the attempt's (and batch's) own digits, then the row's number in the write.
     """
 
     attempt: str
+    batch: int = 0  # of a stream
 
     @property
     def expression(self) -> str:
         """The map as the engine's SQL."""
-        own = uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.attempt}").hex
+        own = uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.attempt}" + (f"/{self.batch}" if self.batch else "")).hex
         head = f"{own[:8]}-{own[8:12]}-8{own[12:15]}-8{own[15:18]}-"
         number = "lpad(lower(hex(monotonically_increasing_id())), 12, '0')"
         return f"map('_dataos_run_mapper_id', {literal(self.attempt)}, 'id', concat('{head}', {number}))"

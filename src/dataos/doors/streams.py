@@ -1,0 +1,127 @@
+"""What the program of a stream asks under /api/v1: where its sources stand, where it stands, and to publish a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataos.core.addresses import Udl
+from dataos.core.errors import fail
+from dataos.doors import answers
+from dataos.doors.answers import Answer
+from dataos.doors.authentication import Authenticate
+from dataos.governance.principals import AttemptScope, Principal
+from dataos.governance.rules import require_operator
+from dataos.workloads.states import State
+
+
+class Begun(Protocol):
+    """Where a stream stands."""
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def state(self) -> State: ...
+
+
+class Batches(Protocol):
+    """What publishes batches (`workloads.batches`)."""
+
+    async def begin(self, scope: AttemptScope, checkpoint: str) -> Begun: ...
+
+    async def commit(self, scope: AttemptScope, stream: str, number: int, state: Mapping[str, Any]) -> None: ...
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PositionBody(_Body):
+    """POST /api/v1/inputs/position."""
+
+    address: str = Field(description="dataos://depot:collection/dataset")
+    branch: str = Field(default="main", description="Of a table.")
+    atUs: int | None = Field(default=None, description="Of a topic: tell the offsets of this moment too (UTC).")
+
+
+class BeginBody(_Body):
+    """POST /api/v1/stream/begin."""
+
+    checkpoint: str = Field(max_length=4000, description="What the positions belong to: another one begins anew.")
+
+
+class CommitBody(_Body):
+    """POST /api/v1/stream/commit."""
+
+    stream: str
+    batch: int = Field(ge=1, description="The number after the batch that was published last.")
+    state: dict[str, dict[str, str]] = Field(description="Input -> name -> value, of all inputs that moved.")
+
+
+class Position(Answer):
+    """Where a source stands; one of the three is there."""
+
+    files: list[list[Any]] | None = Field(default=None, description="[path, bytes, modified (UTC microseconds)]")
+    partitions: dict[str, list[int | None]] | None = Field(
+        default=None, description="Number -> [oldest offset, next offset, offset of the moment]"
+    )
+    table: str | None = Field(default=None, description="Id of the newest snapshot.")
+
+
+class StreamPosition(Answer):
+    """Where a stream stands."""
+
+    stream: str
+    batch: int = Field(description="Published last; 0: none.")
+    state: dict[str, dict[str, str]]
+
+
+class Committed(Answer):
+    """The batch is published."""
+
+    batch: int
+
+
+def router(
+    look: Callable[[Udl, str, int | None], Awaitable[dict[str, Any]]], batches: Batches, authenticate: Authenticate
+) -> APIRouter:
+    """Routes of streams; `look` tells where a source stands."""
+    api = APIRouter(prefix="/api/v1", tags=["queries"])
+
+    async def reader(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.attempt is None:
+            require_operator(principal, "look at inputs")
+        return principal
+
+    async def job(request: Request) -> AttemptScope:
+        principal = await authenticate(request)
+        if principal.attempt is None:
+            raise fail("auth.forbidden", "only a job's program works on a stream", hint="apply a Workflow")
+        return principal.attempt
+
+    @api.post("/inputs/position", responses=answers.ok(Position))
+    async def position(body: PositionBody, _: Principal = Depends(reader)) -> Any:
+        """Where a source of streams stands: its files, its partitions, or its snapshot."""
+        return await look(Udl.parse(body.address), body.branch, body.atUs)
+
+    @api.post("/stream/begin", responses=answers.ok(StreamPosition))
+    async def begin(body: BeginBody, scope: AttemptScope = Depends(job)) -> Any:
+        """Undo what the job holds, and say how far its stream has come."""
+        begun = await batches.begin(scope, body.checkpoint)
+        return {"stream": begun.stream, "batch": begun.number, "state": begun.state}
+
+    @api.post("/stream/commit", responses=answers.ok(Committed))
+    async def commit(body: CommitBody, scope: AttemptScope = Depends(job)) -> Any:
+        """Publish what the job holds, with how far its stream has come. Again: changes nothing."""
+        await batches.commit(scope, body.stream, body.batch, body.state)
+        return {"batch": body.batch}
+
+    return api

@@ -1,0 +1,175 @@
+"""Streams on a real server: each row once, however they are started, stopped and killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import streams
+from support.crashes import start_until, wait_dead
+from support.server import Installation, installation, wait_until
+
+DEPOT = "name: landing\nversion: v2alpha\ntype: depot\ndepot: {{type: FILE, file: {{path: {path}}}}}\n"
+LINES = {"name": "lines", "dataset": "dataos://landing:none/lines", "format": "csv", "isStream": True}
+SQL = "SELECT cast(id AS bigint) AS id, text FROM lines"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("streams")) as installed:
+        (installed.work / "data").mkdir()
+        installed.ok("apply", "-f", installed.write("depot.yaml", DEPOT.format(path=installed.work / "data")))
+        yield installed
+
+
+@pytest.fixture
+def folder(made: Installation, request: pytest.FixtureRequest) -> Path:
+    """An empty folder of this test's own below the depot."""
+    name = request.node.name.partition("[")[0].removeprefix("test_")[:40]
+    place = made.work / "data" / name
+    place.mkdir(parents=True)
+    return place
+
+
+def lines(folder: Path, **options: object) -> dict[str, object]:
+    return {**LINES, "dataset": f"dataos://landing:none/{folder.name}", "options": options}
+
+
+def apply(made: Installation, name: str, *rest: object, **job: object) -> None:
+    made.ok("apply", "-f", made.write(f"{name}.yaml", streams.workflow(name, *rest, **job)))
+
+
+def test_each_run_reads_what_is_new_and_only_that(made: Installation, folder: Path) -> None:
+    streams.put(folder, "a.csv", range(10))
+    streams.put(folder, "b.csv", range(10, 20))
+    apply(
+        made,
+        "new-files",
+        [lines(folder, maxFilesPerTrigger=1)],
+        SQL,
+        [streams.table("files")],
+        streaming=streams.trigger(),
+    )
+    assert streams.ended(made, "new-files")["runtime"] == "succeeded", streams.log(made, "new-files")
+    assert streams.ids(made, "files") == list(range(20))
+    assert streams.state(made, "new-files")["(stream)"]["batch"] == "2"
+    assert streams.state(made, "new-files")["lines"]["files"] == "2"
+    streams.put(folder, "c.csv", range(20, 25))
+    assert streams.rerun(made, "new-files")["runtime"] == "succeeded"
+    assert streams.ids(made, "files") == list(range(25))
+    assert streams.rerun(made, "new-files")["runtime"] == "succeeded"
+    assert streams.ids(made, "files") == list(range(25))
+
+
+def test_a_stream_goes_on_over_stops_and_restarts(made: Installation, folder: Path) -> None:
+    streams.put(folder, "a.csv", range(10))
+    apply(made, "endless", [lines(folder)], SQL, [streams.table("endless")], streaming=streams.trigger(None))
+    wait_until(lambda: streams.ids(made, "endless") == list(range(10)), 60, "the first file")
+    streams.put(folder, "b.csv", range(10, 20))
+    wait_until(lambda: streams.ids(made, "endless") == list(range(20)), 30, "the second file")
+    made.kill()
+    streams.put(folder, "c.csv", range(20, 30))
+    time.sleep(2)
+    made.up()
+    wait_until(lambda: streams.ids(made, "endless") == list(range(30)), 60, "the file of the outage")
+    (node,) = made.client().runtime("workflow", "endless", "public")["nodes"]
+    assert [a["state"] for a in node["attempts"]] == ["running"], "it outlived the server"
+    made.ok("runtime", "stop", "-t", "workflow", "-n", "endless", "-w", "public")
+    assert streams.ended(made, "endless")["runtime"] == "aborted"
+    streams.put(folder, "d.csv", range(30, 35))
+    made.ok("runtime", "run", "-t", "workflow", "-n", "endless", "-w", "public")
+    wait_until(lambda: streams.ids(made, "endless") == list(range(35)), 60, "the file of the stop")
+    made.ok("runtime", "stop", "-t", "workflow", "-n", "endless", "-w", "public")
+    assert streams.ended(made, "endless")["runtime"] == "aborted"
+    assert streams.ids(made, "endless") == list(range(35))
+
+
+def test_a_table_is_read_on_from_where_it_was(made: Installation, folder: Path) -> None:
+    streams.put(folder, "a.csv", range(10))
+    source = {"name": "lines", "dataset": "dataos://lakehouse:live/source", "isStream": True}
+    first = ("fill", [lines(folder)], SQL, [streams.table("source")])
+    again = ("copy", [source], "SELECT id, text FROM lines", [streams.table("copy")])
+    assert streams.run(made, *first, streaming=streams.trigger())["runtime"] == "succeeded"
+    assert streams.run(made, *again, streaming=streams.trigger())["runtime"] == "succeeded", streams.log(made, "copy")
+    assert streams.ids(made, "copy") == list(range(10))
+    for start in (10, 20):
+        streams.put(folder, f"b{start}.csv", range(start, start + 10))
+        assert streams.rerun(made, "fill")["runtime"] == "succeeded"
+    assert streams.rerun(made, "copy")["runtime"] == "succeeded", streams.log(made, "copy")
+    assert streams.ids(made, "copy") == list(range(30))
+    assert streams.rerun(made, "copy")["runtime"] == "succeeded"
+    assert streams.ids(made, "copy") == list(range(30))
+    overwrite = [streams.table("source", saveMode="overwrite")]
+    streams.put(folder, "c.csv", range(3))
+    job = {"streaming": streams.trigger(forEachBatchMode="true")}
+    assert streams.run(made, "fill", [lines(folder)], SQL, overwrite, **job)["runtime"] == "succeeded"
+    assert streams.rerun(made, "copy")["runtime"] == "failed"
+    assert "is no append, but `overwrite`" in streams.log(made, "copy")
+    assert streams.ids(made, "copy") == list(range(30))
+
+
+def test_files_and_tables_of_a_batch_appear_together(made: Installation, folder: Path) -> None:
+    streams.put(folder, "a.csv", range(10))
+    streams.put(folder, "b.csv", range(10, 20))
+    out = {"name": "made", "dataset": f"dataos://landing:none/out-{folder.name}?acl=rw", "format": "csv"}
+    outputs = [streams.table("both"), out]
+    job = {"streaming": streams.trigger()}
+    done = streams.run(made, "both", [lines(folder, maxFilesPerTrigger=1)], SQL, outputs, **job)
+    assert done["runtime"] == "succeeded", streams.log(made, "both")
+    assert streams.ids(made, "both") == list(range(20))
+    written = [x for f in (folder.parent / f"out-{folder.name}").glob("*.csv") for x in f.read_text().splitlines()[1:]]
+    assert sorted(int(x.partition(",")[0]) for x in written) == list(range(20))
+
+
+def test_another_checkpoint_begins_anew(made: Installation, folder: Path) -> None:
+    streams.put(folder, "a.csv", range(3))
+    first = ("begins", [lines(folder)], SQL, [streams.table("begins")])
+    assert streams.run(made, *first, streaming=streams.trigger())["runtime"] == "succeeded"
+    assert streams.run(made, *first, streaming=streams.trigger())["runtime"] == "succeeded"
+    assert streams.ids(made, "begins") == [0, 1, 2]
+    other = {"triggerMode": "Once", "checkpointLocation": "/another"}
+    assert streams.run(made, *first, streaming=other)["runtime"] == "succeeded"
+    assert streams.ids(made, "begins") == [0, 0, 1, 1, 2, 2]
+    made.ok("runtime", "state", "-t", "workflow", "-n", "begins", "-w", "public", "--reset")
+    assert streams.rerun(made, "begins")["runtime"] == "succeeded"
+    assert streams.ids(made, "begins") == sorted([0, 1, 2] * 3)
+
+
+def test_rows_of_the_clock_come_once(made: Installation) -> None:
+    rate = {"name": "ticks", "format": "rate-micro-batch", "isStream": True, "options": {"rowsPerBatch": 5}}
+    first = ("ticks", [rate], "SELECT value AS id, timestamp FROM ticks", [streams.table("ticks")])
+    for runs in (1, 2, 3):
+        assert streams.run(made, *first, streaming=streams.trigger("Once"))["runtime"] == "succeeded"
+        assert streams.ids(made, "ticks") == list(range(5 * runs))
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        ("streams.before-commit", 2),
+        ("iceberg.before-publish", 2),
+        ("iceberg.after-publish", 2),
+        ("streams.after-commit", 2),
+    ],
+)
+def test_a_server_killed_at_a_point_publishes_a_batch_once(tmp_path: Path, point: str, nth: int) -> None:
+    with installation(tmp_path, start=False) as mine:
+        process = start_until(mine, point, nth)
+        (mine.work / "data").mkdir()
+        mine.ok("apply", "-f", mine.write("depot.yaml", DEPOT.format(path=mine.work / "data")))
+        for number in range(4):
+            streams.put(mine.work / "data" / "lines", f"{number}.csv", range(number * 10, number * 10 + 10))
+        text = streams.workflow(
+            "killed", [{**LINES, "options": {"maxFilesPerTrigger": 1}}], SQL, [streams.table("killed")],
+            streaming=streams.trigger(),
+        )  # fmt: skip
+        mine.cli("apply", "-f", mine.write("killed.yaml", text))
+        wait_dead(process, 60)
+        mine.up()
+        mine.ok("apply", "-f", mine.write("killed.yaml", text))
+        assert streams.ended(mine, "killed")["runtime"] == "succeeded", streams.log(mine, "killed")
+        assert streams.ids(mine, "killed") == list(range(40))
+        assert streams.state(mine, "killed")["(stream)"]["batch"] == "4"
