@@ -40,7 +40,6 @@ from dataos.stacks.flare.blocks import (
     InputEntry,
     SequenceEntry,
     StackBlock,
-    later,
     refuse,
     text_of,
 )
