@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from simulation.servers import Life
     from simulation.world import World
 
+LONGEST_WAIT_US = 205_000_000
+"""For a store: before and after a unit of work (`Weather.latency`)."""
+
 
 @dataclass
 class Process:
@@ -50,6 +53,7 @@ class Machine:
         self.world = world
         self.id = id_
         self.offset_us = 0  # of its clock
+        self._set_back: list[tuple[int, int]] = []  # when, in the loop's time, and by how much
         self.processes: dict[str, Process] = {}
         self.late: set[str] = set()  # keys whose supervisor is not up yet
         self.forbidden: set[str] = set()  # keys that must not be started any more
@@ -64,6 +68,17 @@ class Machine:
 
     def now(self) -> datetime:
         return from_us(self.now_us())
+
+    def jump(self, us: int) -> None:
+        """Somebody sets its clock."""
+        self.offset_us += us
+        if us < 0:
+            self._set_back.append((self.world.loop.now_us, -us))
+
+    def lately_us(self) -> int:
+        """The latest that its clock showed while somebody may have read it who writes only now."""
+        since = self.world.loop.now_us - LONGEST_WAIT_US
+        return self.now_us() + sum(us for at, us in self._set_back if at >= since)
 
     # --- its server -------------------------------------------------------------------------------------------------
 

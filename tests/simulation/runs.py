@@ -163,7 +163,7 @@ class Runs:
                 if doc.cron is not None:
                     real = doc.cron.next(tick - 1) == tick
                     self._must(real, f"{doc.name}: {trigger} is no tick of `{doc.cron.cron}` in {doc.cron.zone}")
-                now = max(m.now_us() for m in self._world.machines.values())
+                now = max(m.lately_us() for m in self._world.machines.values())
                 early = tick - max(now, self._world.true_us())
                 self._must(early <= 0, f"{doc.name}: {trigger} came {early / 1e6} s too early")
                 timer = self.timers.get(uid)
@@ -336,7 +336,7 @@ class Runs:
             return
         if new.next_at == old.next_at and new.last_at == old.last_at:
             return
-        name, now = doc.name if doc else uid, life.clock.now_us()
+        name, now = doc.name if doc else uid, max(life.clock.now_us(), life.machine.lately_us())
         ticks: list[int] = []
         tick = old.next_at
         while (new.next_at is None or tick < new.next_at) and len(ticks) < 150:

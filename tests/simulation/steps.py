@@ -339,7 +339,7 @@ def _machine(world: World, number: int) -> Any:
 def _jump(world: World, step: Step, args: dict[str, Any]) -> None:
     machines = list(world.machines.values()) if args["all"] else [_machine(world, args["machine"])]
     for machine in machines:
-        machine.offset_us += round(args["seconds"] * 1e6)
+        machine.jump(round(args["seconds"] * 1e6))
     world.jumped_s += abs(args["seconds"])
 
 

@@ -263,6 +263,20 @@ def test_what_waited_for_the_store_while_the_clock_was_set_back_is_not_late(worl
         assert attempts(world) == [("a-1", "failed"), ("a-2", "succeeded")]
 
 
+def test_a_tick_that_was_due_when_its_clock_was_set_back_is_dealt_with(worlds):
+    with worlds() as world:
+        apply(world, "w0", A, cron=CRONS[0])
+        world.loop.advance(5)
+        world.weather.waits["WorkflowController._tick.<locals>.write"] = [1.0]
+        before = len(world.model.runs.runs)
+        while not world.weather.waits["WorkflowController._tick.<locals>.write"] == []:
+            world.loop.advance(0.1)
+        world.machines["m0"].jump(-30_000_000)
+        world.loop.advance(2)
+        assert len(world.model.runs.runs) == before + 1
+        world.loop.advance(60)  # until its clock has come there again
+
+
 def test_the_next_job_begins_at_once_on_sqlite(worlds):
     with worlds(slow=0.0) as world:
         apply(world, "w0", A, JobDoc("b", ("a",)), JobDoc("c", ("b",)))
