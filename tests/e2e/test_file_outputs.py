@@ -335,7 +335,7 @@ def test_from_a_bucket_and_into_one(server: Installation, store: s3.S3) -> None:
         ("dataos://exports:shop/x?acl=rw", "", {}, "names no format"),
         ("dataos://lakehouse:shop/x?acl=rw", "csv", {}, "holds Iceberg tables, not csv files"),
         ("dataos://exports:shop/x?acl=rw", "csv", {"iceberg": {"properties": {"a": "b"}}}, "written as csv files"),
-        ("dataos://exports:shop/x?acl=rw", "iceberg", {}, "iceberg tables in depots of type FILE"),
+        ("dataos://exports:shop/x?acl=rw", "iceberg", {"extraOptions": {"branch": "b"}}, "`branch` is of Lakehouse tables"),
         ("dataos://exports:shop/x/y?acl=rw", "iceberg", {}, "Invalid dataset found"),
     ],
 )  # fmt: skip

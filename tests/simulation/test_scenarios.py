@@ -269,7 +269,7 @@ def test_a_tick_that_was_due_when_its_clock_was_set_back_is_dealt_with(worlds):
         world.loop.advance(5)
         world.weather.waits["WorkflowController._tick.<locals>.write"] = [1.0]
         before = len(world.model.runs.runs)
-        while not world.weather.waits["WorkflowController._tick.<locals>.write"] == []:
+        while world.weather.waits["WorkflowController._tick.<locals>.write"]:
             world.loop.advance(0.1)
         world.machines["m0"].jump(-30_000_000)
         world.loop.advance(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -20,6 +21,22 @@ def write(file: Path, content: bytes, mode: int = 0o600) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(file.parent)
+
+
+def create(file: Path, content: bytes, mode: int = 0o644) -> bool:
+    """Make a file with content, unless one of that name is there: then False. Of several who try, one succeeds. Makes
+    the folder. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.new")
+    write(beside, content, mode)
+    try:
+        os.link(beside, file)
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(file.parent)
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -180,6 +180,7 @@ _STATUS: dict[str, tuple[int, ExitCode]] = {
     "depot.read_only": (403, ExitCode.FORBIDDEN),
     "depot.write": (422, ExitCode.FAILED),
     "depot.path": (422, ExitCode.FAILED),
+    "depot.table": (422, ExitCode.FAILED),
     "depot.credentials": (502, ExitCode.FAILED),
     "depot.no_such_database": (502, ExitCode.FAILED),
     "depot": (422, ExitCode.FAILED),

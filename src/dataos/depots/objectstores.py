@@ -16,7 +16,7 @@ from typing import Any
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots import paths, placing, tableformats, transfers
+from dataos.depots import paths, placing, tableformats, tablewriting, transfers
 from dataos.depots.ports import (
     AdapterContext,
     ColumnDescription,
@@ -25,6 +25,7 @@ from dataos.depots.ports import (
     Fence,
     ObjectStoreConnection,
     StoredObject,
+    StoredTable,
     required,
 )
 
@@ -65,11 +66,17 @@ class ObjectStoreAdapter:
     async def describe(
         self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
     ) -> list[ColumnDescription]:
+        return list((await self.table(entry, credentials, collection, dataset)).columns)
+
+    async def table(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> StoredTable:
+        """See `HoldsTables`."""
         format_ = entry.location.get("format")
         if not tableformats.is_table_format(format_):
             raise tableformats.no_columns(entry)
         async with self._opened(entry, credentials, self._timeout_s) as folder:
-            return await tableformats.describe(folder, entry, str(format_), paths.relative(collection, dataset))
+            return await tableformats.read(folder, entry, str(format_), paths.relative(collection, dataset))
 
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
         store = self.object_store(entry, {})
@@ -109,6 +116,11 @@ class ObjectStoreAdapter:
         a reader may see what was there beside what has come."""
         relative = paths.relative(*required(delivery.udl))
         paths.check_target(entry.name, relative)
+        if delivery.table is not None:
+            async with self._opened(entry, credentials, self._timeout_s, _TRANSFER_S) as folder:
+                place = self._table_place(entry, credentials, folder, relative, delivery.udl)
+                await tablewriting.deliver(place, folder, relative, delivery, delivery.table, fence)
+            return
         names = await asyncio.to_thread(placing.staged, delivery.folder)
         async with self._opened(entry, credentials, self._timeout_s, _TRANSFER_S) as folder:
             sending = transfers.Sending(folder.client, folder.key(relative))
@@ -121,6 +133,27 @@ class ObjectStoreAdapter:
             gone = sorted(set(before if delivery.mode == "overwrite" else mine) - sending.keys)
             for start in range(0, len(gone), _PAGE):
                 await folder.delete(gone[start : start + _PAGE])
+
+    def _table_place(
+        self, entry: DepotEntry, credentials: Mapping[str, str], folder: Folder, relative: str, udl: Udl
+    ) -> tablewriting.Place:
+        """Raises DataOSError `depot.unsupported` for stores that tables are not written to."""
+        store = self.object_store(entry, credentials)
+        if store.kind != "s3" or store.ca_pem:
+            why = f"is of type {entry.type}" if store.kind != "s3" else "has certificates of its own (`ca_file`)"
+            raise fail(
+                "depot.unsupported",
+                f"depot '{entry.name}' {why}: tables are not written there",
+                hint="write them to a folder (FILE), to S3 with certificates that the system knows, or to a Lakehouse",
+            )
+        return tablewriting.Place(
+            f"{udl} ({folder.place(relative)})",
+            folder.place(relative),
+            create=lambda path, content: _create(folder, f"{relative}/{path}", content),
+            replace=lambda path, content: _replace(folder, f"{relative}/{path}", content),
+            delta=tablewriting.delta_options(store),
+            iceberg=tablewriting.iceberg_options(store),
+        )
 
     async def _matching(self, entry: DepotEntry, folder: Folder, pattern: str) -> list[StoredObject]:
         base = paths.literal_folder(pattern)
@@ -328,6 +361,24 @@ def _client(entry: DepotEntry, connection: ObjectStoreConnection, timeout_s: flo
             f"depot '{entry.name}': the credentials of its secret cannot be read",
             hint="is the key complete, with its line breaks?",
         ) from None
+
+
+def _create(folder: Folder, path: str, content: bytes) -> bool:
+    """Make an object unless one of that key is there. Returns whether it was made."""
+    import obstore
+    from obstore.exceptions import AlreadyExistsError
+
+    try:
+        obstore.put(folder.client, folder.key(path), content, mode="create")
+    except AlreadyExistsError:
+        return False
+    return True
+
+
+def _replace(folder: Folder, path: str, content: bytes) -> None:
+    import obstore
+
+    obstore.put(folder.client, folder.key(path), content)
 
 
 def _s3_credential(secret: Mapping[str, str]) -> Any:

@@ -149,18 +149,43 @@ Fence = Callable[[], Awaitable[None]]
 """Raises if the caller has lost the right to do this: awaited right before anything shows."""
 
 
+TableFormat = Literal["iceberg", "delta"]
+"""How tables lie in folders."""
+
+
+@dataclass(frozen=True)
+class TablePartition:
+    """One level of a table's partitions. `transform`: identity, year, month, day, hour, or bucket (of `buckets`)."""
+
+    column: str
+    transform: str = "identity"
+    name: str = ""
+    buckets: int | None = None
+
+
+@dataclass(frozen=True)
+class TableWriting:
+    """That rows are written as a table, and what a table is like that is made for them."""
+
+    format: TableFormat
+    partitions: tuple[TablePartition, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Files that a job left in a folder, to be put where an address says, all together.
 
     `mark` names the delivery for good: doing it again, or doing another one of the same mark, changes nothing beside
-    what the last one brought. File names hold it (`marked`).
+    what the last one brought; of an append to a table, what the first one brought. File names hold it (`marked`).
+    `table`: the rows of the files (Parquet) go into a table of that format.
     """
 
     folder: Path
     udl: Udl
     mode: WriteMode
     mark: str
+    table: TableWriting | None = None
 
 
 @runtime_checkable
@@ -244,6 +269,41 @@ class ObjectStoreDepot(Protocol):
     def content(self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl, path: str) -> AsyncGenerator[bytes]:
         """The content of one of the objects that the address names, by its path below the depot's root, as it is at
         the first request. Raises DataOSError `depot.path` for a path that the address does not name."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableSnapshot:
+    """A state that an Iceberg table had. `current`: it was once the newest one (others were only on a branch)."""
+
+    id: int
+    made_at_us: int
+    current: bool
+    columns: tuple[ColumnDescription, ...]
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table in a folder, as it is now. `location` is its folder, `metadata` its current metadata file (Iceberg)."""
+
+    format: TableFormat
+    location: str
+    columns: tuple[ColumnDescription, ...]
+    metadata: str = ""
+    snapshot_id: int | None = None
+    snapshots: tuple[TableSnapshot, ...] = ()
+    references: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Branch or tag -> snapshot."""
+
+
+@runtime_checkable
+class HoldsTables(Protocol):
+    """The ability of depots whose folders are tables (`format: ICEBERG` or `DELTA`)."""
+
+    async def table(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> StoredTable:
+        """Raises DataOSError `depot.dataset_not_found`, `depot.unsupported` (its metadata cannot be read)."""
         ...
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
+from dataos.depots import tableformats
 from dataos.depots.ports import (
     Acl,
     Adapter,
@@ -25,12 +26,15 @@ from dataos.depots.ports import (
     DepotEntry,
     EngineKind,
     Fence,
+    HoldsTables,
     LakehouseListing,
     MessageDepot,
     ObjectStoreConnection,
     ObjectStoreDepot,
     Offsets,
     StoredObject,
+    StoredTable,
+    TableFormat,
     TakesFiles,
 )
 from dataos.governance.vault import Vault
@@ -117,6 +121,25 @@ class Depots:
             return None
         adapter = self.adapter(entry)
         return adapter.engine_kind(entry) if isinstance(adapter, Attachable) else None
+
+    def tables_in(self, entry: DepotEntry) -> TableFormat | None:
+        """The format of the tables that the depot's folders are and that the embedded SQL engine reads in place."""
+        format_ = entry.location.get("format")
+        if entry.type not in ("FILE", "S3") or not tableformats.is_table_format(format_):
+            return None
+        return "delta" if format_ == "DELTA" else "iceberg"
+
+    async def table(self, name: str, collection: str, dataset: str) -> StoredTable:
+        """A table that lies in a folder of a depot, as it is now.
+
+        Raises as `HoldsTables.table`, and DataOSError `depot.not_found`, `depot.unsupported`, `depot.credentials`,
+        `depot.unreachable`, `depot.timeout`.
+        """
+        entry = await self.get(name)
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, HoldsTables):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: its folders are no tables")
+        return await adapter.table(entry, await self.credentials(name, "r"), collection, dataset)
 
     async def database(self, name: str, acl: Acl = "r") -> DatabaseConnection:
         """How the embedded engine reaches the database of a depot, for a purpose.

@@ -1,4 +1,4 @@
-"""Iceberg and Delta tables that lie in folders: which folders are tables, what their columns are.
+"""Iceberg and Delta tables that lie in folders: which folders are tables, what their columns and snapshots are.
 
 Works on any place that gives names and content (`Folder`): a folder of this machine or of an object store. An Iceberg
 table has `metadata/*.metadata.json`, a Delta table `_delta_log/`. Nothing is written; the newest state is found as
@@ -16,12 +16,13 @@ from typing import Any, Protocol, cast
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import ColumnDescription, DepotEntry
+from dataos.depots.ports import ColumnDescription, DepotEntry, StoredTable, TableSnapshot
 
 _MOST_METADATA = 64 << 20
 _AT_ONCE = 8
 _VERSION = re.compile(r"v?(\d+)(?:-[0-9a-fA-F-]+)?(?:\.gz)?\.metadata\.json(?:\.gz)?")
 _COMMIT = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"\d{20}\.checkpoint(\..+)?\.parquet")
 
 
 class Folder(Protocol):
@@ -99,7 +100,12 @@ async def metadata_path(folder: Folder, path: str) -> str | None:
 
 
 async def describe(folder: Folder, entry: DepotEntry, format_: str, path: str) -> list[ColumnDescription]:
-    """Columns of the table at `path`: types in the format's own words.
+    """Columns of the table at `path`: types in the format's own words. Raises as `read`."""
+    return list((await read(folder, entry, format_, path)).columns)
+
+
+async def read(folder: Folder, entry: DepotEntry, format_: str, path: str) -> StoredTable:
+    """The table at `path` as it is now.
 
     Raises DataOSError `depot.dataset_not_found`, `depot.unsupported` (its schema cannot be read).
     """
@@ -115,7 +121,7 @@ async def describe(folder: Folder, entry: DepotEntry, format_: str, path: str) -
         raise fail("depot.unsupported", text, hint=f"its metadata is damaged or too new: {str(error)[:80]}") from None
 
 
-async def _iceberg(folder: Folder, path: str) -> list[ColumnDescription]:
+async def _iceberg(folder: Folder, path: str) -> StoredTable:
     file = await metadata_path(folder, path)
     if file is None:
         raise ValueError("no metadata file")
@@ -123,10 +129,32 @@ async def _iceberg(folder: Folder, path: str) -> list[ColumnDescription]:
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
     body: dict[str, Any] = json.loads(content)
-    wanted = body.get("current-schema-id")
     schemas: list[dict[str, Any]] = body.get("schemas") or [body["schema"]]
-    schema = next((s for s in schemas if s.get("schema-id") == wanted), schemas[-1])
-    return [ColumnDescription(f["name"], iceberg_type(f["type"]), not f.get("required")) for f in schema["fields"]]
+    by_id = {s.get("schema-id"): s for s in schemas}
+    schema = by_id.get(body.get("current-schema-id"), schemas[-1])
+    at = {entry["snapshot-id"]: entry["timestamp-ms"] for entry in body.get("snapshot-log") or ()}
+    current = body.get("current-snapshot-id")
+    return StoredTable(
+        "iceberg",
+        folder.place(path),
+        _iceberg_columns(schema),
+        metadata=folder.place(file),
+        snapshot_id=None if current in (None, -1) else current,
+        snapshots=tuple(
+            TableSnapshot(
+                one["snapshot-id"],
+                one["timestamp-ms"] * 1000,
+                one["snapshot-id"] in at,
+                _iceberg_columns(by_id.get(one.get("schema-id"), schema)),
+            )
+            for one in body.get("snapshots") or ()
+        ),
+        references={name: ref["snapshot-id"] for name, ref in (body.get("refs") or {}).items()},
+    )
+
+
+def _iceberg_columns(schema: Mapping[str, Any]) -> tuple[ColumnDescription, ...]:
+    return tuple(ColumnDescription(f["name"], iceberg_type(f["type"]), not f.get("required")) for f in schema["fields"])
 
 
 def iceberg_type(type_: Any) -> str:
@@ -145,16 +173,36 @@ def iceberg_type(type_: Any) -> str:
     return f"struct<{', '.join(fields)}>"
 
 
-async def _delta(folder: Folder, path: str) -> list[ColumnDescription]:
-    commits = sorted((n for n in await folder.names(f"{path}/_delta_log") if _COMMIT.fullmatch(n)), reverse=True)
-    for commit in commits:
-        lines = (await folder.read(f"{path}/_delta_log/{commit}", _MOST_METADATA)).splitlines()
+async def _delta(folder: Folder, path: str) -> StoredTable:
+    log = f"{path}/_delta_log"
+    files = await folder.names(log)
+    for commit in sorted((n for n in files if _COMMIT.fullmatch(n)), reverse=True):
+        lines = (await folder.read(f"{log}/{commit}", _MOST_METADATA)).splitlines()
         for line in lines:
             action: dict[str, Any] = json.loads(line) if line.strip() else {}
             if "metaData" in action:
-                schema: dict[str, Any] = json.loads(action["metaData"]["schemaString"])
-                return [ColumnDescription(f["name"], delta_type(f["type"]), f["nullable"]) for f in schema["fields"]]
-    raise ValueError("it stands in a checkpoint only")
+                return _delta_table(folder, path, action["metaData"]["schemaString"])
+    for checkpoint in sorted((n for n in files if _CHECKPOINT.fullmatch(n)), reverse=True):
+        content = await folder.read(f"{log}/{checkpoint}", _MOST_METADATA)
+        schema = await asyncio.to_thread(_checkpoint_schema, content)
+        if schema is not None:
+            return _delta_table(folder, path, schema)
+    raise ValueError("no commit and no checkpoint says it")
+
+
+def _delta_table(folder: Folder, path: str, schema: str) -> StoredTable:
+    body: dict[str, Any] = json.loads(schema)
+    columns = (ColumnDescription(f["name"], delta_type(f["type"]), f["nullable"]) for f in body["fields"])
+    return StoredTable("delta", folder.place(path), tuple(columns))
+
+
+def _checkpoint_schema(content: bytes) -> str | None:
+    """The schema that a checkpoint (Parquet) states, if this part of it does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(pa.BufferReader(content), columns=["metaData"]).column("metaData")
+    return next((row["schemaString"] for row in rows.to_pylist() if row is not None), None)
 
 
 def delta_type(type_: Any) -> str:

@@ -145,6 +145,21 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """A place in an S3 store that the engine may read: all below `location` (`s3://bucket/prefix`). Its secrets never
+    show in repr. Without `key_id` requests are not signed."""
+
+    location: str
+    region: str
+    endpoint: str = ""  # address with scheme; empty: AWS
+    path_style: bool = False
+    key_id: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+    ca_pem: str = field(default="", repr=False)  # certificates to trust besides the system's
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """Limits of one engine process."""
 
@@ -158,7 +173,9 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class Access:
-    """What an engine may reach: folders of the machine (read) and databases."""
+    """What an engine may reach: folders of the machine and buckets (read), and databases."""
 
     folders: tuple[Path, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    delta: bool = False  # are there Delta tables?

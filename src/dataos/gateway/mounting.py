@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dataos.core.addresses import Udl
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.logs import get as get_logger
@@ -12,9 +13,10 @@ from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.engines.duckdb.supervisor import DuckdbEngine
-from dataos.engines.ports import Access, Mount
+from dataos.engines.ports import Access, Bucket, Mount
 from dataos.gateway.providers.databases import DatabaseProvider
 from dataos.gateway.providers.lakehouse import LakehouseProvider
+from dataos.gateway.providers.tablefolders import TableFolderProvider
 from dataos.gateway.relations import RelationProvider
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest import depot_types, registry
@@ -31,17 +33,18 @@ class MountedDepots:
         self._depots = depots
         self._catalog = catalog
         self._databases = DatabaseProvider(depots, clock)
+        self._folders = TableFolderProvider(depots)
         self._only = only
 
     async def entries(self) -> list[DepotEntry]:
         """The depots that this Cluster mounts and that can be queried."""
         found = await self._depots.list()
-        return [
-            e
-            for e in found
-            if (self._only is None or e.name in self._only)
-            and (e.type == "ICEBERG" or self._depots.engine_kind(e) is not None)
-        ]
+        return [e for e in found if (self._only is None or e.name in self._only) and self._is_readable(e)]
+
+    def _is_readable(self, entry: DepotEntry) -> bool:
+        """Can the engine read it in place?"""
+        tables = self._depots.tables_in(entry) is not None
+        return entry.type == "ICEBERG" or tables or self._depots.engine_kind(entry) is not None
 
     async def providers(self) -> Mapping[str, RelationProvider]:
         """Catalog name -> who answers for it."""
@@ -49,6 +52,8 @@ class MountedDepots:
         for entry in await self.entries():
             if entry.type == "ICEBERG":
                 made[entry.name] = LakehouseProvider(self._catalog, warehouse(entry))
+            elif self._depots.tables_in(entry) is not None:
+                made[entry.name] = self._folders
             else:
                 made[entry.name] = self._databases
         return made
@@ -57,7 +62,7 @@ class MountedDepots:
         """The refusal of a depot whose type cannot be queried here; None if there is no such depot, or it can."""
         found = next((e for e in await self._depots.list() if e.name.lower() == catalog.lower()), None)
         descriptor = registry.find_depot_type(found.type) if found is not None else None
-        if found is None or descriptor is None or found.type == "ICEBERG" or self._depots.engine_kind(found):
+        if found is None or descriptor is None or self._is_readable(found):
             return None
         return depot_types.refusal(descriptor, "query", found.name)
 
@@ -68,20 +73,45 @@ class MountedDepots:
         """
         places = {Path(f) for f in folders}
         mounts: list[Mount] = []
+        buckets: list[Bucket] = []
+        delta = False
         for entry in await self.entries():
+            delta = delta or self._depots.tables_in(entry) == "delta"
             try:
                 if entry.type == "ICEBERG":
                     found = await self._catalog.load_warehouse(warehouse(entry))
                     places.add(Path(found.location.removeprefix("file://")))
+                elif self._depots.tables_in(entry) is not None and entry.type == "FILE":
+                    places.add(Path(await self._depots.resolve(Udl(entry.name))))
+                elif self._depots.tables_in(entry) is not None:
+                    buckets.append(await self._bucket(entry))
                 else:
                     mounts.append(await self._mount(entry))
             except DataOSError as error:
                 _log.warning("depot_not_mounted", depot=entry.name, code=error.problem.code)
-        return Access(tuple(sorted(places)), tuple(sorted(mounts, key=lambda m: m.depot)))
+        return Access(
+            tuple(sorted(places)),
+            tuple(sorted(mounts, key=lambda m: m.depot)),
+            tuple(sorted(buckets, key=lambda b: b.location)),
+            delta=delta,
+        )
 
     async def sync(self, engine: DuckdbEngine, folders: Sequence[Path] = ()) -> None:
         """Bring the engine to what the depots are now. Level-triggered: call it whenever something may have changed."""
         await engine.apply(await self.access(folders))
+
+    async def _bucket(self, entry: DepotEntry) -> Bucket:
+        store = await self._depots.object_store(entry.name)
+        return Bucket(
+            location=store.location(store.prefix),
+            region=store.region or "us-east-1",
+            endpoint=store.endpoint or "",
+            path_style=store.path_style,
+            key_id=store.credentials.get("access_key_id", ""),
+            secret=store.credentials.get("secret_access_key", ""),
+            session_token=store.credentials.get("session_token", ""),
+            ca_pem=store.ca_pem or "",
+        )
 
     async def _mount(self, entry: DepotEntry) -> Mount:
         target = await self._depots.database(entry.name)

@@ -36,6 +36,13 @@ class IcebergScan:
 
 
 @dataclass(frozen=True)
+class DeltaScan:
+    """Rows of the Delta table in a folder, as it is when the engine looks."""
+
+    location: str
+
+
+@dataclass(frozen=True)
 class DatabaseScan:
     """Rows of a table in a mounted database.
 
@@ -63,7 +70,7 @@ class Relation:
     schema: str
     table: str
     columns: tuple[Column, ...]
-    scan: IcebergScan | DatabaseScan | RowsScan
+    scan: IcebergScan | DeltaScan | DatabaseScan | RowsScan
 
     @property
     def udl(self) -> str:

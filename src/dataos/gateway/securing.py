@@ -14,7 +14,7 @@ from sqlglot import exp
 from dataos.core.errors import DataOSError, Problem
 from dataos.engines.ports import EngineSession
 from dataos.gateway import duckdb_types, sources
-from dataos.gateway.relations import Column, DatabaseScan, Decision, IcebergScan, Relation, RowsScan
+from dataos.gateway.relations import Column, DatabaseScan, Decision, DeltaScan, IcebergScan, Relation, RowsScan
 
 
 class NotMounted(DataOSError):
@@ -89,6 +89,9 @@ def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp
             ],
         )
         return exp.Table(this=call), (f"iceberg_scan:{path}:{scan.snapshot_id}",), False
+    if isinstance(scan, DeltaScan):
+        call = exp.Anonymous(this="delta_scan", expressions=[exp.Literal.string(scan.location)])
+        return exp.Table(this=call), (f"delta_scan:{scan.location}",), False
     if isinstance(scan, RowsScan):
         return _rows(scan, relation.columns), (), False
     return _database_table(scan, relation.columns, session, cluster)

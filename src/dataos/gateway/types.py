@@ -216,9 +216,7 @@ def _iceberg_field(text: str) -> str:
     match = re.match(r"(?:\d+:\s*)?(?P<name>.+?):\s*(?:(?:optional|required)\s+)?(?P<type>.+)$", text, re.DOTALL)
     if match is None:
         return "unknown"
-    name = match["name"]
-    shown = name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
-    return f"{shown} {from_iceberg(match['type'])}"
+    return f"{_field_name(match['name'])} {from_iceberg(match['type'])}"
 
 
 def _split_angle(text: str) -> list[str]:
@@ -229,6 +227,45 @@ def _split_angle(text: str) -> list[str]:
             parts.append(text[start:i].strip())
             start = i + 1
     return [*parts, text[start:].strip()]
+
+
+_DELTA = {
+    "boolean": "boolean",
+    "byte": "tinyint",
+    "short": "smallint",
+    "integer": "integer",
+    "long": "bigint",
+    "float": "real",
+    "double": "double",
+    "date": "date",
+    "timestamp": "timestamp(6) with time zone",
+    "timestamp_ntz": "timestamp(6)",
+    "string": "varchar",
+    "binary": "varbinary",
+}
+
+
+def from_delta(text: str) -> str:
+    """Trino's name of a Delta type (`array<struct<a:integer>>`). Source: Delta protocol, schema serialization."""
+    text = text.strip()
+    if text in _DELTA:
+        return _DELTA[text]
+    if match := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", text):
+        return f"decimal({match[1]},{match[2]})"
+    head, _, rest = text.partition("<")
+    parts = _split_angle(rest[:-1])
+    if head == "array":
+        return f"array({from_delta(parts[0])})"
+    if head == "map" and len(parts) == 2:
+        return f"map({from_delta(parts[0])}, {from_delta(parts[1])})"
+    if head == "struct":
+        fields = (part.partition(":") for part in parts)
+        return f"row({', '.join(f'{_field_name(name)} {from_delta(type_)}' for name, _, type_ in fields)})"
+    return "unknown"
+
+
+def _field_name(name: str) -> str:
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
 _POSTGRESQL = {

@@ -142,10 +142,11 @@ _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
 _SEARCH = Abilities(read=LATER, write=LATER, list=YES)
 _STREAM = Abilities(read=LATER, write=LATER, list=YES, stream=LATER, scan=LATER)
 _TABLE_NOTE = "with `format: ICEBERG` or `DELTA` its tables are listed"
+_TABLES_READ = "queries: with `format: ICEBERG` or `DELTA`, its tables"
 
 _ALL = (
-    _type("FILE", Abilities(read=YES, write=YES, list=YES, query=LATER), adapter="FileAdapter", needs_secret=False,
-          note=_TABLE_NOTE),
+    _type("FILE", Abilities(read=YES, write=YES, list=YES, query=YES), adapter="FileAdapter", needs_secret=False,
+          note=_TABLES_READ),
     _type(
         "POSTGRESQL",
         _ATTACHED,
@@ -161,12 +162,12 @@ _ALL = (
     _type("WASBS", _OBJECTS, _AZURE, adapter=_AZURE_ADAPTER, options="azureendpointsuffix ca_file", note=_TABLE_NOTE),
     _type(
         "S3",
-        _OBJECTS,
+        Abilities(read=YES, write=YES, list=YES, query=YES),
         "accesskeyid secretkey",
         "awsaccesskeyid awssecretaccesskey",
         adapter="S3Adapter",
         options="awsendpoint awsbucketname awssessiontoken ca_file",
-        note=_TABLE_NOTE,
+        note=_TABLES_READ,
     ),
     _type(
         "GCS",

@@ -15,7 +15,7 @@ from typing import Any
 from dataos.core import logs
 from dataos.core.addresses import Udl
 from dataos.core.ids import batch_mark
-from dataos.depots.ports import Delivery, Fence
+from dataos.depots.ports import Delivery, Fence, TablePartition, TableWriting
 from dataos.workloads.ports import Handover, Plan, Rooms
 
 _log = logs.get(__name__)
@@ -42,13 +42,20 @@ async def bring(
             handover = replace(handover, mark=batch_mark(*batch, number))
         folder = out / handover.folder
         mode = "append" if handover.mode == "append" else "overwrite"
-        delivery = Delivery(folder, Udl.parse(handover.address), mode, handover.mark)
+        delivery = Delivery(folder, Udl.parse(handover.address), mode, handover.mark, _table(handover.table))
         entry = await rooms.depots.get(delivery.udl.depot)
         if rooms.depots.engine_kind(entry) is None or rooms.loader is None:
             await rooms.depots.deliver(delivery, fence)
         else:
             await rooms.loader.load(await rooms.depots.database(entry.name, "rw"), delivery, fence)
         _log.info("delivered", address=handover.address, mode=mode)
+
+
+def _table(known: Mapping[str, Any] | None) -> TableWriting | None:
+    if known is None:
+        return None
+    partitions = tuple(TablePartition(**p) for p in known["partitions"])
+    return TableWriting(known["format"], partitions, known["properties"])
 
 
 def any_of(known: Mapping[str, Any] | None) -> bool:

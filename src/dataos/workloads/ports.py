@@ -65,6 +65,7 @@ class Handover:
     address: str
     mode: str  # overwrite | append
     mark: str  # the same for each try of the job: what an earlier one brought is replaced
+    table: Mapping[str, Any] | None = None  # fields of `depots.ports.TableWriting`: the rows go into a table
 
 
 @dataclass(frozen=True)

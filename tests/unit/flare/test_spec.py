@@ -241,7 +241,7 @@ LATER: list[tuple[str, Any]] = [
     ("job.inputs.0.sfWarehouse", "w"),
     ("job.inputs.0.inputType", "file"),
     ("job.inputs.0.format", "KafkaAvro"),
-    ("job.inputs.0.format", "delta"),
+    ("job.inputs.0.format", "hudi"),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
     ("job.steps.0.sequence.0.outputType", "Iceberg"),

@@ -51,7 +51,8 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     connection.execute(f"SET temp_directory = {literal(config['spill_folder'])}")
     connection.execute(f"SET max_temp_directory_size = '{int(config['spill_mib'])}MiB'")
     kinds = {mount["kind"] for mount in config["mounts"]}
-    load_extensions(connection, folder, kinds)
+    more = {"httpfs": bool(config["buckets"]), "delta": bool(config["delta"])}
+    load_extensions(connection, folder, kinds, [name for name, wanted in more.items() if wanted])
     if "mysql" in kinds:
         for setting in MYSQL_SETTINGS:
             connection.execute(setting)
@@ -60,7 +61,11 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     for macro in macros.ALL:
         connection.execute(macro)
     failures = _attach(connection, config["mounts"])
-    folders = ", ".join(literal(f) for f in config["folders"])
+    places = [*config["folders"]]
+    for number, bucket in enumerate(config["buckets"]):
+        places += _open_bucket(connection, f"b{number}", bucket)
+    _trust(connection, config["buckets"], folder)
+    folders = ", ".join(literal(f) for f in places)
     connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -72,9 +77,12 @@ def clearing(mounts: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(_CLEAR[kind] for kind in sorted({mount["kind"] for mount in mounts} & _CLEAR.keys()))
 
 
-def load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str]) -> None:
-    """Load what is built in, and what databases of these kinds need. `folder` takes links to the files."""
+def load_extensions(
+    connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str], more: Sequence[str] = ()
+) -> None:
+    """Load what is built in, what databases of these kinds need, and `more`. `folder` takes links to the files."""
     wanted = {**_EXTENSIONS, **dict(found for kind, found in _EXTENSIONS_OF_MOUNTS.items() if kind in kinds)}
+    wanted |= {name: name for name in more}
     links = folder / "extensions"
     links.mkdir(mode=0o700, exist_ok=True)
     for package, name in wanted.items():
@@ -89,6 +97,36 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, kinds: 
         if not link.is_symlink():
             link.symlink_to(file)
         connection.execute(f"LOAD {literal(str(link))}")
+
+
+def _open_bucket(connection: duckdb.DuckDBPyConnection, name: str, bucket: dict[str, Any]) -> list[str]:
+    """Make a bucket's credentials known, for what lies below its place alone. Returns the places, in every spelling."""
+    scheme, _, endpoint = bucket["endpoint"].rpartition("://")
+    words = {"KEY_ID": bucket["key_id"], "SECRET": bucket["secret"], "REGION": bucket["region"]}
+    words |= {"SESSION_TOKEN": bucket["session_token"]} if bucket["session_token"] else {}
+    words |= {"ENDPOINT": endpoint} if endpoint else {}
+    words |= {"URL_STYLE": "path"} if bucket["path_style"] else {}
+    said = "".join(f", {key} {literal(value)}" for key, value in words.items())
+    said += ", USE_SSL false" if scheme == "http" else ""
+    place = bucket["location"].partition("://")[2].rstrip("/")
+    places = [f"{word}://{place}/" for word in ("s3", "s3a", "s3n")]
+    scopes = ", ".join(literal(p) for p in places)
+    connection.execute(f'CREATE SECRET "{name}" (TYPE s3{said}, SCOPE [{scopes}])')
+    return places
+
+
+def _trust(connection: duckdb.DuckDBPyConnection, buckets: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Trust the certificates that depots bring, beside the system's."""
+    brought = [b["ca_pem"] for b in buckets if b["ca_pem"]]
+    if not brought:
+        return
+    import ssl
+
+    context = ssl.create_default_context()
+    known = [ssl.DER_cert_to_PEM_cert(c) for c in context.get_ca_certs(binary_form=True)]
+    file = folder / "trusted.pem"
+    file.write_text("\n".join([*known, *brought]), "ascii")
+    connection.execute(f"SET ca_cert_file = {literal(str(file))}")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, mounts: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -137,7 +137,7 @@ def main() -> None:
         _tell({"failed": failure_of(error)["text"]})
         sys.exit(1)
     program = Program(config, database)
-    del config["mounts"]  # the credentials are the database's business from here on
+    del config["mounts"], config["buckets"]  # the credentials are the database's business from here on
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -194,6 +195,8 @@ class DuckdbEngine:
             "max_statements": self._options.max_statements,
             "folders": [str(f) for f in access.folders],
             "mounts": [_mount_json(m, names[m.depot]) for m in present],
+            "buckets": [dataclasses.asdict(b) for b in access.buckets],
+            "delta": access.delta,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -19,7 +19,7 @@ from dataos.stacks.flare.tagging import ColumnTag
 FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
 
-FORMATS = (*FILES, "iceberg", "jdbc", "kafkajson")
+FORMATS = (*FILES, "iceberg", "delta", "jdbc", "kafkajson")
 """Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases, topics."""
 
 

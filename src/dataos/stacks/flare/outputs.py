@@ -13,11 +13,11 @@ from dataos.stacks.flare.model import FILES, FORMATS, MergeClauses, Output, Part
 from dataos.stacks.flare.streaming import MESSAGES
 
 _FORMATS = {
-    **{name: name for name in FILES}, **fileformats.ALIASES, "iceberg": "iceberg",
+    **{name: name for name in FILES}, **fileformats.ALIASES, "iceberg": "iceberg", "delta": "delta",
     "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc", "kafkajson": "kafkajson",
 }  # fmt: skip
 _LATER_FORMATS = (
-    "hudi", "delta", "redshift", "snowflake", "bigquery", "mongodb",
+    "hudi", "redshift", "snowflake", "bigquery", "mongodb",
     "elasticsearch", "opensearch", "kafkaavro", "pulsar", "eventhub",
 )  # fmt: skip
 _TRANSFORMS = ("identity", "year", "month", "day", "hour", "bucket")

@@ -8,7 +8,7 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -16,7 +16,7 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.depots import paths, tableformats
-from dataos.depots.ports import DepotEntry, FileDepot
+from dataos.depots.ports import DepotEntry, FileDepot, TablePartition, TableWriting
 from dataos.depots.resolver import refuse_read_only
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse import namespaces
@@ -51,10 +51,10 @@ class FlarePlanner:
             try:
                 depot = await _depot(rooms, entry.address)
                 source = _format(rooms, entry, entry.address, depot)
-                if depot.type in _FILE_STORES and not _is_pattern(entry.address) and not entry.stream:
+                if source in FILES and not _is_pattern(entry.address) and not entry.stream:
                     await _listed(rooms, depot, entry.address)
                 _check_stream(spec, entry, depot)
-                if source != "iceberg" and any(a.input == entry.name for a in spec.actions):
+                if depot.type != "ICEBERG" and any(a.input == entry.name for a in spec.actions):
                     raise fail(
                         "flare.action",
                         f"`{entry.name}` is read from depot '{depot.name}' of type {depot.type}",
@@ -94,7 +94,7 @@ class FlarePlanner:
             with contextlib.suppress(DataOSError):  # a depot that is not there was told of already
                 depot = await rooms.depots.get(address.depot)
                 types[address.depot] = depot.type
-                if depot.type == "FILE":
+                if depot.type == "FILE" and _table_format(depot) is None:
                     local.append((render(path), str(address)))
                 elif depot.type == "ICEBERG":
                     location = (await rooms.catalog.load_warehouse(warehouse(depot))).location
@@ -203,13 +203,14 @@ class Handed:
     of: str
     overs: list[Handover] = field(default_factory=list[Handover])
 
-    def add(self, output: Output, form: str) -> jobs.Target:
-        """One more folder of files of a format."""
+    def add(self, output: Output, form: str, table: TableWriting | None = None) -> jobs.Target:
+        """One more folder of files of a format; of the rows of a table, which the server writes."""
         number = len(self.overs)
         mark = str(uuid.uuid5(uuid.NAMESPACE_URL, f"dataos:{self.of}/{number}"))
         folder = f"outputs/{number}"
-        self.overs.append(Handover(folder, str(output.address), output.mode, mark))
-        return jobs.Target("files", folder=folder, mark=mark, format=form)
+        known = asdict(table) if table is not None else None
+        self.overs.append(Handover(folder, str(output.address), output.mode, mark, known))
+        return jobs.Target("files", folder=folder, mark=mark, format=form, whole=table is not None)
 
 
 @dataclass
@@ -272,13 +273,15 @@ def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     """Formats that are read from a depot. Raises DataOSError `depot.unsupported` with the types that can be read."""
     if depot.type in _FILE_STORES:
         held = _table_format(depot)
-        if held is not None:
+        if held is None:
+            return FILES
+        if rooms.depots.tables_in(depot) is None:
             raise fail(
                 "stack.unsupported",
-                f"depot '{depot.name}' holds {held} tables (`format`); Flare reads them in a later version",
-                hint="register the tables with a Lakehouse (dataset register), or read a depot without `format`",
+                f"depot '{depot.name}' holds {held} tables in a store of type {depot.type}, which no engine here reads",
+                hint="such tables are read from folders (FILE) and from S3; or read files: a depot without `format`",
             )
-        return FILES
+        return (held,)
     if depot.type == "ICEBERG":
         return ("iceberg",)
     if depot.type in _TOPICS:
@@ -303,7 +306,7 @@ def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
                 else "allowed: " + ", ".join(allowed),
             )
         return entry.format
-    if depot.type not in _FILE_STORES:
+    if depot.type not in _FILE_STORES or _table_format(depot) is not None:
         return allowed[0]
     suffixes = [s.lstrip(".").lower() for s in PurePosixPath(address.dataset or "").suffixes]
     found = next((fileformats.SUFFIXES[s] for s in reversed(suffixes) if s in fileformats.SUFFIXES), None)
@@ -347,7 +350,7 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
         return jobs.Source("rate", stream=True) if entry.query is None else jobs.Source("query")
     depot = await _depot(rooms, address)
     kind = _format(rooms, entry, address, depot)
-    if kind == "jdbc":
+    if kind == "jdbc" or _table_format(depot) is not None:
         return jobs.Source("query")
     if depot.type in _TOPICS:
         return jobs.Source("messages", format=kind, stream=entry.stream is not False)
@@ -386,10 +389,12 @@ async def _new_files(rooms: Rooms, depot: DepotEntry, address: Udl, kind: str, p
 
 def _check_stream(spec: FlareSpec, entry: Input, depot: DepotEntry) -> None:
     """Raises DataOSError `flare.streaming` where an input of a depot cannot be read as it says."""
-    if entry.stream and depot.type not in (*_TOPICS, *_FILE_STORES, "ICEBERG"):
+    if entry.stream and (depot.type not in (*_TOPICS, *_FILE_STORES, "ICEBERG") or _table_format(depot) is not None):
+        what = f"{_table_format(depot)} tables without a catalog" if depot.type in _FILE_STORES else ""
         raise fail(
             "flare.streaming",
-            f"depot '{depot.name}' of type {depot.type} cannot be read as a stream: it does not tell what is new",
+            f"depot '{depot.name}' of {what or f'type {depot.type}'} cannot be read as a stream: it does not tell what "
+            "is new",
             hint="leave `isStream` out, and read a window with `incremental`",
         )
     if spec.streaming is None and depot.type in _TOPICS and entry.stream is not False:
@@ -454,21 +459,53 @@ def _table_format(depot: DepotEntry) -> str | None:
 
 def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     held = _table_format(depot)
-    if held is not None or output.format == "iceberg":
-        raise fail(
-            "stack.unsupported",
-            f"output `{output.name}`: {held or output.format} tables in depots of type {depot.type} come in a later "
-            "version",
-            hint="write files (`format: parquet`, `csv`...) to a depot without `format`, or a table of a Lakehouse",
-        )
-    if output.format is None:
+    form = output.format or held
+    if form is None:
         raise fail(
             "flare.format",
             f"output `{output.name}` names no format, and depot '{depot.name}' of type {depot.type} takes files",
             hint="add `format`: " + ", ".join(FILES),
         )
+    if held is not None and form != held:
+        raise fail(
+            "flare.format",
+            f"output `{output.name}`: depot '{depot.name}' holds {held} tables (`format`), no {form}",
+            hint="leave `format` out, or write to a depot without `format`",
+        )
     refuse_read_only(depot)
-    return handed.add(output, output.format)
+    if form not in ("iceberg", "delta"):
+        return handed.add(output, form)
+    return _folder_table_target(output, depot, form, handed)
+
+
+def _folder_table_target(output: Output, depot: DepotEntry, form: str, handed: Handed) -> jobs.Target:
+    """A table in a folder: its rows are left as Parquet, and written by the server."""
+    if depot.type not in ("FILE", "S3"):
+        raise fail(
+            "stack.unsupported",
+            f"output `{output.name}`: {form} tables are not written to depots of type {depot.type}",
+            hint="write them to a folder (FILE), to S3 or to a Lakehouse; or write files (`format: parquet`)",
+        )
+    for said, what in ((output.merge, "`merge`"), (output.branch, "`branch`"), (output.dynamic, "`overwrite-mode`")):
+        if said:
+            raise fail(
+                "stack.unsupported",
+                f"output `{output.name}`: {what} is of Lakehouse tables, and depot '{depot.name}' is none",
+                hint="leave it out, or write to a Lakehouse",
+            )
+    others = [p.transform for p in output.partitions if p.transform != "identity"]
+    if form == "delta" and others:
+        raise fail(
+            "flare.partition",
+            f"output `{output.name}`: Delta tables are partitioned by columns, not by `{others[0]}` of one",
+            hint="make the column in a step, and partition by it (type: identity)",
+        )
+    table = TableWriting(
+        "delta" if form == "delta" else "iceberg",
+        tuple(TablePartition(p.column, p.transform, p.name or "", p.buckets) for p in output.partitions),
+        output.properties,
+    )
+    return handed.add(output, "parquet", table)
 
 
 def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:

@@ -12,11 +12,20 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from dataos.core import names
+from dataos.core import durable, names
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
-from dataos.depots import paths, placing, tableformats
-from dataos.depots.ports import AdapterContext, ColumnDescription, Delivery, DepotEntry, Fence, required
+from dataos.depots import paths, placing, tableformats, tablewriting
+from dataos.depots.ports import (
+    AdapterContext,
+    ColumnDescription,
+    Delivery,
+    DepotEntry,
+    Fence,
+    StoredTable,
+    TableWriting,
+    required,
+)
 
 _MAX_FILES = 100_000
 
@@ -53,11 +62,17 @@ class FileAdapter:
     async def describe(
         self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
     ) -> list[ColumnDescription]:
+        return list((await self.table(entry, credentials, collection, dataset)).columns)
+
+    async def table(
+        self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
+    ) -> StoredTable:
+        """See `HoldsTables`."""
         format_ = entry.location.get("format")
         if not tableformats.is_table_format(format_):
             raise tableformats.no_columns(entry)
         await asyncio.to_thread(self._place, entry, collection, dataset)
-        return await tableformats.describe(
+        return await tableformats.read(
             _Tables(self.root(entry)), entry, str(format_), paths.relative(collection, dataset)
         )
 
@@ -92,6 +107,9 @@ class FileAdapter:
     ) -> None:
         """See `TakesFiles`. Readers of the folder see all files or none of them."""
         target = await asyncio.to_thread(self._target, entry, delivery.udl)
+        if delivery.table is not None:
+            await self._write_table(entry, target, delivery, delivery.table, fence)
+            return
         lock = placing.alone(target)
         await asyncio.to_thread(lock.__enter__)
         try:
@@ -100,6 +118,19 @@ class FileAdapter:
             await asyncio.to_thread(placing.show, made, target, delivery.mode, delivery.mark)
         finally:
             lock.__exit__(None, None, None)
+
+    async def _write_table(
+        self, entry: DepotEntry, target: Path, delivery: Delivery, table: TableWriting, fence: Fence
+    ) -> None:
+        folder = _Tables(self.root(entry))
+        relative = str(target.relative_to(self.root(entry)))
+        place = tablewriting.Place(
+            f"{delivery.udl} ({target})",
+            str(target),
+            create=lambda path, content: durable.create(target / path, content),
+            replace=lambda path, content: durable.write(target / path, content, 0o644),
+        )
+        await tablewriting.deliver(place, folder, relative, delivery, table, fence)
 
     def _target(self, entry: DepotEntry, udl: Udl) -> Path:
         collection, dataset = required(udl)

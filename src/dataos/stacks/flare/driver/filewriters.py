@@ -46,7 +46,9 @@ class FileWriters(Views):
         folders = [self.find(p.column, columns, p.path, "partition column") for p in output.partitions]
         for sort in output.sort:
             self.find(sort.name, columns, (*sort.path, "name"), "sort column")
-        if len(folders) == len(columns):
+        if target.whole:
+            folders = []
+        elif len(folders) == len(columns):
             raise self.fault(output, "flare.partition", "all columns are in `partitionBy`: no file would hold any", "")
         form = fileformats.FORMATS[target.format]
         left = [(c, k.simpleString()) for c, k in columns if c not in folders]
@@ -101,7 +103,7 @@ class FileWriters(Views):
         frame = self._engine.sql(f"SELECT {', '.join(chosen)} FROM {quoted(output.name)}")
         writer = frame.write.mode("overwrite")
         writer = writer.option("compression", "snappy" if is_staged else _ENGINE_CODECS.get(codec, codec))
-        if output.partitions:
+        if output.partitions and not target.whole:
             writer = writer.partitionBy(*[self.find(p.column, columns, p.path, "column") for p in output.partitions])
         writer.format("json" if target.format == "json" else "parquet").save(str(made))
         if is_staged:

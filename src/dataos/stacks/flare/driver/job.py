@@ -40,7 +40,8 @@ class Source:
 @dataclass(frozen=True)
 class Target:
     """Where an output goes. table: warehouse, namespace, table, and a branch other than `main`; files: a folder of the
-    out folder, whence the server brings them to their place, the mark that their names hold, and their format.
+    out folder, whence the server brings them to their place, the mark that their names hold, and their format;
+    `whole`: they are the rows of a table that the server writes, hence without folders of partitions.
     """
 
     kind: Literal["table", "files"] = "table"
@@ -51,6 +52,7 @@ class Target:
     folder: str = ""
     mark: str = ""
     format: str = ""
+    whole: bool = False
 
     @property
     def name(self) -> str:
@@ -154,4 +156,5 @@ def _target(body: dict[str, Any]) -> Target:
         folder=body.get("folder", ""),
         mark=body.get("mark", ""),
         format=body.get("format", ""),
+        whole=body.get("whole", False),
     )
