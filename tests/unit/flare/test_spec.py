@@ -234,7 +234,6 @@ def test_sizes(driver: dict[str, Any], executor: dict[str, Any], cpu: float | No
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 LATER: list[tuple[str, Any]] = [
-    ("job.udfs", {"f": "(x: String) => x"}),
     ("job.inputs.0.schemaSubject", "s"),
     ("job.inputs.0.schemaId", 1),
     ("job.inputs.0.connectionProps", {"ssl": "true"}),

@@ -125,6 +125,7 @@ class JobBlock(Spec):
     """Statistics of the first input, and tags that its values suggest."""
     actions: Any = spelled("action", default=None)
     udfs: Any = spelled("udf", default=None)
+    """Functions for the SQL of steps, in Python: name -> a lambda, or `{python, returnType}`."""
     variables: dict[str, Any] = {}
     rewrite_dataset: Any = None
     options: Any = None
@@ -145,9 +146,6 @@ class StackBlock(Spec):
     configs: Any = None
 
 
-LATER_JOB = {
-    "udfs": "user-defined functions (`udfs`)",
-}
 LATER_INPUT = {
     "schema_subject": "a schema registry",
     "schema_id": "a schema registry",

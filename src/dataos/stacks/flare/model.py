@@ -15,6 +15,7 @@ from dataos.stacks.flare.profiling import Profile
 from dataos.stacks.flare.stepfunctions.model import Call
 from dataos.stacks.flare.streaming import Streaming
 from dataos.stacks.flare.tagging import ColumnTag
+from dataos.stacks.flare.udfs import Udf
 
 FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
@@ -144,6 +145,7 @@ class FlareSpec:
     views: tuple[str, ...] = field(default=())
     profile: Profile | None = None  # of the first input
     streaming: Streaming | None = None  # it goes on reading
+    udfs: tuple[Udf, ...] = ()  # functions of the author's, for the SQL of steps
     spark_remote: str | None = None  # `spark.remote` of sparkConf: the Spark Connect server that shall run the job
 
     @property

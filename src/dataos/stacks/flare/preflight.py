@@ -11,6 +11,7 @@ from dataos.manifest.specs import Path, render
 from dataos.stacks.flare import incremental, merging, sql
 from dataos.stacks.flare.engines import NEEDS_SPARK
 from dataos.stacks.flare.model import FlareSpec
+from dataos.stacks.flare.udfs import arities
 
 
 def needs_spark(spec: FlareSpec) -> list[Problem]:
@@ -27,6 +28,7 @@ def needs_spark(spec: FlareSpec) -> list[Problem]:
 
 def _texts(spec: FlareSpec) -> Iterator[tuple[Path, Callable[[], object]]]:
     """(path, check of the embedded engine) of every text of the author's that an engine gets."""
+    udfs = arities(spec.udfs)
     for entry in spec.inputs:
         increment = entry.increment
         if increment is None:
@@ -36,10 +38,10 @@ def _texts(spec: FlareSpec) -> Iterator[tuple[Path, Callable[[], object]]]:
             yield (*key.path, "sql"), partial(sql.check, incremental.fill(key.sql, names), (increment.context,))
         yield (*increment.path, "sql"), partial(sql.check, incremental.fill(increment.sql, names), (increment.context,))
     for step in spec.steps:
-        yield (*step.path, "sql"), partial(sql.check, step.sql, spec.views)
+        yield (*step.path, "sql"), partial(sql.check, step.sql, spec.views, udfs=udfs)
         for call in step.functions:
             if call.name == "set_variable":
-                yield (*call.path, "expression"), partial(sql.check, f"SELECT {call.text('expression')}", ())
+                yield (*call.path, "expression"), partial(sql.check, f"SELECT {call.text('expression')}", (), udfs=udfs)
     for output in spec.outputs:
         if output.merge is not None:
             yield (*output.merge.path, "whenClause"), partial(merging.check, output.merge.on, output.merge.when)

@@ -31,10 +31,10 @@ from dataos.stacks.flare import (
     sql,
     streaming,
     structures,
+    udfs,
 )
 from dataos.stacks.flare.blocks import (
     LATER_INPUT,
-    LATER_JOB,
     LATER_STEP,
     NAME,
     InputEntry,
@@ -66,8 +66,6 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         reading.error(path, "`job` is required", code="manifest.missing")
         return None
     job, where = block.job, (*path, "job")
-    for key, what in LATER_JOB.items():
-        refuse(job, key, what, reading, where)
     cpu, memory = read_sizing(block, reading, path)
     remote = read_remote(block, reading, path)
     level = one_of(job.log_level, _LEVELS, (*where, "logLevel"), reading, "logLevel") if job.log_level else None
@@ -75,6 +73,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     inputs = tuple(i for i in read_inputs if i)
     # what is faulty has a name all the same: who reads it is not at fault too
     faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
+    own = udfs.read(job.udfs, reading, (*where, "udfs"))
     steps = tuple(_steps(job.steps, reading, (*where, "steps"), faulty))
     entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
     live = [i for i in inputs if i.stream]
@@ -90,7 +89,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
     elif not (job.outputs or job.assertions or upkeep or job.profile) and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
-    views = _check_views(inputs, steps, faulty, reading)
+    views = _check_views(inputs, steps, faulty, udfs.arities(own), reading)
     _check_outputs(inputs, written, views, reading)
     if streams:
         keys = [k for k, found in (("profile", profile), ("actions", upkeep)) if found]
@@ -118,6 +117,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         views=views,
         profile=profile,
         streaming=stream,
+        udfs=own,
         spark_remote=remote,
     )
     reading.warnings += preflight.needs_spark(spec)
@@ -364,7 +364,7 @@ def _check_name(name: str, what: str, reading: Reading, path: Path) -> None:
 
 
 def _check_views(
-    inputs: tuple[Input, ...], steps: tuple[Step, ...], faulty: list[str], reading: Reading
+    inputs: tuple[Input, ...], steps: tuple[Step, ...], faulty: list[str], own: udfs.Udfs, reading: Reading
 ) -> tuple[str, ...]:
     """Names that views have after all steps; SQL of each step is checked against those that exist by then.
 
@@ -389,7 +389,9 @@ def _check_views(
         add(entry.name, entry.path)
     views += [name for name in faulty if name.lower() not in known]
     for step in steps:
-        checked = reading.attempt((*step.path, "sql"), partial(sql.check, step.sql, views, engine=EngineName.SPARK))
+        checked = reading.attempt(
+            (*step.path, "sql"), partial(sql.check, step.sql, views, engine=EngineName.SPARK, udfs=own)
+        )
         if checked is None or checked.text:
             add(step.name, step.path)
     return tuple(views)

@@ -18,6 +18,7 @@ from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
 from dataos.stacks.flare import functions, nodes, overflow, parsing, rewriting
 from dataos.stacks.flare.engines import NEEDS_SPARK, ONLY_SPARK, EngineName, with_remedy
+from dataos.stacks.flare.udfs import Arity, Udfs
 
 _NOTHING = frozenset({"CACHE", "UNCACHE", "REFRESH", "ANALYZE"})
 _QUERY = frozenset({"SELECT", "WITH", "FROM", "VALUES", "("})
@@ -30,6 +31,8 @@ _REGEX_CALLS = functions.words(
 _ARRAYS = functions.words("array array_distinct array_sort collect_list collect_set filter sequence split transform")
 """Calls that answer arrays, as far as that matters here."""
 
+
+_NO_UDFS: Udfs = {}
 
 Views = Sequence[str] | Mapping[str, str]
 """Views that a statement may read: names, or what it calls them -> names."""
@@ -51,14 +54,15 @@ def check(
     now: datetime | None = None,
     types: Mapping[str, overflow.Columns] | None = None,
     engine: EngineName = EngineName.SAIL,
+    udfs: Udfs = _NO_UDFS,
 ) -> Checked:
     """Check a step's statement against the views that exist when it runs, and write it for the engine.
 
     `views`: their names, or what the statement calls them -> their names.
     `now` freezes the clock functions (one instant for the whole run); `types` (view in lower case -> column in lower
-    case -> type) makes integer arithmetic fail where it overflows. Raises DataOSError with codes
-    `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `flare.needs_spark` (of Sail alone); line and column
-    count in `text`.
+    case -> type) makes integer arithmetic fail where it overflows; `udfs` are functions of the author's. Raises
+    DataOSError with codes `flare.sql_syntax`, `flare.sql_refused`, `flare.unknown_view`, `flare.udf`,
+    `flare.needs_spark` (of Sail alone); line and column count in `text`.
     """
     word = parsing.first_word(text)
     if word in _NOTHING:
@@ -80,7 +84,7 @@ def check(
     tree = statements[0]
     if not isinstance(tree, exp.Query | exp.Values):
         raise DataOSError(_no_query(text, word))
-    return _checked(tree, text, views, now, types, engine)
+    return _checked(tree, text, views, now, types, engine, udfs)
 
 
 def check_condition(
@@ -150,9 +154,10 @@ def _checked(
     now: datetime | None,
     types: Mapping[str, overflow.Columns] | None,
     engine: EngineName,
+    udfs: Udfs,
 ) -> Checked:
     named = views.items() if isinstance(views, Mapping) else ((v, v) for v in views)
-    found = _Findings(text, {known.lower(): view for known, view in named}, engine)
+    found = _Findings(text, {known.lower(): view for known, view in named}, engine, udfs)
     try:
         found.visit(tree, {})
     except RecursionError as error:
@@ -160,7 +165,7 @@ def _checked(
     if found.problems:
         raise DataOSError(found.problems)
     costly = any(isinstance(n, nodes.COSTLY) for n in tree.walk()) or bool(
-        found.calls & (functions.AGGREGATES | functions.GENERATORS)
+        found.calls & (functions.AGGREGATES | functions.GENERATORS | udfs.keys())
     )
     if engine is EngineName.SPARK:
         rewriting.freeze(tree, now)
@@ -182,9 +187,10 @@ def _checked(
 class _Findings:
     """One walk over a tree: every node accounted for, every table resolved in its scope."""
 
-    def __init__(self, text: str, views: dict[str, str], engine: EngineName) -> None:
+    def __init__(self, text: str, views: dict[str, str], engine: EngineName, udfs: Udfs = _NO_UDFS) -> None:
         self._text = text
         self._engine = engine
+        self._udfs = udfs
         self._views = views
         self.problems: list[Problem] = []
         self.reads: dict[str, None] = {}
@@ -282,6 +288,9 @@ class _Findings:
 
     def _call(self, node: exp.Anonymous) -> None:
         name = node.name.lower()
+        if isinstance(node.this, str) and name in self._udfs:
+            self._udf(node, self._udfs[name])
+            return
         if not isinstance(node.this, str) or name not in functions.ALLOWED:
             self._unknown_call(node, name)
             return
@@ -296,6 +305,12 @@ class _Findings:
         if name == "conv" and len(node.expressions) == 3 and isinstance(node.expressions[2], exp.Neg):
             self._needs_spark(node, "conv() to a negative base")
 
+    def _udf(self, node: exp.Anonymous, arity: Arity) -> None:
+        self.calls.add(node.name.lower())
+        given = len(node.expressions)
+        if given < arity.least or (arity.most is not None and given > arity.most):
+            self._refuse(node, f"the UDF `{node.name}` takes {arity}, not {given}", code="flare.udf")
+
     def _unknown_call(self, node: exp.Anonymous, name: str) -> None:
         if name in functions.NEEDS_SPARK:
             self.calls.add(name)
@@ -307,7 +322,7 @@ class _Findings:
                 hint=functions.INSTEAD.get(name, ""),
             )
         else:
-            near = names.did_you_mean(name, functions.ALLOWED)
+            near = names.did_you_mean(name, [*self._udfs, *functions.ALLOWED])
             self._refuse(node, f"there is no function `{name}` here", hint=near or "see the Flare page for the list")
 
     def _lateral(self, node: exp.Lateral) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from dataos.core import names
 from dataos.core.errors import DataOSError, Problem
 from dataos.manifest.specs import Path, render
+from dataos.stacks.flare.driver import userfunctions
 from dataos.stacks.flare.engines import with_remedy
 
 _LIMIT = 400
@@ -61,6 +62,9 @@ def _placed(problem: Problem, path: Path) -> Problem:
 def explain(error: Exception, what: str, columns: Sequence[str]) -> tuple[str, str, str, str]:
     """(code, message, name to look for in the SQL, hint) of an engine error."""
     raw = str(error)
+    raised = userfunctions.explain(raw)
+    if raised is not None:
+        return "flare.udf", raised[0], "", raised[1]
     found = _MISSING.search(raw)
     if found:
         parts = [p.replace('\\"', '"') for p in _IDENTIFIER.findall(found[1])]

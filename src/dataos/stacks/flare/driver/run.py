@@ -18,11 +18,11 @@ from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import batch_mark
 from dataos.manifest.specs import Reading, render
-from dataos.stacks.flare import incremental, querying, sql, tagging
+from dataos.stacks.flare import incremental, querying, sql, tagging, udfs
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.actions import Planned
 from dataos.stacks.flare.driver import engine as engines
-from dataos.stacks.flare.driver import lineage, problems, profiling, streamsources
+from dataos.stacks.flare.driver import lineage, problems, profiling, streamsources, userfunctions
 from dataos.stacks.flare.driver.catalog import Catalog, Table
 from dataos.stacks.flare.driver.checks import Checker, Measured
 from dataos.stacks.flare.driver.duckfiles import Converter
@@ -81,6 +81,7 @@ class Run:
         self._targets = job.targets
         self._number = 0  # of the batch, in a stream
         self._state = _State()
+        self._udfs: udfs.Udfs = {}
         self._engine = EngineName.SPARK if job.spark is not None else EngineName.SAIL
         self.result = Result()
         self.result.engine = {"name": self._engine, "address": str(job.spark or ""), "reason": job.engine_reason}
@@ -152,6 +153,8 @@ class Run:
         try:
             catalog = Catalog(self._server, self._job.token)
             client = Client(Connection(self._server, self._job.token, "the job's server"))
+            self._udfs = udfs.arities(spec.udfs)
+            userfunctions.register(engine.session, spec.udfs)
             if spec.streaming is not None and any(s.stream for s in self._job.sources.values()):
                 self._stream(spec, spec.streaming, engine, catalog, client)
             else:
@@ -298,7 +301,7 @@ class Run:
     def _make_steps(self, spec: FlareSpec, engine: Engine) -> None:
         views = [i.name for i in spec.inputs]
         for step in spec.steps:
-            checked = self._check(step.sql, views, self._state.types)
+            checked = self._check(step.sql, views, self._state.types, self._udfs)
             if not checked.text:
                 self._log.info(f"{step.name}: the statement has no effect here")
                 continue
@@ -321,7 +324,7 @@ class Run:
             try:
                 frame = self._frame(source)
                 text = stepfunctions.FUNCTIONS[call.name].render(call, frame, lambda q: self._ask(engine, q))
-                made = self._check(text, [source], self._state.types)
+                made = self._check(text, [source], self._state.types, self._udfs)
                 self._register(engine, target, made, explain=spec.explain and target == step.name)
             except Exception as error:
                 what = f"step {step.name}: function {number}, {call.name}"
@@ -342,9 +345,11 @@ class Run:
         if explain:
             frame.explain(extended=True)
 
-    def _check(self, text: str, views: sql.Views, types: Types | None = None) -> sql.Checked:
+    def _check(
+        self, text: str, views: sql.Views, types: Types | None = None, own: udfs.Udfs | None = None
+    ) -> sql.Checked:
         """A text as this run's engine gets it."""
-        return sql.check(text, views, self._now, types, self._engine)
+        return sql.check(text, views, self._now, types, self._engine, own or {})
 
     def _frame(self, view: str) -> Frame:
         """A view as step functions see it. Raises DataOSError where two columns have one name."""
@@ -389,7 +394,8 @@ class Run:
         views = [i.name for i in spec.inputs]
         read: list[tuple[str, sql.Checked]] = []
         for step in spec.steps:
-            checked = _whole(step, sql.check(step.sql, views, engine=self._engine), self._engine)
+            checked = sql.check(step.sql, views, engine=self._engine, udfs=self._udfs)
+            checked = _whole(step, checked, self._engine, self._udfs)
             if checked.text:
                 read.append((step.name, checked))
                 views.append(step.name)
@@ -637,14 +643,14 @@ def _between(step: str, number: int) -> str:
     return f"{step}__{number}"
 
 
-def _whole(step: Step, checked: sql.Checked, engine: EngineName) -> sql.Checked:
+def _whole(step: Step, checked: sql.Checked, engine: EngineName, own: udfs.Udfs) -> sql.Checked:
     """What holds for a step with its functions: whether it answers anew at each look, whether it is dear."""
     volatile, costly = checked.volatile, checked.costly
     for call in step.functions:
         costly = costly or call.name in _COSTLY_FUNCTIONS
         volatile = volatile or call.name == "generate_uuid"
         if call.name == "set_variable":
-            part = sql.check(f"SELECT {call.text('expression')}", [], engine=engine)
+            part = sql.check(f"SELECT {call.text('expression')}", [], engine=engine, udfs=own)
             volatile, costly = volatile or part.volatile, costly or part.costly
     return replace(checked, volatile=volatile, costly=costly)
 
