@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterable
@@ -61,7 +62,9 @@ def spark(folder: Path, jars: Path, **conf: str) -> Generator[str]:
         *(part for k, v in settings.items() for part in ("--conf", f"{k}={v}")),
         "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
     ]  # fmt: skip
-    with _process(argv, folder / "spark.log", {"SPARK_LOCAL_IP": "127.0.0.1"}) as process:
+    # UDFs run in Python processes of Spark's: this Python has PySpark
+    env = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    with _process(argv, folder / "spark.log", env) as process:
         _wait(process, folder / "spark.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
         yield f"sc://127.0.0.1:{port}"
 

@@ -53,7 +53,11 @@ def test_they_are_called_from_sql(jobs: Jobs, server: Server, tmp_path: Path) ->
         (3, "GRACE!", "x-grace", "y-grace", 1.5, Decimal("0.75"), 6, 6, "6"),
     ]
     assert {f.name: str(f.field_type) for f in table(server, "udfs.all").schema().fields}["p"] == "decimal(10, 2)"
-    traced = {(r["output"], r["column"]) if "column" in r else None for r in done.result["lineage"]} if done.result["lineage"] else {1}
+    traced = (
+        {(r["output"], r["column"]) if "column" in r else None for r in done.result["lineage"]}
+        if done.result["lineage"]
+        else {1}
+    )
     assert traced
 
 

@@ -42,7 +42,11 @@ def test_what_is_understood(entry: Any, returns: str, arity: str) -> None:
 @pytest.mark.parametrize(
     ("data", "said", "path"),
     [
-        ({"shout": "(value: String) => value.toUpperCase()"}, "Scala UDF `shout` needs engine: spark", "job.udfs.shout"),
+        (
+            {"shout": "(value: String) => value.toUpperCase()"},
+            "Scala UDF `shout` needs engine: spark",
+            "job.udfs.shout",
+        ),
         ({"f": "lambda x: ("}, "the UDF `f` is no Python", "job.udfs.f"),
         ({"f": ""}, "the UDF `f` is empty", "job.udfs.f"),
         ({"f": None}, "the UDF `f` is empty", "job.udfs.f"),
@@ -83,7 +87,11 @@ def test_the_guard_knows_them_and_counts_arguments() -> None:
         sql.check("SELECT shout(a) FROM v", ("v",))
 
 
-@given(st.dictionaries(st.text(max_size=10), st.one_of(st.text(max_size=80), st.none(), st.integers(), st.lists(st.text()))))
+@given(
+    st.dictionaries(
+        st.text(max_size=10), st.one_of(st.text(max_size=80), st.none(), st.integers(), st.lists(st.text()))
+    )
+)
 def test_any_text_is_a_function_or_refused(data: dict[str, Any]) -> None:
     found, problems = read(data)
     assert len(found) + len(problems) >= len(data)

@@ -57,13 +57,23 @@ def register(session: SparkSession, udfs: tuple[Udf, ...]) -> None:
 
 def explain(text: str) -> tuple[str, str] | None:
     """(what failed, hint) of an engine's message, if a function of the author's raised it."""
-    if "pyspark/worker.py" not in text:
+    if "Error from python worker" in text:
+        return (
+            "Apache Spark has no Python for the job's UDFs",
+            "give its workers a Python with PySpark (PYSPARK_PYTHON)",
+        )
+    if not any(sign in text for sign in ("pyspark/worker.py", 'File "<udf ', "TypeError: the UDF `")):
         return None
-    lines = [line.strip() for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
-    cause = lines[-1] if lines else "it failed"
+    cause = _cause(text)
     frames = _FRAME.findall(text)
     where = f"the UDF `{frames[-1][0]}`, line {frames[-1][1]}: " if frames else "a UDF: "
     if cause.startswith("TypeError: the UDF `"):
         where, cause = "", cause.removeprefix("TypeError: ")
     hint = "a value may be NULL: `None if value is None else ...`" if "NoneType" in cause else "correct `udfs`"
     return f"{where}{cause}"[:400], hint
+
+
+def _cause(text: str) -> str:
+    """The error of a traceback: the first line below its frames that is not indented."""
+    below = text[text.rfind('  File "') :].splitlines()[1:]
+    return next((line.strip() for line in below if line.strip() and not line.startswith(" ")), "it failed")
