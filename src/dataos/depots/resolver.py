@@ -6,6 +6,7 @@ Credentials are read from the vault at each call, so that a rotated secret holds
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from dataos.depots.ports import (
     DepotEntry,
     EngineKind,
     Fence,
+    FileDepot,
     HoldsTables,
     LakehouseListing,
     MessageDepot,
@@ -41,6 +43,8 @@ from dataos.governance.vault import Vault
 from dataos.manifest import registry
 from dataos.store import tables
 from dataos.store.database import Store
+
+_PIECE = 1 << 20
 
 
 class Depots:
@@ -172,8 +176,15 @@ class Depots:
         return await self._object_stores(entry).objects(entry, await self.credentials(udl.depot, acl), udl)
 
     async def content(self, udl: Udl, path: str) -> AsyncGenerator[bytes]:
-        """The content of one of the objects that an address names (see `ObjectStoreDepot.content`)."""
+        """The content of one of the objects that an address names (see `ObjectStoreDepot.content`), or of one of the
+        files (see `FileDepot.files`), by its whole path. Raises DataOSError `depot.path` for another path."""
         entry = await self.get(udl.depot)
+        if entry.type == "FILE":
+            files = await cast("FileDepot", self.adapter(entry)).files(entry, udl)
+            found = next((f for f in files if str(f) == path), None)
+            if found is None:
+                raise fail("depot.path", f"{udl} names no file `{path}`", hint="list them: GET /api/v1/depots/ls")
+            return _pieces(found)
         store = self._object_stores(entry)
         return store.content(entry, await self.credentials(udl.depot, "r"), udl, path)
 
@@ -310,3 +321,12 @@ def _entry(row: sa.Row[Any]) -> DepotEntry:
         secrets={k: tuple(v) for k, v in secrets.items()},
         generation=row.generation,
     )
+
+
+async def _pieces(file: Path) -> AsyncGenerator[bytes]:
+    try:
+        with await asyncio.to_thread(file.open, "rb") as opened:
+            while piece := await asyncio.to_thread(opened.read, _PIECE):
+                yield piece
+    except OSError as error:
+        raise fail("depot.path", f"{file} cannot be read: {error.strerror}") from error

@@ -79,26 +79,33 @@ class Sail(Engine):
                 f'{{type="iceberg-rest",name="{_PREFIX}{name}",uri="{server}/iceberg",warehouse="{name}",'
                 f'bearer_access_token="{token.reveal()}"}}'
             )
+        self._set: list[str] = []
         os.environ.setdefault("RUST_LOG", "error")
         os.environ["SAIL_CATALOG__DEFAULT_CATALOG"] = '"sail"'
         os.environ[_CATALOGS] = f"[{','.join(entries)}]"
         if threads > 0:
-            os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(threads))
+            self._default("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(threads))
         if memory_bytes > 0:
             # What sorts, joins and aggregates may hold before they spill. The rest is for what the pool does not count:
             # this interpreter, decoded files on their way in, Parquet pages on their way out.
             pool = max(_LEAST_POOL, memory_bytes // 2)
-            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
-            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(pool))
+            self._default("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
+            self._default("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(pool))
         spill = scratch / "spill"
         spill.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("SAIL_RUNTIME__TEMPORARY_FILES__PATHS", f'["{spill}"]')
+        self._default("SAIL_RUNTIME__TEMPORARY_FILES__PATHS", f'["{spill}"]')
         from pysail.spark import SparkConnectServer
 
         self._sail = SparkConnectServer("127.0.0.1", 0)
         self._sail.start(background=True)
         self.session = self._connect()
         os.environ.pop(_CATALOGS, None)  # the session has its catalogs; no child needs the token
+
+    def _default(self, key: str, value: str) -> None:
+        """A setting of this engine where the environment has none; `close` takes it back for the next one."""
+        if key not in os.environ:
+            os.environ[key] = value
+            self._set.append(key)
 
     def _connect(self) -> SparkSession:
         from pyspark.sql import SparkSession
@@ -126,6 +133,8 @@ class Sail(Engine):
         """As the port says."""
         self.session.stop()
         self._sail.stop()
+        for key in self._set:
+            os.environ.pop(key, None)
 
 
 class Spark(Engine):

@@ -81,6 +81,7 @@ class Job:
     spark_token: Secret | None = None  # which it asks for
     catalog: str = ""  # the server's address as that Spark reaches it
     engine_reason: str = ""  # why this engine: for the log
+    limit: int = 0  # most rows of each input; 0: all
 
 
 def load(config: Path, secret: Path) -> Job:

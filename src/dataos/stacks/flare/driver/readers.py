@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from dataos.client.api import ARROW, BYTES, Client
@@ -264,7 +264,9 @@ class Readers:
         def fetch(path: str) -> str:
             asked = {"address": address, "path": path}
             answer = self._client.call("POST", "/api/v1/inputs", body=asked, accept=BYTES, timeout_s=3600.0)
-            target = folder / path
+            # paths of files begin with `/`; nothing may lie outside of the folder
+            parts = [p for p in PurePosixPath(path).parts if p not in ("/", "..", ".")]
+            target = folder.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 for piece in answer.chunks(1 << 20):

@@ -68,8 +68,17 @@ class Run:
     """A run of one job. Made once, `execute` called once."""
 
     def __init__(
-        self, job: Job, server: str, scratch: Path, out: Path, log: Log, clock: Callable[[], datetime]
+        self,
+        job: Job,
+        server: str,
+        scratch: Path,
+        out: Path,
+        log: Log,
+        clock: Callable[[], datetime],
+        *,
+        keep_engine: bool = False,
     ) -> None:
+        """`keep_engine`: after a run that went well `engine` is the caller's to look at and to close."""
         self._job = job
         self._server = server
         self._scratch = scratch
@@ -82,6 +91,8 @@ class Run:
         self._number = 0  # of the batch, in a stream
         self._state = _State()
         self._udfs: udfs.Udfs = {}
+        self._keep_engine = keep_engine
+        self.engine: Engine | None = None
         self._engine = EngineName.SPARK if job.spark is not None else EngineName.SAIL
         self.result = Result()
         self.result.engine = {"name": self._engine, "address": str(job.spark or ""), "reason": job.engine_reason}
@@ -105,6 +116,11 @@ class Run:
             return False
         self._log.info("run complete")
         return True
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of all views that were made so far, in order."""
+        return tuple(self._state.columns)
 
     def _identity(self) -> str:
         known = self._job.identity
@@ -159,9 +175,15 @@ class Run:
                 self._stream(spec, spec.streaming, engine, catalog, client)
             else:
                 self._once(spec, engine, catalog, client, self._scratch)
-        finally:
+        except BaseException:
             with suppress(Exception):
                 engine.close()
+            raise
+        if self._keep_engine:
+            self.engine = engine
+            return
+        with suppress(Exception):
+            engine.close()
 
     def _once(self, spec: FlareSpec, engine: Engine, catalog: Catalog, client: Client, scratch: Path) -> None:
         """All of the job, from its inputs to its outputs."""
@@ -247,6 +269,8 @@ class Run:
             try:
                 with self.result.timed(f"input {entry.name}"):
                     view = self._load(readers, client, entry, spec.keep_system_columns)
+                    if self._job.limit:
+                        view = self._few(engine, entry.name, view)
                     if entry.increment is not None:
                         view = self._window(engine, entry.name, entry.increment, view)
                     if view.text and self._state.uses[entry.name] >= _TEXT_TWICE:
@@ -262,6 +286,13 @@ class Run:
             self._show(spec, engine, entry.name)
         if failures:
             raise DataOSError(failures)
+
+    def _few(self, engine: Engine, name: str, whole: View) -> View:
+        """Let the input's view be its first rows only."""
+        raw = f"__all_{name}"
+        engine.session.table(name).createOrReplaceTempView(raw)
+        engine.sql(f"SELECT * FROM {quoted(raw)} LIMIT {self._job.limit}").createOrReplaceTempView(name)
+        return View(name, whole.columns, None, whole.text)
 
     def _window(self, engine: Engine, name: str, increment: Increment, whole: View) -> View:
         """Let the input's view be its window only, and note what the next run is to begin with."""

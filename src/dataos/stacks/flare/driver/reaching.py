@@ -1,0 +1,92 @@
+"""A server as its user reaches it, for programs that run outside of it: PyFlare and local runs.
+
+Everything comes through the server's doors, with the user's key: rows of tables, bytes of files, the catalog of a
+Lakehouse. Data files of a Lakehouse table are written by the engine, as the catalog says where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataos.client.api import Client
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError, fail
+from dataos.stacks.flare import fileformats
+from dataos.stacks.flare.driver.job import Source, Target
+from dataos.stacks.flare.model import FILES
+
+_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
+_MOST_FILES = 100_000
+
+
+class Reach:
+    """Depots of a server by name; each is asked for once."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def depot(self, name: str) -> dict[str, Any]:
+        """The section `depot` of its manifest. Raises DataOSError as the server says it."""
+        if name not in self._known:
+            self._known[name] = dict(self.client.resource("depot", name, None)["manifest"]["depot"])
+        return self._known[name]
+
+    def warehouse(self, name: str) -> str | None:
+        """The warehouse of a Lakehouse's depot; None for another depot."""
+        body = self.depot(name)
+        if str(body.get("type", "")).upper() != "ICEBERG":
+            return None
+        location: Any = body.get("iceberg") or {}
+        return str(location.get("warehouse") or name)
+
+    def source(self, address: Udl, form: str | None) -> Source:
+        """Where an input is. Raises DataOSError `flare.format`, `flare.input`, or what the server says."""
+        kind = str(self.depot(address.depot).get("type", "")).upper()
+        if kind not in _STORES:
+            own = "iceberg" if kind == "ICEBERG" else "jdbc"
+            if form not in (None, own):
+                raise fail(
+                    "flare.format",
+                    f"depot '{address.depot}' is of type {kind}: format `{form}` cannot be read from it",
+                    hint=f"write `{own}`, or leave the format out",
+                )
+            return Source("query")
+        suffixes = (address.dataset or "").lower().split(".")[1:]
+        found = form or next((fileformats.SUFFIXES[s] for s in reversed(suffixes) if s in fileformats.SUFFIXES), None)
+        if found not in FILES:
+            what = f"format `{found}` cannot be read from files" if found else f"{address} does not tell its format"
+            raise fail("flare.format", what, hint="allowed: " + ", ".join(FILES))
+        asked = {"address": str(Udl(address.depot, address.collection, address.dataset)), "limit": _MOST_FILES}
+        listed = self.client.json("GET", "/api/v1/depots/ls", params=asked)
+        files = tuple(str(item["name"]) for item in listed["items"]) if listed["kind"] == "files" else ()
+        if not files or listed["truncated"]:
+            what = f"{address} holds more than {_MOST_FILES} files" if files else f"Path does not exist: {address}"
+            raise fail("flare.input", what, hint="name a folder, a file or a pattern below the depot")
+        return Source("objects", place=f"dataos://{address.depot}", format=found, files=files)
+
+    def target(self, address: Udl, form: str | None, branch: str = "") -> Target:
+        """Where a table goes. Raises DataOSError `stack.unsupported` for what is no Lakehouse."""
+        warehouse = self.warehouse(address.depot)
+        if warehouse is None or form not in (None, "iceberg"):
+            kind = str(self.depot(address.depot).get("type", "")).upper()
+            raise fail(
+                "stack.unsupported",
+                f"{address}: from outside of the server, tables of a Lakehouse are written, and this is "
+                + (f"a depot of type {kind}" if warehouse is None else f"format `{form}`"),
+                hint="save it to a Lakehouse; an output of a Flare Workflow brings it to other places",
+            )
+        levels = tuple((address.collection or "").split("."))
+        if not address.dataset or "/" in address.dataset:
+            raise fail(
+                "manifest.address", f"Invalid dataset found: {address}", hint="dataos://[depot]:[collection]/[table]"
+            )
+        return Target("table", warehouse, levels, address.dataset, branch=branch)
+
+    def missing(self, name: str) -> DataOSError | None:
+        """Why a depot cannot be used; None: it can."""
+        try:
+            self.depot(name)
+        except DataOSError as error:
+            return error
+        return None
