@@ -162,6 +162,21 @@ def test_reading_and_writing_in_every_form(server: Installation) -> None:
     assert "call with_depot" in said[6]
 
 
+def test_one_session_after_another(server: Installation) -> None:
+    done = program(
+        server,
+        BEGIN
+        + """
+            for n in (1, 2, 3):
+                spark = builder.with_depot("lakehouse").build_session()
+                assert load("dataos://lakehouse:retail/orders").distinct().count() == 3
+                if n != 2:
+                    spark.stop()
+            """,
+    )
+    assert done.code == 0, done.err
+
+
 def test_files_and_databases_are_not_written_from_outside(server: Installation) -> None:
     done = program(
         server,

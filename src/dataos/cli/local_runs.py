@@ -37,10 +37,8 @@ def start(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Most rows of each input; 0: all.")] = 0,
     job: Annotated[str | None, typer.Option("--job", help="Run this job of the Workflow only.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plan of each step.")] = False,
-    shell: Annotated[
-        bool | None,
-        typer.Option("--shell/--no-shell", help="A Python shell over the views afterwards; on a terminal it comes."),
-    ] = None,
+    shell: Annotated[bool, typer.Option("--shell", help="A Python shell over the views afterwards.")] = False,
+    no_shell: Annotated[bool, typer.Option("--no-shell", help="No shell, on a terminal either.")] = False,
 ) -> int:
     """Run the Flare jobs of a Workflow on this machine. Local paths need no server; writing is done for real."""
     from dataos.cli import documents
@@ -72,7 +70,7 @@ def start(
         "limit": limit,
         "explain": explain,
         "only": job,
-        "shell": sys.stdin.isatty() and sys.stdout.isatty() if shell is None else shell,
+        "shell": not no_shell and (shell or (sys.stdin.isatty() and sys.stdout.isatty())),
         **_server(server, document),
     }
     return _run(request)

@@ -239,6 +239,12 @@ def test_xml_with_a_schema(reader: Reader) -> None:
         ("<r><x><a>1</a></x></r>", {"inferSchema": "false"}, [("1",)]),
         ("<n:r xmlns:n='u'><n:x><n:a>1</n:a></n:x></n:r>", {"ignoreNamespace": "true", "rowTag": "x"}, [(1,)]),
         ("<r><x k='v'><a>1</a></x></r>", {"attributePrefix": "@"}, [("v", 1)]),
+        (
+            "<r><x><a k='1'>t</a></x><x><a>u</a></x></r>",
+            {"valueTag": "text"},
+            [({"_k": 1, "text": "t"},), ({"_k": None, "text": "u"},)],
+        ),
+        (f"<r><x>{'<a>' * 120}{'</a>' * 120}</x></r>", {}, "nested more than 100 levels deep"),
         ("<r><x><a>NA</a></x></r>", {"nullValue": "NA"}, [(None,)]),
         ("<r><x><a>é</a></x></r>".encode("latin-1"), {"charset": "ISO-8859-1"}, [("é",)]),
     ],

@@ -140,7 +140,7 @@ def test_near_names_of_depots(world: World) -> None:
 @pytest.mark.parametrize(
     ("dataset", "code", "said"),
     [
-        ("dataos://dropzone:none/out?acl=rw", "flare.format", "add `format: parquet`, `csv` or `json`"),
+        ("dataos://dropzone:none/out?acl=rw", "flare.format", "add `format`: csv, json, parquet"),
         ("dataos://events:none/out?acl=rw", "depot.unsupported", "types that can: FILE, POSTGRESQL, ICEBERG"),
     ],
 )
@@ -176,6 +176,31 @@ def test_a_job_sees_its_files_and_its_table_only(world: World) -> None:
     assert plan.launch.server_access
     assert plan.rerunnable
     assert (plan.reads, plan.writes) == (("dataos://dropzone:none/*.csv",), ("dataos://lakehouse:sales/known",))
+
+
+def test_the_author_s_own_functions_need_a_sandbox(world: World) -> None:
+    """ch04 3.17: code of users."""
+    body = spec(csv("dataos://dropzone:none/a.csv"), {"s": "SELECT f(id) AS x FROM a"}, [output("s", "sales.known")])
+    body["job"]["udfs"] = {"f": "lambda value: value"}
+    assert world.plan(body).launch.isolation is Isolation.USER
+
+
+def test_a_schema_at_an_address_is_one_file_that_the_job_sees(world: World) -> None:
+    body = spec(
+        [{**csv("dataos://dropzone:none/a.csv")[0], "schemaPath": "dataos://dropzone:none/s.ddl"}],
+        None,
+        [output("a", "sales.known")],
+    )
+    (problem,) = world.check(body)
+    assert problem.path == "workflow.dag[0].spec.stackSpec.job.inputs[0].schemaPath"
+    place = world.folder / "landing" / "s.ddl"
+    place.write_text("id BIGINT")
+    assert world.check(body) == []
+    plan = world.plan(body)
+    assert str(place) in {str(m.source) for m in plan.launch.mounts}
+    assert json.loads(plan.launch.files["config/job.json"])["sources"]["a"]["schema"] == str(place)
+    body["job"]["inputs"][0]["schemaPath"] = "dataos://dropzone:none/*.csv"
+    assert "names 2 files" in world.check(body)[0].message
 
 
 def test_a_new_table_needs_the_warehouse_and_reading_stays_reading(world: World) -> None:

@@ -23,7 +23,7 @@ def offered(line: str) -> list[str]:
     ("line", "found"),
     [
         ("app", ["apply"]),
-        ("develop ", ["generate", "get", "get-stack-version", "schema", "stack", "types"]),
+        ("develop ", ["generate", "get", "get-stack-version", "schema", "stack", "start", "types"]),
         ("develop schema ", ["generate", "get"]),
         ("get r", ["runs", "runtime"]),
         ("resource ru", ["run", "runtime"]),

@@ -388,7 +388,11 @@ def main() -> int:
         request = Request.of(json.loads(file.read_text()))
     finally:
         file.unlink(missing_ok=True)
-    return ExitCode.OK if Standalone(request).run() else ExitCode.FAILED
+    try:
+        return ExitCode.OK if Standalone(request).run() else ExitCode.FAILED
+    except KeyboardInterrupt:
+        Log().error("interrupted: what was not written whole is not there")
+        return ExitCode.FAILED
 
 
 if __name__ == "__main__":

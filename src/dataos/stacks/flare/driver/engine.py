@@ -131,10 +131,12 @@ class Sail(Engine):
 
     def close(self) -> None:
         """As the port says."""
-        self.session.stop()
-        self._sail.stop()
-        for key in self._set:
-            os.environ.pop(key, None)
+        try:
+            self.session.stop()
+        finally:  # the session may have been stopped already
+            self._sail.stop()
+            for key in self._set:
+                os.environ.pop(key, None)
 
 
 class Spark(Engine):

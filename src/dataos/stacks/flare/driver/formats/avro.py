@@ -18,7 +18,17 @@ from dataos.stacks.flare.driver.formats import model
 from dataos.stacks.flare.driver.formats.model import BATCH_ROWS, Content, Options, Wanted, flag
 
 _CODECS = {"none": "null", "gzip": "deflate", "snappy": "snappy", "zstd": "zstandard"}
-_BROKEN = (ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, AttributeError, zlib.error)
+_BROKEN = (
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    MemoryError,
+    zlib.error,
+)  # garbage has absurd lengths
 Adapt = Callable[[Any], Any]
 """What makes a value of fastavro one of Arrow's; None: it is one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -30,7 +30,8 @@ def read(wanted: Wanted) -> Content:
     def batches() -> Iterator[pa.RecordBatch]:
         lines: list[str] = []
         for path in wanted.files:
-            for line in _whole(path, encoding) if whole else _lines(path, encoding, separator):
+            pieces = _pieces(path, encoding)
+            for line in ["".join(pieces)] if whole else lines_of(pieces, separator):
                 lines.append(line)
                 if len(lines) >= (1 if whole else BATCH_ROWS):
                     yield pa.RecordBatch.from_pydict({"value": lines}, schema=schema)
@@ -118,13 +119,10 @@ def _not_so(path: str, encoding: str, error: UnicodeDecodeError, lines: int) -> 
     )
 
 
-def _whole(path: str, encoding: str) -> Iterator[str]:
-    yield "".join(_pieces(path, encoding))
-
-
-def _lines(path: str, encoding: str, separator: str | None) -> Iterator[str]:
+def lines_of(pieces: Iterable[str], separator: str | None) -> Iterator[str]:
+    """The lines of a text that comes in pieces, cut anywhere. `separator` None: lines end with \\n, \\r\\n or \\r."""
     rest = ""
-    for piece in _pieces(path, encoding):
+    for piece in pieces:
         text = rest + piece
         if separator is not None:
             *whole, rest = text.split(separator)

@@ -24,6 +24,7 @@ from dataos.stacks.flare.driver.formats.model import BATCH_ROWS, Content, Option
 from dataos.stacks.flare.driver.formats.text import encoding_of, packed
 
 _PIECE = 1 << 20
+_MOST_LEVELS = 100
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 _LONG = re.compile(r"[+-]?[0-9]{1,19}")
 _DOUBLE = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
@@ -89,7 +90,9 @@ def read(wanted: Wanted) -> Content:
         for path in wanted.files:
             for node, _ in _rows(path, style, mode, wanted.notice):
                 made = _shape_of(node, style, infer)
-                shape = _merge(shape, made if made.kind == "struct" else _Shape("struct", {style.value_tag: made}))
+                shape = _merge(
+                    style, shape, made if made.kind == "struct" else _Shape("struct", {style.value_tag: made})
+                )
         if shape.kind != "struct" or not shape.fields:
             what = f"no element <{style.row_tag}>" if style.row_tag else "no rows"
             hint = "`rowTag` names the element of a row" if style.row_tag else "set `rowTag`"
@@ -191,6 +194,8 @@ class _Parser:
         )
         if not is_row and not self._open:
             return
+        if len(self._open) >= _MOST_LEVELS:
+            raise fail("flare.file", f"{self._path}: elements are nested more than {_MOST_LEVELS} levels deep")
         node = Node()
         if not self._style.skip_attributes:
             for key, value in attributes.items():
@@ -266,16 +271,16 @@ def _shape_of(node: Node, style: _Style, infer: bool) -> _Shape:
         if name in seen:
             known = fields[name]
             inner = known.element if known.kind == "array" and known.element is not None else known
-            fields[name] = _Shape("array", element=_merge(inner, made))
+            fields[name] = _Shape("array", element=_merge(style, inner, made))
         else:
             seen.add(name)
-            fields[name] = _merge(fields[name], made) if name in fields else made
+            fields[name] = _merge(style, fields[name], made) if name in fields else made
     if text:
         fields[style.value_tag] = _leaf(_trimmed(node.text, style), infer)
     return _Shape("struct", fields)
 
 
-def _merge(one: _Shape, other: _Shape) -> _Shape:
+def _merge(style: _Style, one: _Shape, other: _Shape) -> _Shape:
     """A type that holds the values of both."""
     if one.kind == "null":
         return other
@@ -285,16 +290,16 @@ def _merge(one: _Shape, other: _Shape) -> _Shape:
         left = one.element if one.kind == "array" else one
         right = other.element if other.kind == "array" else other
         assert left is not None and right is not None  # noqa: S101, PT018 - arrays have one
-        return _Shape("array", element=_merge(left, right))
+        return _Shape("array", element=_merge(style, left, right))
     if one.kind == "struct" and other.kind == "struct":
         fields = dict(one.fields)
         for name, shape in other.fields.items():
-            fields[name] = _merge(fields[name], shape) if name in fields else shape
+            fields[name] = _merge(style, fields[name], shape) if name in fields else shape
         return _Shape("struct", fields)
     if "struct" in (one.kind, other.kind):
         struct, leaf = (one, other) if one.kind == "struct" else (other, one)
-        known = struct.fields.get("_VALUE", _Shape("null"))
-        return _Shape("struct", {**struct.fields, "_VALUE": _merge(known, leaf)})
+        known = struct.fields.get(style.value_tag, _Shape("null"))
+        return _Shape("struct", {**struct.fields, style.value_tag: _merge(style, known, leaf)})
     if one.kind == other.kind:
         return one
     kinds = {one.kind, other.kind}
