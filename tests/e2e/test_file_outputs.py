@@ -12,7 +12,7 @@ import pytest
 from pyarrow import orc
 
 from support import s3
-from support.server import Installation, installation, wait_until
+from support.server import NO_SANDBOX, Installation, installation, wait_until
 
 DEPOT = """\
 name: {name}
@@ -366,3 +366,39 @@ def test_what_does_not_fit_is_said_before_anything_is_written(server, exports: P
     assert done.code == 1
     assert said in done.err + done.out
     assert not (exports / "shop" / "misfit").exists()
+
+
+def test_functions_of_the_author_run_in_the_sandbox(server: Installation) -> None:
+    """ch04 3.17: no network, nothing of the server's home, nothing of its environment."""
+    source = f"""
+import os, socket
+
+def attempt(what: str) -> str:
+    try:
+        if what == "home":
+            return "read " + str(len(os.listdir({str(server.home / "keys")!r})))
+        if what == "store":
+            return "read " + str(len(open({str(server.home / "store.db")!r}, "rb").read()))
+        if what == "network":
+            socket.create_connection(("127.0.0.1", {server.url.rpartition(":")[2]}), 2).close()
+            return "connected"
+        return "pid" if os.getpid() < 1000 else "many"
+    except OSError as error:
+        return type(error).__name__
+"""
+    body = json.loads(
+        workflow(
+            "udf", "dataos://lakehouse:back/tried?acl=rw", "iceberg", "select what, attempt(what) as got from asked"
+        )
+    )
+    job = body["workflow"]["dag"][0]["spec"]["stackSpec"]["job"]
+    job["udfs"] = {"attempt": source}
+    asked = "select explode(array('home', 'store', 'network')) as what from orders limit 3"
+    job["steps"][0]["sequence"].insert(0, {"name": "asked", "sql": asked})
+    server.ok("apply", "--wait", "-f", server.write("udf.yaml", json.dumps(body)))
+    rows = server.ok("query", "SELECT DISTINCT what, got FROM lakehouse.back.tried ORDER BY what", "-O", "json").json
+    if NO_SANDBOX:
+        pytest.skip(NO_SANDBOX)
+    assert {r["what"]: r["got"] for r in rows} == {
+        "home": "FileNotFoundError", "store": "FileNotFoundError", "network": "ConnectionRefusedError",
+    }  # fmt: skip

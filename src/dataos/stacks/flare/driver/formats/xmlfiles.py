@@ -234,6 +234,7 @@ class _Shape:
     element: _Shape | None = None
     arrow: Any = None
     keep_order: bool = False
+    has_elements: bool = False
 
     def ordered(self) -> list[tuple[str, _Shape]]:
         """Fields as they come out: in order of their names, or as the schema has them."""
@@ -277,7 +278,7 @@ def _shape_of(node: Node, style: _Style, infer: bool) -> _Shape:
             fields[name] = _merge(style, fields[name], made) if name in fields else made
     if text:
         fields[style.value_tag] = _leaf(_trimmed(node.text, style), infer)
-    return _Shape("struct", fields)
+    return _Shape("struct", fields, has_elements=bool(node.children))
 
 
 def _merge(style: _Style, one: _Shape, other: _Shape) -> _Shape:
@@ -295,7 +296,9 @@ def _merge(style: _Style, one: _Shape, other: _Shape) -> _Shape:
         fields = dict(one.fields)
         for name, shape in other.fields.items():
             fields[name] = _merge(style, fields[name], shape) if name in fields else shape
-        return _Shape("struct", fields)
+        return _Shape("struct", fields, has_elements=one.has_elements or other.has_elements)
+    if "struct" in (one.kind, other.kind) and (one.has_elements or other.has_elements):
+        return _Shape("string")  # elements in one place, text in another: Spark gives the markup
     if "struct" in (one.kind, other.kind):
         struct, leaf = (one, other) if one.kind == "struct" else (other, one)
         known = struct.fields.get(style.value_tag, _Shape("null"))
@@ -390,8 +393,18 @@ def _of_node(node: Node, shape: _Shape, style: _Style, strict: bool, name: str) 
     if node.children:  # a leaf is wanted, the file has elements
         if strict and shape.kind != "string" and shape.arrow is not None:
             raise ValueError(f"<{name}> holds elements, where the schema has {shape.arrow}")
-        return None
+        return _markup(node) if shape.kind == "string" else None
     return _value(node.text, shape, style, strict, name)
+
+
+def _markup(node: Node) -> str:
+    """What an element holds, as XML: its elements, then its text."""
+    inner = "".join(f"<{name}{_attributes(child)}>{_markup(child)}</{name}>" for name, child in node.children)
+    return inner + escape(node.text.strip())
+
+
+def _attributes(node: Node) -> str:
+    return "".join(f" {key.lstrip('_')}={quoteattr(value)}" for key, value in node.attributes.items())
 
 
 def _value(text: str, shape: _Shape, style: _Style, strict: bool, name: str) -> Any:
