@@ -143,6 +143,8 @@ class Standalone:
             path = f"{node.path}.job.actions"
             hint = "run the Workflow on a server: dataos apply"
             raise DataOSError(Problem("stack.unsupported", "a local run maintains no tables", hint=hint, path=path))
+        if spec.streaming is not None or any(i.stream for i in spec.inputs):
+            self._said.warning(f"{node.name}: a stream is read once here: what there is now")
         if self._request.explain and not spec.explain:
             body = _explained(body)
         return body, spec
