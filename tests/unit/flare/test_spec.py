@@ -390,7 +390,7 @@ def test_sql_faults_carry_line_and_column() -> None:
 def test_all_faults_at_once() -> None:
     data = put(put(base(), "job.inputs.0.format", "csvbb"), "job.outputs.0.options.saveMode", "upsert")
     _, reading = read(put(data, "job.udfs", {"f": "x"}))
-    assert {p.code for p in reading.problems} >= {"flare.format", "manifest.invalid", "stack.unsupported"}
+    assert {p.code for p in reading.problems} >= {"flare.format", "manifest.invalid", "flare.udf"}
 
 
 def test_two_outputs_of_one_table() -> None:
