@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -97,6 +98,87 @@ def answering(answer: Answer, content_type: str = "application/xml") -> Iterator
     thread.start()
     try:
         yield Answering(f"http://127.0.0.1:{server.server_port}", seen)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Faulty:
+    """A way to a store on which requests fail. `rule` sees method and path of each: a status instead of the store's
+    answer, a fraction of its bytes before the connection breaks, or None."""
+
+    endpoint: str
+    rule: Callable[[str, str], int | float | None] = lambda method, path: None
+    seen: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+_WORDS = {403: "InvalidAccessKeyId", 500: "InternalError", 503: "SlowDown"}
+
+
+@contextmanager
+def faulty(store: S3) -> Iterator[Faulty]:
+    """Stand between a client and the store."""
+    target = store.endpoint.removeprefix("http://")
+    made = Faulty("")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _reply(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            made.seen.append((self.command, self.path))
+            fault = made.rule(self.command, self.path)
+            if isinstance(fault, int):
+                text = f"<Error><Code>{_WORDS[fault]}</Code></Error>".encode()
+                self._send(fault, [("content-type", "application/xml")], text)
+                return
+            forward = http.client.HTTPConnection(target)
+            forward.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = forward.getresponse()
+            content = answer.read()
+            forward.close()
+            kept = [
+                (k, v)
+                for k, v in answer.getheaders()
+                if k.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")
+            ]
+            length = answer.getheader("content-length") if self.command == "HEAD" else None
+            self._send(answer.status, kept, content, length, fault)
+
+        def _send(
+            self,
+            status: int,
+            headers: list[tuple[str, str]],
+            content: bytes,
+            length: str | None = None,
+            part: float | None = None,
+        ) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("content-length", length or str(len(content)))
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            if part is not None:
+                self.wfile.write(content[: int(len(content) * part)])
+                self.close_connection = True
+                return
+            self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _reply
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    made.endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield made
     finally:
         server.shutdown()
         server.server_close()

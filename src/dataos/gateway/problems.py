@@ -141,7 +141,8 @@ def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
         )
     known = _BY_KIND.get(failure.kind)
     if known is not None:
-        return DataOSError(Problem(known[0], known[1], hint=known[2]))
+        passing = 5.0 if failure.kind is FailureKind.SOURCE else None
+        return DataOSError(Problem(known[0], known[1], hint=known[2], retry=passing))
     return DataOSError(
         Problem(
             "query.internal",
