@@ -30,13 +30,18 @@ class Begun(Protocol):
     @property
     def state(self) -> State: ...
 
+    @property
+    def turn(self) -> int: ...
+
 
 class Batches(Protocol):
     """What publishes batches (`workloads.batches`)."""
 
     async def begin(self, scope: AttemptScope, checkpoint: str) -> Begun: ...
 
-    async def commit(self, scope: AttemptScope, stream: str, number: int, state: Mapping[str, Any]) -> None: ...
+    async def commit(
+        self, scope: AttemptScope, stream: str, turn: int, number: int, state: Mapping[str, Any]
+    ) -> None: ...
 
 
 class _Body(BaseModel):
@@ -61,6 +66,7 @@ class CommitBody(_Body):
     """POST /api/v1/stream/commit."""
 
     stream: str
+    turn: int = Field(description="As `begin` answered last.")
     batch: int = Field(ge=1, description="The number after the batch that was published last.")
     state: dict[str, dict[str, str]] = Field(description="Input -> name -> value, of all inputs that moved.")
 
@@ -79,6 +85,7 @@ class StreamPosition(Answer):
     """Where a stream stands."""
 
     stream: str
+    turn: int = Field(description="Which beginning of this job it is.")
     batch: int = Field(description="Published last; 0: none.")
     state: dict[str, dict[str, str]]
 
@@ -116,12 +123,12 @@ def router(
     async def begin(body: BeginBody, scope: AttemptScope = Depends(job)) -> Any:
         """Undo what the job holds, and say how far its stream has come."""
         begun = await batches.begin(scope, body.checkpoint)
-        return {"stream": begun.stream, "batch": begun.number, "state": begun.state}
+        return {"stream": begun.stream, "turn": begun.turn, "batch": begun.number, "state": begun.state}
 
     @api.post("/stream/commit", responses=answers.ok(Committed))
     async def commit(body: CommitBody, scope: AttemptScope = Depends(job)) -> Any:
         """Publish what the job holds, with how far its stream has come. Again: changes nothing."""
-        await batches.commit(scope, body.stream, body.batch, body.state)
+        await batches.commit(scope, body.stream, body.turn, body.batch, body.state)
         return {"batch": body.batch}
 
     return api

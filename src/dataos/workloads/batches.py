@@ -35,11 +35,16 @@ _TRIES = 8
 
 @dataclass(frozen=True)
 class Begun:
-    """Where a stream stands: the number of its last published batch (0: none), and the position of each input."""
+    """Where a stream stands: the number of its last published batch (0: none), and the position of each input.
+
+    `turn`: which beginning of the attempt this is. A commit of an earlier one, still under way, publishes nothing: what
+    it would publish is undone.
+    """
 
     stream: str
     number: int
     state: State
+    turn: int
 
 
 class Batches:
@@ -76,21 +81,23 @@ class Batches:
         def write(connection: sa.Connection) -> tuple[bool, Begun]:
             row = self._open(connection, scope)
             dropped = self._catalog.drop_batch(connection, scope.attempt_id)
+            turn = int((row.result or {}).get("turn", 0)) + 1
+            self._note(connection, row, turn=turn)
             owner = self._owner(connection, scope)
             known = states.load_stream(connection, *owner, row.job)
             if known is None or known.checkpoint != checkpoint:
                 # remembered at once: what a batch delivers elsewhere is marked by it, also if that batch is done again
                 known = Stream(fresh, 0, checkpoint)
                 states.begin_stream(connection, *owner, row.job, scope.run_id, known, self._clock.now_us())
-                return dropped, Begun(known.id, 0, {})
-            return dropped, Begun(known.id, known.number, states.load(connection, *owner, row.job))
+                return dropped, Begun(known.id, 0, {}, turn)
+            return dropped, Begun(known.id, known.number, states.load(connection, *owner, row.job), turn)
 
         dropped, begun = await self._store.write(write)
         if dropped:
             await self._catalog.collect_garbage()
         return begun
 
-    async def commit(self, scope: AttemptScope, stream: str, number: int, state: Mapping[str, Any]) -> None:
+    async def commit(self, scope: AttemptScope, stream: str, turn: int, number: int, state: Mapping[str, Any]) -> None:
         """Publish what the attempt holds as batch `number` of its stream, with its position. Once: again changes
         nothing.
 
@@ -98,7 +105,7 @@ class Batches:
         `stream.out_of_order`, and what deliveries raise.
         """
         result = await self._result(scope)
-        row, done = await self._store.read(self._standing, scope, stream, number)
+        row, done = await self._store.read(self._standing, scope, stream, turn, number)
         if done:
             return
         await self._deliver(scope, row, stream, number)
@@ -106,7 +113,7 @@ class Batches:
             try:
                 await self._catalog.prepare_publish(scope.attempt_id)
                 self._checkpoint("streams.before-commit")
-                await self._store.write(self._publish, scope, stream, number, state, result)
+                await self._store.write(self._publish, scope, stream, turn, number, state, result)
                 self._checkpoint("streams.after-commit")
                 return
             except DataOSError as error:
@@ -117,30 +124,35 @@ class Batches:
     # --- units of work ----------------------------------------------------------------------------------------------
 
     def _standing(
-        self, connection: sa.Connection, scope: AttemptScope, stream: str, number: int
+        self, connection: sa.Connection, scope: AttemptScope, stream: str, turn: int, number: int
     ) -> tuple[sa.Row[Any], bool]:
-        """The attempt's row, and whether that batch is published already."""
+        """The attempt's row, and whether it published that batch already."""
         row = self._open(connection, scope)
         known = states.load_stream(connection, *self._owner(connection, scope), row.job)
-        if known is None or known.id != stream or number not in (known.number, known.number + 1):
+        own: Mapping[str, Any] = row.result or {}
+        mine = known is not None and known.id == stream and own.get("turn") == turn
+        if mine and own.get("batch") == number:
+            return row, True
+        if known is None or not mine or number != known.number + 1:
             stands = "it has not begun" if known is None else f"its last batch is {known.number}"
             raise fail(
                 "stream.out_of_order",
                 f"batch {number} of a stream cannot be published: {stands}",
                 hint="its state was reset or another run went on with it: the stream is read anew from there",
             )
-        return row, number == known.number
+        return row, False
 
     def _publish(
         self,
         connection: sa.Connection,
         scope: AttemptScope,
         stream: str,
+        turn: int,
         number: int,
         state: Mapping[str, Any],
         result: Mapping[str, Any],
     ) -> None:
-        row, done = self._standing(connection, scope, stream, number)
+        row, done = self._standing(connection, scope, stream, turn, number)
         if done:
             return  # an answer of the store was lost on its way
         published = [str(t) for t in self._catalog.publish_batch(connection, scope.attempt_id)]
@@ -148,12 +160,17 @@ class Batches:
         now = self._clock.now_us()
         if not states.advance(connection, workspace, resource, row.job, scope.run_id, number, state, now):
             raise fail("request.invalid", "what a batch is to remember is no state of inputs")
-        known = dict(row.result or {})
+        known = row.result or {}
         batches = int(known.get("batches", 0)) + 1
-        known |= {"batches": batches, "published": list(dict.fromkeys([*known.get("published", ()), *published]))}
-        connection.execute(_a.update().where(_a.c.id == row.id).values(result=known))
+        published = list(dict.fromkeys([*known.get("published", ()), *published]))
+        self._note(connection, row, batch=number, batches=batches, published=published)
         if batches == 1:
             self._recorder.goes_on(connection, recorded(row), result, now, row.started_at)
+
+    @staticmethod
+    def _note(connection: sa.Connection, row: sa.Row[Any], **more: Any) -> None:
+        """Write down beside the attempt's plan."""
+        connection.execute(_a.update().where(_a.c.id == row.id).values(result={**(row.result or {}), **more}))
 
     def _open(self, connection: sa.Connection, scope: AttemptScope) -> sa.Row[Any]:
         row = connection.execute(sa.select(_a).where(_a.c.id == scope.attempt_id)).first()

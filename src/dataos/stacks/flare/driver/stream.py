@@ -68,8 +68,9 @@ class Stream:
         self._sources = [
             streamsources.make(i, sources[i.name], client, log) for i in spec.inputs if sources[i.name].stream
         ]
-        self._stream = ""
+        self._stream, self._turn = "", 0
         self._number = 0
+        self._stands = False  # at what the server keeps, and holds nothing
 
     def run(self) -> None:
         """Batches until the trigger says that it is enough. Raises DataOSError of a batch that cannot be done."""
@@ -77,12 +78,13 @@ class Stream:
         self._log.info(
             f"a stream, trigger {trigger or 'none: batch after batch'}, checkpoint {self._streaming.checkpoint}"
         )
-        self._begin()
         upto: dict[str, Any] | None = None
         failed, since = 0, 0.0
         while True:
             began = time.monotonic()
             try:
+                if not self._stands:
+                    self._begin()
                 if self._streaming.ends and upto is None:
                     upto = self._look()
                 done = self._next(upto if upto is not None else self._look())
@@ -104,9 +106,10 @@ class Stream:
         """Hold nothing, and stand where the server says."""
         body = {"checkpoint": self._streaming.checkpoint}
         found: dict[str, Any] = self._client.json("POST", "/api/v1/stream/begin", body=body, timeout_s=_COMMIT_S)
-        self._stream, self._number = found["stream"], int(found["batch"])
+        self._stream, self._turn, self._number = found["stream"], int(found["turn"]), int(found["batch"])
         for source in self._sources:
             source.begin(streamsources.rows_of(found["state"], source.entry.name))
+        self._stands = True
         self._log.info(f"goes on after batch {self._number}" if self._number else "begins with batch 1")
 
     def _look(self) -> dict[str, Any]:
@@ -147,7 +150,7 @@ class Stream:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         state = {name: row for s in slices.values() for name, row in s.state.items()}
-        body = {"stream": self._stream, "batch": number, "state": state}
+        body = {"stream": self._stream, "turn": self._turn, "batch": number, "state": state}
         self._client.json("POST", "/api/v1/stream/commit", body=body, timeout_s=_COMMIT_S)
         self._number = number
         for source in self._sources:
@@ -159,6 +162,7 @@ class Stream:
     def _bear(self, error: DataOSError, failed: int, lasted_s: float) -> None:
         """Begin anew after a failure that may pass; raise the others, and those that last."""
         passing = all(p.code.startswith(_PASSING) or p.retry is not None for p in error.problems)
+        self._stands = False  # what is published, only the server knows
         final = any(p.code.startswith(_FINAL) for p in error.problems)
         if final or (lasted_s > _PATIENCE_S if passing else failed >= _TRIES):
             raise error
@@ -167,11 +171,6 @@ class Stream:
             self._log.warning(line)
         self._log.warning(f"batch {self._number + 1} was not published: it is done again in {wait:g} s")
         self._pause(wait)
-        try:
-            self._begin()
-        except DataOSError as again:
-            if any(p.code.startswith(_FINAL) for p in again.problems):
-                raise
 
 
 def explained(error: Exception) -> DataOSError:

@@ -29,6 +29,7 @@ Rows = dict[str, dict[str, str]]
 """What the server keeps: input, or a part of it (`<input>/<number>`) -> name -> value."""
 
 _NAMES_A_PART = 2000
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class Files(StreamSource):
             return None
         paths = tuple(path for _, path in fresh)
         state, parts = self._state(paths, max([self._latest, *(at for at, _ in fresh)]))
-        told = f"{len(paths)} new {'file' if len(paths) == 1 else 'files'}"
+        shown = ", ".join(path.rpartition("/")[2] for path in paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
+        told = f"{len(paths)} new {'file' if len(paths) == 1 else 'files'} ({shown})"
         chosen = replace(self.source, files=paths, stream=False)
         position = (parts, int(state[self.entry.name]["latest"]))
         return Slice(told, state, lambda readers, keep: readers.load(self.entry, chosen, keep), position)
