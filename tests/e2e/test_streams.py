@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import streams
+from support import s3, streams
 from support.crashes import start_until, wait_dead
 from support.server import Installation, installation, wait_until
 
@@ -173,3 +173,57 @@ def test_a_server_killed_at_a_point_publishes_a_batch_once(tmp_path: Path, point
         assert streams.ended(mine, "killed")["runtime"] == "succeeded", streams.log(mine, "killed")
         assert streams.ids(mine, "killed") == list(range(40))
         assert streams.state(mine, "killed")["(stream)"]["batch"] == "4"
+
+
+BUCKET = """\
+name: store-{acl}
+version: v1
+type: instance-secret
+layer: user
+instance-secret: {{type: key-value-properties, acl: {acl}, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
+---
+"""
+STORE = """\
+name: store
+version: v2alpha
+type: depot
+layer: user
+depot:
+  type: S3
+  external: true
+  secrets: [{{name: store-rw, allkeys: true}}, {{name: store-r, allkeys: true}}]
+  s3: {{scheme: s3a, bucket: shop, relativePath: raw, region: us-east-1, endpoint: "{endpoint}"}}
+"""
+
+
+def test_objects_of_a_store_are_read_once(made: Installation) -> None:
+    with s3.running() as store:
+        store.bucket("shop", {"raw/in/a.csv": b"id,text\n1,x\n", "raw/in/b.csv": b"id,text\n2,x\n"})
+        text = BUCKET.format(acl="r") + BUCKET.format(acl="rw") + STORE.format(endpoint=store.endpoint)
+        made.ok("apply", "-f", made.write("store.yaml", text))
+        entry = {**LINES, "dataset": "dataos://store:none/in", "options": {"maxFilesPerTrigger": 1}}
+        first = ("objects", [entry], SQL, [streams.table("objects")])
+        done = streams.run(made, *first, streaming=streams.trigger())
+        assert done["runtime"] == "succeeded", streams.log(made, "objects")
+        assert streams.ids(made, "objects") == [1, 2]
+        store.put("shop", "raw/in/c.csv", b"id,text\n3,x\n")
+        assert streams.rerun(made, "objects")["runtime"] == "succeeded", streams.log(made, "objects")
+        assert streams.ids(made, "objects") == [1, 2, 3]
+        assert "1 new file (c.csv)" in streams.log(made, "objects")
+
+
+def test_a_stream_reads_what_another_writes(made: Installation, folder: Path) -> None:
+    """Two streams at once: a folder into a table, and that table into another, without end."""
+    streams.put(folder, "a.csv", range(5))
+    apply(made, "upper", [lines(folder)], SQL, [streams.table("upper")], streaming=streams.trigger(None))
+    wait_until(lambda: streams.ids(made, "upper") == list(range(5)), 60, "the first table")
+    source = {"name": "lines", "dataset": "dataos://lakehouse:live/upper", "isStream": True}
+    every = streams.trigger("ProcessingTime", triggerDuration="500 milliseconds")
+    apply(made, "lower", [source], "SELECT id, text FROM lines", [streams.table("lower")], streaming=every)
+    for start in range(5, 20, 5):
+        streams.put(folder, f"{start}.csv", range(start, start + 5))
+        wait_until(lambda end=start + 5: streams.ids(made, "lower") == list(range(end)), 60, "the second table")
+    for name in ("upper", "lower"):
+        made.ok("runtime", "stop", "-t", "workflow", "-n", name, "-w", "public")
+        assert streams.ended(made, name)["runtime"] == "aborted"
+    assert streams.ids(made, "lower") == list(range(20))
