@@ -16,7 +16,7 @@ from typing import Any
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots import paths, placing, tableformats, tablewriting, transfers
+from dataos.depots import paths, placing, tableformats, tableplaces, tablewriting, transfers
 from dataos.depots.ports import (
     AdapterContext,
     ColumnDescription,
@@ -136,7 +136,7 @@ class ObjectStoreAdapter:
 
     def _table_place(
         self, entry: DepotEntry, credentials: Mapping[str, str], folder: Folder, relative: str, udl: Udl
-    ) -> tablewriting.Place:
+    ) -> tableplaces.Place:
         """Raises DataOSError `depot.unsupported` for stores that tables are not written to."""
         store = self.object_store(entry, credentials)
         if store.kind != "s3" or store.ca_pem:
@@ -146,13 +146,13 @@ class ObjectStoreAdapter:
                 f"depot '{entry.name}' {why}: tables are not written there",
                 hint="write them to a folder (FILE), to S3 with certificates that the system knows, or to a Lakehouse",
             )
-        return tablewriting.Place(
+        return tableplaces.Place(
             f"{udl} ({folder.place(relative)})",
             folder.place(relative),
             create=lambda path, content: _create(folder, f"{relative}/{path}", content),
             replace=lambda path, content: _replace(folder, f"{relative}/{path}", content),
-            delta=tablewriting.delta_options(store),
-            iceberg=tablewriting.iceberg_options(store),
+            delta=tableplaces.delta_options(store),
+            iceberg=tableplaces.iceberg_options(store),
         )
 
     async def _matching(self, entry: DepotEntry, folder: Folder, pattern: str) -> list[StoredObject]:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from dataos.core import durable, names
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
-from dataos.depots import paths, placing, tableformats, tablewriting
+from dataos.depots import paths, placing, tableformats, tableplaces, tablewriting
 from dataos.depots.ports import (
     AdapterContext,
     ColumnDescription,
@@ -124,7 +124,7 @@ class FileAdapter:
     ) -> None:
         folder = _Tables(self.root(entry))
         relative = str(target.relative_to(self.root(entry)))
-        place = tablewriting.Place(
+        place = tableplaces.Place(
             f"{delivery.udl} ({target})",
             str(target),
             create=lambda path, content: durable.create(target / path, content),
