@@ -67,6 +67,8 @@ def theirs(frame: Any) -> list[Any]:
         ("<r><book><a>1</a></book><book><a>1.5</a></book><book><a/></book></r>", {}),
         ("<r><book><a>1</a></book><book><a><b>2</b></a></book></r>", {}),
         ("<r><book><a><c k='v'>x</c>t</a></book><book><a>1</a></book></r>", {}),
+        ("<r><book><a k='v'/></book><book><a>1</a></book></r>", {}),
+        ("<r><book><a k='v'>2</a></book><book><a>1</a></book></r>", {}),
         ("<r><book><a>1</a><a>x</a></book><book><a>2</a></book></r>", {}),
         ("<r><book><a>true</a><b>TRUE</b><c>-5</c><d>1e3</d><e>+7</e></book></r>", {}),
         ("<r><book><a>2024-02-30</a><b>2024-02-28</b><c>2024-02-28T10:00:00+02:00</c></book></r>", {}),

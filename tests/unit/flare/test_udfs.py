@@ -67,6 +67,12 @@ def test_what_is_refused(data: Any, said: str, path: str) -> None:
     assert problems[0].path.startswith(path)
 
 
+def test_who_calls_a_faulty_one_is_not_at_fault_too() -> None:
+    data = {"f": "lambda x: ("}
+    found, _ = read(data)
+    assert sql.check("SELECT f(1, 2, 3) FROM v", ("v",), udfs=udfs.arities(found, data)).text
+
+
 def test_faults_of_python_have_their_line() -> None:
     _, (problem,) = read({"f": "def f(x):\n    return x +\n"})
     assert (problem.line, "invalid syntax" in problem.message) == (2, True)

@@ -89,7 +89,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
     elif not (job.outputs or job.assertions or upkeep or job.profile) and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
-    views = _check_views(inputs, steps, faulty, udfs.arities(own), reading)
+    views = _check_views(inputs, steps, faulty, udfs.arities(own, job.udfs), reading)
     _check_outputs(inputs, written, views, reading)
     if streams:
         keys = [k for k, found in (("profile", profile), ("actions", upkeep)) if found]

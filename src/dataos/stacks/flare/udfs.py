@@ -84,9 +84,11 @@ def read(data: Any, reading: Reading, path: Path) -> tuple[Udf, ...]:
     return tuple(found.values())
 
 
-def arities(udfs: tuple[Udf, ...]) -> dict[str, Arity]:
-    """As the guard of SQL asks for them."""
-    return {u.name.lower(): u.arity for u in udfs}
+def arities(udfs: tuple[Udf, ...], named: Any = None) -> dict[str, Arity]:
+    """As the guard of SQL asks for them. `named`: the section as written: what is faulty in it has a name all the
+    same, and who calls it is not at fault too."""
+    known = cast("dict[str, Any]", named) if isinstance(named, dict) else {}
+    return {**{str(n).lower(): Arity(0, None) for n in known}, **{u.name.lower(): u.arity for u in udfs}}
 
 
 def _one(name: str, entry: Any, reading: Reading, path: Path) -> Udf | None:

@@ -234,7 +234,6 @@ class _Shape:
     element: _Shape | None = None
     arrow: Any = None
     keep_order: bool = False
-    has_elements: bool = False
 
     def ordered(self) -> list[tuple[str, _Shape]]:
         """Fields as they come out: in order of their names, or as the schema has them."""
@@ -278,7 +277,7 @@ def _shape_of(node: Node, style: _Style, infer: bool) -> _Shape:
             fields[name] = _merge(style, fields[name], made) if name in fields else made
     if text:
         fields[style.value_tag] = _leaf(_trimmed(node.text, style), infer)
-    return _Shape("struct", fields, has_elements=bool(node.children))
+    return _Shape("struct", fields)
 
 
 def _merge(style: _Style, one: _Shape, other: _Shape) -> _Shape:
@@ -296,12 +295,12 @@ def _merge(style: _Style, one: _Shape, other: _Shape) -> _Shape:
         fields = dict(one.fields)
         for name, shape in other.fields.items():
             fields[name] = _merge(style, fields[name], shape) if name in fields else shape
-        return _Shape("struct", fields, has_elements=one.has_elements or other.has_elements)
-    if "struct" in (one.kind, other.kind) and (one.has_elements or other.has_elements):
-        return _Shape("string")  # elements in one place, text in another: Spark gives the markup
+        return _Shape("struct", fields)
     if "struct" in (one.kind, other.kind):
         struct, leaf = (one, other) if one.kind == "struct" else (other, one)
-        known = struct.fields.get(style.value_tag, _Shape("null"))
+        known = struct.fields.get(style.value_tag)
+        if known is None:
+            return _Shape("string")  # elements in one place, text in another: as Spark does, the markup
         return _Shape("struct", {**struct.fields, style.value_tag: _merge(style, known, leaf)})
     if one.kind == other.kind:
         return one
