@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("DATAOS_ENGINES_CACHE") or Path.home() / ".cache" / "dataos-engines")
-_MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+_MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _JAVA_FOLDERS = (Path("/usr/lib/jvm"), Path("/opt/homebrew/opt"), Path("/Library/Java/JavaVirtualMachines"))
 
 SPARK_VERSION = "4.1.4"
@@ -119,7 +119,7 @@ def _fill_kafka(folder: Path) -> None:
     with _folder() as work:
         (work / "pom.xml").write_text(_KAFKA_POM)
         _run(
-            "mvn", "-B", "-q", "-f", str(work / "pom.xml"), "dependency:copy-dependencies", "-DincludeScope=runtime",
+            "mvn", "-B", "-q", "-f", str(work / "pom.xml"), f"{_MAVEN_PLUGIN}:copy-dependencies", "-DincludeScope=runtime",
             f"-DoutputDirectory={folder / 'jars'}", f"-Dmaven.repo.local={work / 'repository'}",
         )  # fmt: skip
         listed = "".join(f"{_sha256(j)}  {j.name}\n" for j in sorted((folder / "jars").iterdir()))
@@ -196,7 +196,7 @@ def _maven(work: Path, artifact: str, sha256: str) -> Path:
         raise Missing("Maven (`mvn`) is not installed")
     target = work / "maven"
     _run(
-        "mvn", "-B", "-q", _MAVEN_COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={target}",
+        "mvn", "-B", "-q", f"{_MAVEN_PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={target}",
         f"-Dmaven.repo.local={work / 'repository'}",
     )  # fmt: skip
     file = next(target.iterdir())

@@ -13,7 +13,6 @@ from dataos.stacks.flare.assertions import Assertion
 from dataos.stacks.flare.incremental import Increment
 from dataos.stacks.flare.profiling import Profile
 from dataos.stacks.flare.stepfunctions.model import Call
-from dataos.stacks.flare.streaming import Streaming
 from dataos.stacks.flare.tagging import ColumnTag
 from dataos.stacks.flare.udfs import Udf
 
@@ -123,6 +122,23 @@ class Output:
     column_tags: tuple[ColumnTag, ...]
     path: Path
     address_path: Path
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a stream runs. `trigger` None: the next batch as soon as there is something new; `interval_s`: of
+    ProcessingTime and Continuous; `checkpoint`: what its positions belong to."""
+
+    trigger: str | None
+    interval_s: float
+    for_each_batch: bool
+    checkpoint: str
+    path: Path
+
+    @property
+    def ends(self) -> bool:
+        """Does it end by itself?"""
+        return self.trigger in ("AvailableNow", "Once")
 
 
 @dataclass(frozen=True)

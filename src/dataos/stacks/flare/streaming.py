@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from sqlglot import exp
 
@@ -21,10 +20,8 @@ from dataos.manifest.specs import Path, Reading, Spec, Text, choose, read_model,
 from dataos.stacks.flare import functions, parsing
 from dataos.stacks.flare.blocks import InputEntry, OutputEntry, text_of
 from dataos.stacks.flare.engines import EngineName
+from dataos.stacks.flare.model import Input, Step, Streaming
 from dataos.stacks.flare.sql import check as check_sql
-
-if TYPE_CHECKING:
-    from dataos.stacks.flare.model import Input, Step
 
 MESSAGES = ("kafkajson", "kafkaavro")
 """Formats of topics, which are read as streams where `isStream` does not say otherwise."""
@@ -40,23 +37,6 @@ _UNITS = {
     "day": 86400.0,
 }  # fmt: skip
 _LEAST_S = 0.1
-
-
-@dataclass(frozen=True)
-class Streaming:
-    """How a stream runs. `trigger` None: the next batch as soon as there is something new; `interval_s`: of
-    ProcessingTime and Continuous; `checkpoint`: what its positions belong to."""
-
-    trigger: str | None
-    interval_s: float
-    for_each_batch: bool
-    checkpoint: str
-    path: Path
-
-    @property
-    def ends(self) -> bool:
-        """Does it end by itself?"""
-        return self.trigger in ("AvailableNow", "Once")
 
 
 class _Entry(Spec):

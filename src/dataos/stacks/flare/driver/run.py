@@ -36,11 +36,10 @@ from dataos.stacks.flare.driver.streamsources import Slice
 from dataos.stacks.flare.driver.writers import Stamp, Writers
 from dataos.stacks.flare.engines import NEEDS_SPARK, EngineName
 from dataos.stacks.flare.incremental import Increment, Key
-from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, relative
+from dataos.stacks.flare.model import FlareSpec, Input, Output, Step, Streaming, relative
 from dataos.stacks.flare.quoting import quoted
 from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 from dataos.stacks.flare.stepfunctions.model import Frame
-from dataos.stacks.flare.streaming import Streaming
 
 _CSV_FAULTS = ("csv error", "malformed_record", "malformed records", "failed_read_file")
 """What stands in the engines' messages (Sail's, Spark's) where a CSV file is not as its first lines are."""

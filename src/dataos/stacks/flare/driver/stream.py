@@ -19,8 +19,7 @@ from dataos.stacks.flare.driver import problems, streamsources
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log, problem_lines
 from dataos.stacks.flare.driver.streamsources import Slice, StreamSource
-from dataos.stacks.flare.model import FlareSpec
-from dataos.stacks.flare.streaming import Streaming
+from dataos.stacks.flare.model import FlareSpec, Streaming
 
 _POLL_S = 1.0
 _COMMIT_S = 900.0
