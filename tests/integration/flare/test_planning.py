@@ -73,7 +73,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         ("dropzone", "FILE", {"path": str(tmp_path / "landing")}),
         ("orderzdb", "POSTGRESQL", {"host": "localhost"}),
         ("lakehouse", "ICEBERG", {"warehouse": "lakehouse"}),
-        ("events", "KAFKA", {}),
+        ("events", "PULSAR", {}),
     ):
         store.write_sync(register, DepotEntry(name, f"uid-{name}", kind, location))
 
@@ -120,7 +120,7 @@ BAD = [
     (csv("dataos://dropzone:none/data"), "flare.format", "names no format"),
     (csv("dataos://dropzone:none/a.csv", format="iceberg"), "flare.format", "format `iceberg` cannot be read from it"),
     (csv("dataos://lakehouse:sales/known", format="csv"), "flare.format", "format `csv` cannot be read from it"),
-    (csv("dataos://events:none/a.csv"), "depot.unsupported", "is of type KAFKA, which cannot yet be read by jobs"),
+    (csv("dataos://events:none/a.csv"), "depot.unsupported", "is of type PULSAR, which cannot yet be read by jobs"),
 ]
 
 
