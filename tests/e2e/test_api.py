@@ -147,8 +147,10 @@ def test_the_reference_header_is_a_token_too(server, token):
 
 
 def is_open_to_jobs(path: str) -> bool:
-    """Inputs, and what is a table's: seen and changed in the job's own view, as through /iceberg."""
-    return path == "/api/v1/inputs" or (path.startswith("/api/v1/datasets/") and "/compact" not in path)
+    """Inputs, the job's own stream, and what is a table's: seen and changed in the job's own view, as by /iceberg."""
+    return path.startswith(("/api/v1/inputs", "/api/v1/stream/")) or (
+        path.startswith("/api/v1/datasets/") and "/compact" not in path
+    )
 
 
 def test_a_jobs_token_opens_inputs_and_tables_and_nothing_else(server, job_token):
@@ -198,7 +200,7 @@ def test_a_missing_object_is_404_on_every_route(server, token):
         assert elsewhere[0] in (404, 200)
 
 
-def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
+def test_bad_bodies_and_parameters_are_400_on_every_route(server, token, job_token):
     bodies: list[tuple[Any, Any]] = [
         (None, None), ([], None), ("text", None), (5, None), ({"nonsense": 1}, None), (None, '{"docu'),
         (None, b'{"document":"\xff"}'), (None, "[" * 100_000 + "]" * 100_000),
@@ -211,7 +213,8 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token):
                     continue  # lists and mappings of any names
                 if takes_manifest(path, method) and isinstance(body, dict):
                     continue  # any mapping is a document: whether it is a manifest is another question
-                for problem in check_error(call(server, method, path, token=token, body=body, raw=raw), 400):
+                own = job_token if path.startswith("/api/v1/stream/") else token  # only jobs have one
+                for problem in check_error(call(server, method, path, token=own, body=body, raw=raw), 400):
                     assert problem["code"] == "request.invalid"
                     assert problem["path"].startswith("body")
                 seen += 1

@@ -90,6 +90,12 @@ def _(patch: Patch) -> None:
 @mutant("a clock that was set back is not noticed")
 def _(patch: Patch) -> None:
     patch.setattr(work, "set_back", nothing)
+    patch.setattr(work, "mend_late", nothing)
+
+
+@mutant("what was reckoned before the clock was set back and is written after that stays late")
+def _(patch: Patch) -> None:
+    patch.setattr(work, "mend_late", nothing)
 
 
 @mutant("a failed look is not repeated")
@@ -447,6 +453,7 @@ def _(patch: Patch) -> None:
 
 
 SEEN = {
+    "what was reckoned before the clock was set back and is written after that stays late": 169965,
     "a re-run's key is not looked at: a repeated call runs twice": 65,
     "a lost server's units stay bound to it": 56,
     "a started server does not look at what was due later": 51,
