@@ -232,7 +232,11 @@ ERRORS: list[tuple[str, str, str]] = [
     ("SELECT * FROM ordrs", "query.unknown_relation", "line 1:15: Table 'lakehouse.retail.ordrs' does not exist"),
     ("SELECT *\nFROM retial.orders", "query.unknown_relation", "line 2:6: Schema 'lakehouse.retial' does not exist"),
     ("SELECT * FROM nowhere.a.b", "query.unknown_catalog", "Catalog 'nowhere' not found on cluster miniature"),
-    ('SELECT * FROM "drop".none.x', "depot.unsupported", "is of type FILE, which cannot be queried in place with SQL (queries: with `format: ICEBERG`"),
+    (
+        'SELECT * FROM "drop".none.x',
+        "depot.unsupported",
+        "is of type FILE, which cannot be queried in place with SQL (queries: with `format: ICEBERG`",
+    ),
     ("SELECT * FROM shop.public.clash", "query.unsupported", "letter case"),
     ("SELECT customer = 1 FROM orders", "query.type", "Cannot apply operator: varchar = integer"),
     ("SELECT row_number() FROM orders", "query.type", "requires an OVER clause"),
