@@ -20,25 +20,6 @@ version: v1
 type: depot
 depot: {{type: FILE, file: {{path: {folder}}}}}
 """
-BUCKET = """\
-name: store-rw
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: rw, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
----
-name: store-r
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: r, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
----
-name: store
-version: v2alpha
-type: depot
-depot:
-  type: S3
-  s3: {{scheme: s3a, bucket: shop, relativePath: raw, region: us-east-1, endpoint: "{endpoint}"}}
-  secrets: [{{name: store-r, allKeys: true}}, {{name: store-rw, allKeys: true}}]
-"""
 ID_DOWN = {"mode": "global", "columns": [{"name": "id", "order": "desc"}]}
 ORDERS = (
     'id,region,amount,at\n1,eu,10.5,2024-01-02 03:04:05\n2,us,,2024-01-03 00:00:00\n3,eu,"x,""y",2024-01-04 00:00:00\n'
@@ -59,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, store: s3.S3) -> Iterator[I
         made.ok("apply", "-f", made.write("d1.yaml", DEPOT.format(name="landing", folder=folder)))
         (folder.parent / "exports").mkdir()
         made.ok("apply", "-f", made.write("d2.yaml", DEPOT.format(name="exports", folder=folder.parent / "exports")))
-        made.ok("apply", "--disable-interpolation", "-f", made.write("b.yaml", BUCKET.format(endpoint=store.endpoint)))
+        made.ok("apply", "--disable-interpolation", "-f", made.write("b.yaml", s3.depot(store.endpoint)))
         yield made
 
 

@@ -17,25 +17,6 @@ version: v1
 type: depot
 depot: {{type: FILE, file: {{path: {folder}, format: {format}}}}}
 """
-BUCKET = """\
-name: {name}-rw
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: rw, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
----
-name: {name}-r
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: r, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
----
-name: {name}
-version: v2alpha
-type: depot
-depot:
-  type: S3
-  s3: {{scheme: s3a, bucket: shop, relativePath: lake-{format}, format: {format}, region: us-east-1, endpoint: "{endpoint}"}}
-  secrets: [{{name: {name}-r, allKeys: true}}, {{name: {name}-rw, allKeys: true}}]
-"""
 ORDERS = "id,region,amount\n1,eu,10.5\n2,us,\n3,eu,7\n"
 
 
@@ -56,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, store: s3.S3) -> Iterator[I
             (root / form).mkdir()
             text = DEPOT.format(name=f"local{form}", folder=root / form, format=form.upper())
             made.ok("apply", "-f", made.write(f"{form}.yaml", text))
-            text = BUCKET.format(name=f"store{form}", endpoint=store.endpoint, format=form.upper())
+            text = s3.depot(store.endpoint, f"store{form}", f"relativePath: lake-{form}, format: {form.upper()}")
             made.ok("apply", "--disable-interpolation", "-f", made.write(f"s{form}.yaml", text))
         yield made
 

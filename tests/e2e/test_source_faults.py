@@ -16,25 +16,6 @@ import pytest
 from support import postgres, s3
 from support.server import Installation, installation, wait_until
 
-BUCKET = """\
-name: store-rw
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: rw, data: {{accesskeyid: me, secretkey: "s3cret-canary"}}}}
----
-name: store-r
-version: v1
-type: instance-secret
-instance-secret: {{type: key-value-properties, acl: r, data: {{accesskeyid: me, secretkey: "s3cret-canary"}}}}
----
-name: store
-version: v2alpha
-type: depot
-depot:
-  type: S3
-  s3: {{scheme: s3a, bucket: shop, relativePath: raw, region: us-east-1, endpoint: "{endpoint}"}}
-  secrets: [{{name: store-r, allKeys: true}}, {{name: store-rw, allKeys: true}}]
-"""
 POSTGRES = """\
 name: shop-r
 version: v1
@@ -73,7 +54,7 @@ def pg() -> Iterator[postgres.Postgres]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, way: s3.Faulty, pg: postgres.Postgres) -> Iterator[Installation]:
     with installation(tmp_path_factory.mktemp("faults")) as made:
-        made.ok("apply", "--disable-interpolation", "-f", made.write("b.yaml", BUCKET.format(endpoint=way.endpoint)))
+        made.ok("apply", "--disable-interpolation", "-f", made.write("b.yaml", s3.depot(way.endpoint)))
         text = POSTGRES.format(user=pg.user, password=pg.password, port=pg.port)
         made.ok("apply", "--disable-interpolation", "-f", made.write("p.yaml", text))
         yield made
@@ -118,7 +99,7 @@ def rows(server: Installation, name: str) -> int | None:
 
 def run(server: Installation, name: str, text: str) -> tuple[int, str]:
     done = server.cli("apply", "-f", server.write(f"{name}.yaml", text), "--re-run", "--wait", timeout=240)
-    assert "s3cret-canary" not in done.out + done.err + server.server_log()
+    assert s3.SECRET not in done.out + done.err + server.server_log()
     return done.code, done.err
 
 
@@ -204,7 +185,7 @@ def test_a_database_that_goes_down_while_it_is_read_is_read_again_by_the_retry(
             nonlocal killed
             sql = (
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE pid <> pg_backend_pid() AND query ILIKE '%big%' AND state = 'active'"
+                "WHERE query ILIKE 'COPY%big%' AND state = 'active' AND clock_timestamp() > query_start + interval '50 ms'"
             )
             (found,) = connection.execute(sql.encode()).fetchone() or (0,)
             killed += found

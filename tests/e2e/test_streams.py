@@ -175,32 +175,10 @@ def test_a_server_killed_at_a_point_publishes_a_batch_once(tmp_path: Path, point
         assert streams.state(mine, "killed")["(stream)"]["batch"] == "4"
 
 
-BUCKET = """\
-name: store-{acl}
-version: v1
-type: instance-secret
-layer: user
-instance-secret: {{type: key-value-properties, acl: {acl}, data: {{accesskeyid: me, secretkey: "s3cret"}}}}
----
-"""
-STORE = """\
-name: store
-version: v2alpha
-type: depot
-layer: user
-depot:
-  type: S3
-  external: true
-  secrets: [{{name: store-rw, allkeys: true}}, {{name: store-r, allkeys: true}}]
-  s3: {{scheme: s3a, bucket: shop, relativePath: raw, region: us-east-1, endpoint: "{endpoint}"}}
-"""
-
-
 def test_objects_of_a_store_are_read_once(made: Installation) -> None:
     with s3.running() as store:
         store.bucket("shop", {"raw/in/a.csv": b"id,text\n1,x\n", "raw/in/b.csv": b"id,text\n2,x\n"})
-        text = BUCKET.format(acl="r") + BUCKET.format(acl="rw") + STORE.format(endpoint=store.endpoint)
-        made.ok("apply", "-f", made.write("store.yaml", text))
+        made.ok("apply", "-f", made.write("store.yaml", s3.depot(store.endpoint)))
         entry = {**LINES, "dataset": "dataos://store:none/in", "options": {"maxFilesPerTrigger": 1}}
         first = ("objects", [entry], SQL, [streams.table("objects")])
         done = streams.run(made, *first, streaming=streams.trigger())

@@ -15,6 +15,23 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+SECRET = "s3cret-canary"
+
+
+def depot(endpoint: str, name: str = "store", where: str = "relativePath: raw") -> str:
+    """Manifests of the bucket `shop` as a depot, with keys for reading and writing. `where`: more of its place."""
+    secrets = "".join(
+        f"name: {name}-{acl}\nversion: v1\ntype: instance-secret\n"
+        f"instance-secret: {{type: key-value-properties, acl: {acl}, data: {{accesskeyid: me, secretkey: {SECRET}}}}}\n"
+        "---\n"
+        for acl in ("r", "rw")
+    )
+    place = f'scheme: s3a, bucket: shop, {where}, region: us-east-1, endpoint: "{endpoint}"'
+    return (
+        f"{secrets}name: {name}\nversion: v2alpha\ntype: depot\ndepot:\n  type: S3\n  s3: {{{place}}}\n"
+        f"  secrets: [{{name: {name}-r, allKeys: true}}, {{name: {name}-rw, allKeys: true}}]\n"
+    )
+
 
 @dataclass(frozen=True)
 class S3:
