@@ -104,6 +104,8 @@ def sample(
     try:
         body = json.loads(client.query(f"SELECT * FROM {parts} LIMIT {limit}").read())
     except DataOSError as error:
+        if error.problem.code != "depot.unsupported":
+            raise
         path = f"/api/v1/depots/sample?limit={limit}&address={quote(udl.with_acl(), safe='')}"
         try:
             body = client.json("GET", path)

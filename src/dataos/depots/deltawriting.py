@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataos.core.errors import fail
-from dataos.depots.ports import TableWriting, WriteMode
-from dataos.depots.tableplaces import TRIES, Place, rows
+from dataos.depots.tableplaces import TRIES, Place, Writing
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 
-def write(
-    place: Place,
-    files: Sequence[Path],
-    mode: WriteMode,
-    mark: str,
-    table: TableWriting,
-    fence: Callable[[], None],
-) -> None:
+def write(writing: Writing) -> None:
+    """Bring the rows into the table, which is made if need be. Raises DataOSError `depot.table`, what the fence raises,
+    and what the library does."""
     from deltalake import CommitProperties, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
+    place, mode, mark = writing.place, writing.mode, writing.mark
+    partitions = [p.column for p in writing.table.partitions]
     options = dict(place.delta)
     for attempt in range(TRIES):
         there = _delta_table(place.location, options)
-        if there is not None and mode == "append" and there.transaction_version(mark) is not None:
-            return
-        partitions = [p.column for p in table.partitions]
-        if there is not None and partitions and mode == "append":
-            _same_partitions(place, there.metadata().partition_columns, partitions)
-        version = (there.transaction_version(mark) or 0) + 1 if there is not None else 1
-        fence()
+        done = there.transaction_version(mark) if there is not None else None
+        if there is not None and mode == "append":
+            if done is not None:
+                return
+            if partitions:
+                _same_partitions(place, there.metadata().partition_columns, partitions)
+        writing.fence()
         try:
             write_deltalake(
                 there if there is not None else place.location,
-                rows(files),
+                writing.rows(),
                 mode=mode,
                 partition_by=partitions or None,
                 schema_mode="overwrite" if mode == "overwrite" else None,
-                configuration=dict(table.properties) if there is None else None,
+                configuration=dict(writing.table.properties) if there is None else None,
                 storage_options=options if there is None else None,
-                commit_properties=CommitProperties(app_transactions=[Transaction(mark, version)]),
+                commit_properties=CommitProperties(app_transactions=[Transaction(mark, (done or 0) + 1)]),
             )
             return
         except CommitFailedError:

@@ -6,13 +6,12 @@ The delivery's mark stands in the snapshot's summary. Layout: Iceberg spec, file
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.errors import fail
-from dataos.depots.ports import TablePartition, TableWriting, WriteMode
-from dataos.depots.tableplaces import TRIES, Place, rows
+from dataos.depots.ports import TablePartition
+from dataos.depots.tableplaces import TRIES, Writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,46 +22,39 @@ _MARK = "dataos.delivery"
 _HADOOP = re.compile(r"v(\d+)(?:\.gz)?\.metadata\.json")
 
 
-def write(
-    place: Place,
-    current: str | None,
-    files: Sequence[Path],
-    mode: WriteMode,
-    mark: str,
-    table: TableWriting,
-    fence: Callable[[], None],
-    newest: Callable[[], str | None],
-) -> None:
+def write(writing: Writing, newest: Callable[[], str | None]) -> None:
+    """Bring the rows into the table. `newest`: the address of its newest metadata file, None for a table that is to be
+    made. Raises DataOSError `depot.table`, what the fence raises, and what the library does."""
     for _ in range(TRIES):
-        found = _iceberg_table(place, current, files, table, fence)
-        delivered = any((s.summary or {}).get(_MARK) == mark for s in found.metadata.snapshots)
-        if mode == "append" and delivered:
+        found = _iceberg_table(writing, newest())
+        delivered = any((s.summary or {}).get(_MARK) == writing.mark for s in found.metadata.snapshots)
+        if writing.mode == "append" and delivered:
             return
         try:
-            _commit(found, files, mode, mark)
+            _commit(found, writing)
             return
         except _Overtaken:
-            current = newest()
-    raise fail("depot.table", f"{place.name} kept changing while it was written", hint="repeat it later", retry=10.0)
+            continue
+    name = writing.place.name
+    raise fail("depot.table", f"{name} kept changing while it was written", hint="repeat it later", retry=10.0)
 
 
 class _Overtaken(Exception):
     """Somebody else made the next version."""
 
 
-def _iceberg_table(
-    place: Place, current: str | None, files: Sequence[Path], table: TableWriting, fence: Callable[[], None]
-) -> Table:
+def _iceberg_table(writing: Writing, current: str | None) -> Table:
     from pyiceberg.catalog.noop import NoopCatalog
     from pyiceberg.io import load_file_io
     from pyiceberg.serializers import FromInputFile
     from pyiceberg.table import CommitTableResponse, Table
     from pyiceberg.table.update import update_table_metadata
 
+    place = writing.place
     io = load_file_io(dict(place.iceberg), place.location)
     number = 0
     if current is None:
-        metadata = _fresh(place, rows(files).schema, table)
+        metadata = _fresh(writing)
     else:
         matched = _HADOOP.fullmatch(current.rpartition("/")[2])
         if matched is None:
@@ -83,7 +75,7 @@ def _iceberg_table(
                 requirement.validate(table.metadata)
             made = update_table_metadata(table.metadata, updates, False, current)
             content = made.model_dump_json(exclude_none=True).encode()
-            fence()
+            writing.fence()
             if not place.create(f"metadata/v{number + 1}.metadata.json", content):
                 raise _Overtaken
             place.replace("metadata/version-hint.text", str(number + 1).encode())
@@ -93,7 +85,7 @@ def _iceberg_table(
     return Table(("table",), metadata, current or f"{place.location}/metadata/v0.metadata.json", io, Folder("folder"))
 
 
-def _fresh(place: Place, schema: pa.Schema, table: TableWriting) -> Any:
+def _fresh(writing: Writing) -> Any:
     """Metadata of a table that has no rows yet, and is not written yet."""
     from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids  # pyright: ignore[reportPrivateUsage]
     from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
@@ -101,7 +93,7 @@ def _fresh(place: Place, schema: pa.Schema, table: TableWriting) -> Any:
     from pyiceberg.table.metadata import new_table_metadata
     from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
-    columns = assign_fresh_schema_ids(_pyarrow_to_schema_without_ids(schema))
+    columns = assign_fresh_schema_ids(_pyarrow_to_schema_without_ids(writing.rows().schema))
     fields = [
         PartitionField(
             source_id=columns.find_field(part.column, case_sensitive=False).field_id,
@@ -109,10 +101,10 @@ def _fresh(place: Place, schema: pa.Schema, table: TableWriting) -> Any:
             transform=_transform(part),
             name=part.name or _partition_name(part),
         )
-        for position, part in enumerate(table.partitions)
+        for position, part in enumerate(writing.table.partitions)
     ]
     return new_table_metadata(
-        columns, PartitionSpec(*fields), UNSORTED_SORT_ORDER, place.location, dict(table.properties)
+        columns, PartitionSpec(*fields), UNSORTED_SORT_ORDER, writing.place.location, dict(writing.table.properties)
     )
 
 
@@ -126,16 +118,16 @@ def _partition_name(part: TablePartition) -> str:
     return part.column if part.transform == "identity" else f"{part.column}_{part.transform}"
 
 
-def _commit(table: Table, files: Sequence[Path], mode: WriteMode, mark: str) -> None:
+def _commit(table: Table, writing: Writing) -> None:
     """All rows in one commit. A partitioned table takes them in pieces, each a snapshot of that commit."""
     from pyiceberg.expressions import AlwaysTrue
 
-    summary = {_MARK: mark}
+    summary = {_MARK: writing.mark}
     with table.transaction() as change:
-        reader = rows(files)
-        if mode == "overwrite" and table.metadata.snapshots:
-            change.delete(AlwaysTrue(), snapshot_properties=summary)
-        if mode == "overwrite":
+        reader = writing.rows()
+        if writing.mode == "overwrite":
+            if table.metadata.snapshots:
+                change.delete(AlwaysTrue(), snapshot_properties=summary)
             with change.update_schema(allow_incompatible_changes=True) as schema:
                 _take_columns(schema, table, reader.schema)
         if table.spec().is_unpartitioned():
@@ -151,13 +143,16 @@ def _take_columns(change: Any, table: Table, wanted: pa.Schema) -> None:
 
     fresh = {f.name: f for f in _pyarrow_to_schema_without_ids(wanted).fields}
     known = {f.name: f for f in table.schema().fields}
-    for name, old in known.items():
-        new = fresh.get(name)
-        if new is None or (str(new.field_type) != str(old.field_type) and old.field_type.is_primitive):
+    kept = {
+        name
+        for name, old in known.items()
+        if name in fresh and (str(fresh[name].field_type) == str(old.field_type) or not old.field_type.is_primitive)
+    }
+    for name in known:
+        if name not in kept:
             change.delete_column(name)
     for name, new in fresh.items():
-        old = known.get(name)
-        if old is None or (str(new.field_type) != str(old.field_type) and old.field_type.is_primitive):
+        if name not in kept:
             change.add_column(name, new.field_type)
 
 

@@ -88,7 +88,7 @@ async def look(depots: Depots, udl: Udl) -> Look:
         return Look("collections", tuple(await adapter.list_collections(entry, secret)))
     if not udl.dataset:
         return Look("datasets", tuple(await adapter.list_datasets(entry, secret, udl.collection)))
-    if not tableformats.is_table_format(entry.location.get("format")):
+    if not tableformats.held_by(entry):
         if isinstance(adapter, ObjectStoreDepot):
             objects = await adapter.objects(entry, secret, udl)
             return Look("files", files=tuple(FileItem(o.location, o.size_bytes, o.modified_at) for o in objects))

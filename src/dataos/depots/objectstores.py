@@ -58,7 +58,7 @@ class ObjectStoreAdapter:
     async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
         place = paths.relative(collection, None)
         async with self._opened(entry, credentials, self._timeout_s) as folder:
-            if tableformats.is_table_format(entry.location.get("format")):
+            if tableformats.held_by(entry):
                 return await tableformats.tables(folder, entry.location["format"], place)
             found_folders, files = await folder.children(place)
             return sorted({*found_folders, *files})
@@ -72,11 +72,10 @@ class ObjectStoreAdapter:
         self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
     ) -> StoredTable:
         """See `HoldsTables`."""
-        format_ = entry.location.get("format")
-        if not tableformats.is_table_format(format_):
+        if tableformats.held_by(entry) is None:
             raise tableformats.no_columns(entry)
         async with self._opened(entry, credentials, self._timeout_s) as folder:
-            return await tableformats.read(folder, entry, str(format_), paths.relative(collection, dataset))
+            return await tableformats.read(folder, entry, paths.relative(collection, dataset))
 
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
         store = self.object_store(entry, {})

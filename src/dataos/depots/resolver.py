@@ -128,10 +128,7 @@ class Depots:
 
     def tables_in(self, entry: DepotEntry) -> TableFormat | None:
         """The format of the tables that the depot's folders are and that the embedded SQL engine reads in place."""
-        format_ = entry.location.get("format")
-        if entry.type not in ("FILE", "S3") or not tableformats.is_table_format(format_):
-            return None
-        return "delta" if format_ == "DELTA" else "iceberg"
+        return tableformats.held_by(entry) if entry.type in tableformats.STORES else None
 
     async def table(self, name: str, collection: str, dataset: str) -> StoredTable:
         """A table that lies in a folder of a depot, as it is now.

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import ColumnDescription, DepotEntry, StoredTable, TableSnapshot
+from dataos.depots.ports import ColumnDescription, DepotEntry, StoredTable, TableFormat, TableSnapshot
 
 _MOST_METADATA = 64 << 20
 _AT_ONCE = 8
@@ -45,9 +45,19 @@ class Folder(Protocol):
         ...
 
 
-def is_table_format(format_: Any) -> bool:
-    """True if a depot of this format holds tables in folders."""
-    return format_ in ("ICEBERG", "DELTA")
+STORES = ("FILE", "S3")
+"""Depot types in which tables are read in place and written."""
+
+
+def held_by(entry: DepotEntry) -> TableFormat | None:
+    """The format of the tables that the folders of a depot are; None: it holds files."""
+    match entry.location.get("format"):
+        case "ICEBERG":
+            return "iceberg"
+        case "DELTA":
+            return "delta"
+        case _:
+            return None
 
 
 def no_columns(entry: DepotEntry) -> DataOSError:
@@ -99,16 +109,12 @@ async def metadata_path(folder: Folder, path: str) -> str | None:
     return f"{path}/metadata/{current}" if current else None
 
 
-async def describe(folder: Folder, entry: DepotEntry, format_: str, path: str) -> list[ColumnDescription]:
-    """Columns of the table at `path`: types in the format's own words. Raises as `read`."""
-    return list((await read(folder, entry, format_, path)).columns)
-
-
-async def read(folder: Folder, entry: DepotEntry, format_: str, path: str) -> StoredTable:
-    """The table at `path` as it is now.
+async def read(folder: Folder, entry: DepotEntry, path: str) -> StoredTable:
+    """The table at `path` of a depot that holds tables, as it is now.
 
     Raises DataOSError `depot.dataset_not_found`, `depot.unsupported` (its schema cannot be read).
     """
+    format_ = str(entry.location["format"])
     if not await is_table(folder, format_, path):
         above, _, name = path.rpartition("/")
         known = await tables(folder, format_, above)
@@ -130,14 +136,14 @@ async def _iceberg(folder: Folder, path: str) -> StoredTable:
         content = gzip.decompress(content)
     body: dict[str, Any] = json.loads(content)
     schemas: list[dict[str, Any]] = body.get("schemas") or [body["schema"]]
-    by_id = {s.get("schema-id"): s for s in schemas}
-    schema = by_id.get(body.get("current-schema-id"), schemas[-1])
+    by_id = {s.get("schema-id"): _iceberg_columns(s) for s in schemas}
+    columns = by_id.get(body.get("current-schema-id")) or _iceberg_columns(schemas[-1])
     at = {entry["snapshot-id"]: entry["timestamp-ms"] for entry in body.get("snapshot-log") or ()}
     current = body.get("current-snapshot-id")
     return StoredTable(
         "iceberg",
         folder.place(path),
-        _iceberg_columns(schema),
+        columns,
         metadata=folder.place(file),
         snapshot_id=None if current in (None, -1) else current,
         snapshots=tuple(
@@ -145,7 +151,7 @@ async def _iceberg(folder: Folder, path: str) -> StoredTable:
                 one["snapshot-id"],
                 one["timestamp-ms"] * 1000,
                 one["snapshot-id"] in at,
-                _iceberg_columns(by_id.get(one.get("schema-id"), schema)),
+                by_id.get(one.get("schema-id"), columns),
             )
             for one in body.get("snapshots") or ()
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataos.depots.ports import ObjectStoreConnection
+from dataos.depots.ports import ObjectStoreConnection, TableWriting, WriteMode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +32,25 @@ class Place:
     replace: Callable[[str, bytes], None] = field(repr=False)
     delta: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     iceberg: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Rows of Parquet files (all of one schema) that are to come into a table, and how.
+
+    `fence` is called right before the commit: it raises if the right to write is lost.
+    """
+
+    place: Place
+    files: Sequence[Path]
+    mode: WriteMode
+    mark: str
+    table: TableWriting
+    fence: Callable[[], None]
+
+    def rows(self) -> pa.RecordBatchReader:
+        """All of them, from the first one on, piece by piece."""
+        return _rows(self.files)
 
 
 def delta_options(store: ObjectStoreConnection) -> dict[str, str]:
@@ -64,8 +83,7 @@ def iceberg_options(store: ObjectStoreConnection) -> dict[str, str]:
     return {key: value for key, value in options.items() if value}
 
 
-def rows(files: Sequence[Path]) -> pa.RecordBatchReader:
-    """The rows of Parquet files, piece by piece."""
+def _rows(files: Sequence[Path]) -> pa.RecordBatchReader:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -7,20 +7,19 @@ again. A commit names the delivery's mark, so that an append is done once howeve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from dataos.core.errors import DataOSError, fail
 from dataos.depots import deltawriting, icebergwriting, placing, tableformats
-from dataos.depots.ports import Delivery, Fence, TableWriting, WriteMode
+from dataos.depots.ports import Delivery, Fence, TableWriting
 from dataos.depots.tableformats import Folder
-from dataos.depots.tableplaces import Place
+from dataos.depots.tableplaces import Place, Writing
 
 
 async def deliver(
     place: Place, folder: Folder, path: str, delivery: Delivery, table: TableWriting, fence: Fence
 ) -> None:
-    """Bring a delivery's rows into the table at `path` of a depot's folder. Raises as `write`."""
+    """Bring a delivery's rows into the table at `path` of a depot. Raises DataOSError `depot.*`; and as `fence`."""
     loop = asyncio.get_running_loop()
     names = await asyncio.to_thread(placing.staged, delivery.folder)
     files = [delivery.folder / name for name in names if name.endswith(".parquet")]
@@ -34,12 +33,11 @@ async def deliver(
     def fenced() -> None:
         asyncio.run_coroutine_threadsafe(look(), loop).result()
 
-    current = await _newest(folder, path)
     other = "DELTA" if table.format == "iceberg" else "ICEBERG"
     if await tableformats.is_table(folder, other, path):
         raise fail("depot.table", f"{place.name} is a table of format {other.lower()}", hint="name another dataset")
-    arguments = (place, current, files, delivery.mode, delivery.mark, table, fenced, newest)
-    await asyncio.to_thread(write, *arguments)
+    writing = Writing(place, files, delivery.mode, delivery.mark, table, fenced)
+    await asyncio.to_thread(_write, writing, newest)
 
 
 async def _newest(folder: Folder, path: str) -> str | None:
@@ -47,30 +45,16 @@ async def _newest(folder: Folder, path: str) -> str | None:
     return folder.place(found) if found is not None else None
 
 
-def write(
-    place: Place,
-    current: str | None,
-    files: Sequence[Path],
-    mode: WriteMode,
-    mark: str,
-    table: TableWriting,
-    fence: Callable[[], None],
-    newest: Callable[[], str | None],
-) -> None:
-    """Bring the rows of Parquet files (all of one schema) into the table.
-
-    `current` is the address of an Iceberg table's metadata file, None for a table that is to be made; `newest` looks
-    again. `fence` is called right before the commit. Raises DataOSError `depot.table`, and what `fence` raises.
-    """
+def _write(writing: Writing, newest: Callable[[], str | None]) -> None:
     try:
-        if table.format == "delta":
-            deltawriting.write(place, files, mode, mark, table, fence)
+        if writing.table.format == "delta":
+            deltawriting.write(writing)
         else:
-            icebergwriting.write(place, current, files, mode, mark, table, fence, newest)
+            icebergwriting.write(writing, newest)
     except DataOSError:
         raise
     except Exception as error:  # noqa: BLE001 - both libraries raise many classes
-        raise _problem(place, error) from None
+        raise _problem(writing.place, error) from None
 
 
 def _problem(place: Place, error: Exception) -> DataOSError:

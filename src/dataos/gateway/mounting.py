@@ -76,14 +76,15 @@ class MountedDepots:
         buckets: list[Bucket] = []
         delta = False
         for entry in await self.entries():
-            delta = delta or self._depots.tables_in(entry) == "delta"
+            tables = self._depots.tables_in(entry)
+            delta = delta or tables == "delta"
             try:
                 if entry.type == "ICEBERG":
                     found = await self._catalog.load_warehouse(warehouse(entry))
                     places.add(Path(found.location.removeprefix("file://")))
-                elif self._depots.tables_in(entry) is not None and entry.type == "FILE":
+                elif tables is not None and entry.type == "FILE":
                     places.add(Path(await self._depots.resolve(Udl(entry.name))))
-                elif self._depots.tables_in(entry) is not None:
+                elif tables is not None:
                     buckets.append(await self._bucket(entry))
                 else:
                     mounts.append(await self._mount(entry))

@@ -7,6 +7,7 @@ cost speed or exactness of a result's type, never correctness of access.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from sqlglot import exp
@@ -194,22 +195,7 @@ _ICEBERG = {
 
 def from_iceberg(text: str) -> str:
     """Trino's name of an Iceberg type in PyIceberg's spelling (`list<struct<1: a: optional int>>`)."""
-    text = text.strip()
-    if text in _ICEBERG:
-        return _ICEBERG[text]
-    if match := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", text):
-        return f"decimal({match[1]},{match[2]})"
-    if text.startswith("fixed"):
-        return "varbinary"
-    head, _, rest = text.partition("<")
-    inner = rest[:-1]
-    if head == "list":
-        return f"array({from_iceberg(inner)})"
-    if head == "map":
-        return f"map({', '.join(from_iceberg(p) for p in _split_angle(inner))})"
-    if head == "struct":
-        return f"row({', '.join(_iceberg_field(p) for p in _split_angle(inner))})"
-    return "unknown"
+    return _from_angles(text, _ICEBERG, "list", _iceberg_field)
 
 
 def _iceberg_field(text: str) -> str:
@@ -217,6 +203,26 @@ def _iceberg_field(text: str) -> str:
     if match is None:
         return "unknown"
     return f"{_field_name(match['name'])} {from_iceberg(match['type'])}"
+
+
+def _from_angles(text: str, simple: Mapping[str, str], array: str, field: Callable[[str], str]) -> str:
+    """Trino's name of a type that is written with angle brackets. `array`: its word for lists; `field`: a part of a
+    struct, as Trino writes it."""
+    text = text.strip()
+    if text in simple:
+        return simple[text]
+    if match := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", text):
+        return f"decimal({match[1]},{match[2]})"
+    if text.startswith("fixed"):  # Iceberg's only
+        return "varbinary"
+    head, _, rest = text.partition("<")
+    parts = _split_angle(rest[:-1])
+    if head == "struct":
+        return f"row({', '.join(field(p) for p in parts)})"
+    word = {array: "array", "map": "map"}.get(head)
+    if word is None:
+        return "unknown"
+    return f"{word}({', '.join(_from_angles(p, simple, array, field) for p in parts)})"
 
 
 def _split_angle(text: str) -> list[str]:
@@ -247,21 +253,12 @@ _DELTA = {
 
 def from_delta(text: str) -> str:
     """Trino's name of a Delta type (`array<struct<a:integer>>`). Source: Delta protocol, schema serialization."""
-    text = text.strip()
-    if text in _DELTA:
-        return _DELTA[text]
-    if match := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", text):
-        return f"decimal({match[1]},{match[2]})"
-    head, _, rest = text.partition("<")
-    parts = _split_angle(rest[:-1])
-    if head == "array":
-        return f"array({from_delta(parts[0])})"
-    if head == "map" and len(parts) == 2:
-        return f"map({from_delta(parts[0])}, {from_delta(parts[1])})"
-    if head == "struct":
-        fields = (part.partition(":") for part in parts)
-        return f"row({', '.join(f'{_field_name(name)} {from_delta(type_)}' for name, _, type_ in fields)})"
-    return "unknown"
+    return _from_angles(text, _DELTA, "array", _delta_field)
+
+
+def _delta_field(text: str) -> str:
+    name, _, type_ = text.partition(":")
+    return f"{_field_name(name)} {from_delta(type_)}"
 
 
 def _field_name(name: str) -> str:

@@ -90,6 +90,10 @@ class DepotTypeDescriptor:
         }
 
 
+FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
+"""Types that hold files."""
+
+
 def refusal(descriptor: DepotTypeDescriptor, ability: str, depot: str) -> Problem:
     """The Problem of asking a depot for an ability that its type lacks here, naming the types that have it."""
     word = "cannot yet" if getattr(descriptor.abilities, ability) is LATER else "cannot"

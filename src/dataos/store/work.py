@@ -178,8 +178,7 @@ def take_over(connection: sa.Connection, owner: str, now_us: int, *, alone: bool
     give_back(connection, None if alone else owner)
     if alone:
         connection.execute(_w.update().where(_w.c.server != owner).values(server=None))
-    by_another_clock = _w.c.reckoned_at > now_us + SET_BACK_US
-    soon = sa.or_(_w.c.due_at <= now_us + _WAITING_US, by_another_clock)
+    soon = sa.or_(_w.c.due_at <= now_us + _WAITING_US, _by_another_clock(now_us))
     connection.execute(_w.update().where(_w.c.due_at > now_us, soon).values(due_at=now_us, reckoned_at=now_us))
 
 
@@ -192,11 +191,15 @@ def set_back(connection: sa.Connection, now_us: int, lease_us: int) -> None:
 
 def mend_late(connection: sa.Connection, now_us: int, lease_us: int) -> None:
     """As `set_back`, for what was reckoned by the old time and written after that."""
-    by_another_clock = _w.c.reckoned_at > now_us + SET_BACK_US
-    late = _w.update().where(_w.c.due_at > now_us, by_another_clock)
+    late = _w.update().where(_w.c.due_at > now_us, _by_another_clock(now_us))
     if connection.execute(late.values(due_at=now_us, reckoned_at=now_us)).rowcount:
         ring_after_commit(connection)
     _shorten_leases(connection, now_us, lease_us)
+
+
+def _by_another_clock(now_us: int) -> sa.ColumnElement[bool]:
+    """Was it reckoned by a clock that was ahead of this one?"""
+    return _w.c.reckoned_at > now_us + SET_BACK_US
 
 
 def _shorten_leases(connection: sa.Connection, now_us: int, lease_us: int) -> None:

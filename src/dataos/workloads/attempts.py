@@ -427,7 +427,7 @@ class Attempts:
         On success the attempt's tables are published in that same transaction; a conflict makes it a failure instead.
         """
         attempt_id = AttemptId(row.id)
-        result = await self._result(attempt_id)
+        result = await result_of(self._runner, attempt_id)
         settled = _judge(row, observation, result, stopping)
         settled = replace(settled, problems=tuple(locate(p) for p in settled.problems))
         self._checkpoint("workloads.exited")
@@ -489,11 +489,9 @@ class Attempts:
         """Keep the state that the job reported, unless this is the same end once more."""
         if connection.execute(sa.select(_a.c.state).where(_a.c.id == end.row.id)).scalar() not in OPEN:
             return
-        of_run = sa.select(tables.resources.c.workspace, tables.resources.c.name)
-        of_run = of_run.join(tables.runs, tables.runs.c.uid == tables.resources.c.uid)
-        owner = connection.execute(of_run.where(tables.runs.c.id == end.row.run_id)).one()
+        owner = owner_of(connection, end.row.run_id)
         run, now = str(end.row.run_id), self._clock.now_us()
-        states.save(connection, owner.workspace or "", owner.name, end.row.job, run, end.result["state"], now)
+        states.save(connection, *owner, end.row.job, run, end.result["state"], now)
 
     def _fail(self, connection: sa.Connection, end: _End) -> None:
         end.lease.check(connection)
@@ -528,15 +526,24 @@ class Attempts:
         self._recorder.ended(connection, recorded(row), type_, end.result, end.settled.reason, at, began)
         end.also(connection, end.settled)
 
-    async def _result(self, attempt_id: AttemptId) -> dict[str, Any]:
-        """What the job left in its out folder; nonsense counts as nothing (the job is not trusted)."""
-        try:
-            raw = await self._runner.read_out(attempt_id, RESULT_FILE)
-            found = json.loads(raw) if raw else {}
-        except (DataOSError, ValueError) as error:
-            _log.warning("unreadable job result", attempt=attempt_id, error=str(error))
-            return {}
-        return found if isinstance(found, dict) else {}
+
+async def result_of(runner: ProcessRunner, attempt_id: str) -> dict[str, Any]:
+    """What a job left in its out folder; nonsense counts as nothing (the job is not trusted)."""
+    try:
+        raw = await runner.read_out(attempt_id, RESULT_FILE)
+        found = json.loads(raw) if raw else {}
+    except (DataOSError, ValueError) as error:
+        _log.warning("unreadable job result", attempt=attempt_id, error=str(error))
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def owner_of(connection: sa.Connection, run_id: str) -> tuple[str, str]:
+    """Workspace and Workflow of a run."""
+    query = sa.select(tables.resources.c.workspace, tables.resources.c.name)
+    query = query.join(tables.runs, tables.runs.c.uid == tables.resources.c.uid)
+    found = connection.execute(query.where(tables.runs.c.id == run_id)).one()
+    return found.workspace or "", found.name
 
 
 def recorded(row: sa.Row[Any]) -> Attempt:

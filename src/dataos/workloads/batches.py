@@ -8,7 +8,6 @@ a batch leaves for other places is brought before that, under a mark that is the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +24,8 @@ from dataos.processes.ports import ProcessRunner
 from dataos.store import tables
 from dataos.store.database import Store
 from dataos.workloads import deliveries, states
-from dataos.workloads.attempts import OPEN, recorded
-from dataos.workloads.ports import RESULT_FILE, Rooms
+from dataos.workloads.attempts import OPEN, owner_of, recorded, result_of
+from dataos.workloads.ports import Rooms
 from dataos.workloads.states import State, Stream
 
 _a = tables.attempts
@@ -83,7 +82,7 @@ class Batches:
             dropped = self._catalog.drop_batch(connection, scope.attempt_id)
             turn = int((row.result or {}).get("turn", 0)) + 1
             self._note(connection, row, turn=turn)
-            owner = self._owner(connection, scope)
+            owner = owner_of(connection, scope.run_id)
             known = states.load_stream(connection, *owner, row.job)
             if known is None or known.checkpoint != checkpoint:
                 # remembered at once: what a batch delivers elsewhere is marked by it, also if that batch is done again
@@ -104,7 +103,7 @@ class Batches:
         Raises DataOSError `iceberg.conflict` (begin anew), `iceberg.settled` (the attempt has ended),
         `stream.out_of_order`, and what deliveries raise.
         """
-        result = await self._result(scope)
+        result = await result_of(self._runner, scope.attempt_id)
         row, done = await self._store.read(self._standing, scope, stream, turn, number)
         if done:
             return
@@ -128,7 +127,7 @@ class Batches:
     ) -> tuple[sa.Row[Any], bool]:
         """The attempt's row, and whether it published that batch already."""
         row = self._open(connection, scope)
-        known = states.load_stream(connection, *self._owner(connection, scope), row.job)
+        known = states.load_stream(connection, *owner_of(connection, scope.run_id), row.job)
         own: Mapping[str, Any] = row.result or {}
         mine = known is not None and known.id == stream and own.get("turn") == turn
         if mine and own.get("batch") == number:
@@ -156,7 +155,7 @@ class Batches:
         if done:
             return  # an answer of the store was lost on its way
         published = [str(t) for t in self._catalog.publish_batch(connection, scope.attempt_id)]
-        workspace, resource = self._owner(connection, scope)
+        workspace, resource = owner_of(connection, scope.run_id)
         now = self._clock.now_us()
         if not states.advance(connection, workspace, resource, row.job, scope.run_id, number, state, now):
             raise fail("request.invalid", "what a batch is to remember is no state of inputs")
@@ -182,14 +181,6 @@ class Batches:
             )
         return row
 
-    @staticmethod
-    def _owner(connection: sa.Connection, scope: AttemptScope) -> tuple[str, str]:
-        """Workspace and Workflow."""
-        query = sa.select(tables.resources.c.workspace, tables.resources.c.name)
-        query = query.join(tables.runs, tables.runs.c.uid == tables.resources.c.uid)
-        found = connection.execute(query.where(tables.runs.c.id == scope.run_id)).one()
-        return found.workspace or "", found.name
-
     # --- outside of the store ---------------------------------------------------------------------------------------
 
     async def _deliver(self, scope: AttemptScope, row: sa.Row[Any], stream: str, number: int) -> None:
@@ -202,12 +193,3 @@ class Batches:
         out = self._runner.out_folder(scope.attempt_id)
         await deliveries.bring(self._rooms, row.result, out, fence, (stream, number))
         self._checkpoint("streams.delivered")
-
-    async def _result(self, scope: AttemptScope) -> dict[str, Any]:
-        """What the job has said of itself so far; nonsense counts as nothing (the job is not trusted)."""
-        try:
-            raw = await self._runner.read_out(scope.attempt_id, RESULT_FILE)
-            found = json.loads(raw) if raw else {}
-        except (DataOSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import FileDepot
+from dataos.depots.ports import FileDepot, ObjectStoreDepot
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.workloads.ports import Rooms
@@ -39,7 +39,7 @@ async def look(rooms: Rooms, udl: Udl, branch: str, at_us: int | None) -> dict[s
         return {
             "table": await _snapshot(rooms, TableRef(warehouse(entry), udl.collection or "", udl.dataset or ""), branch)
         }
-    if entry.type in ("S3", "GCS", "ABFSS", "WASBS"):
+    if isinstance(adapter, ObjectStoreDepot):
         try:
             objects = await rooms.depots.objects(udl)
         except DataOSError as error:

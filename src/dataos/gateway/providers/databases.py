@@ -13,31 +13,20 @@ from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.gateway import sources
+from dataos.gateway.providers.listing import DepotListing
 from dataos.gateway.relations import DatabaseScan, Relation, Version
 from dataos.governance.principals import Principal
 
 _REMEMBER_US = 10_000_000
 
 
-class DatabaseProvider:
+class DatabaseProvider(DepotListing):
     """All of them; the catalog's name is the depot's."""
 
     def __init__(self, depots: Depots, clock: Clock) -> None:
-        self._depots = depots
+        super().__init__(depots)
         self._clock = clock
         self._known: dict[tuple[str, ...], tuple[int, object]] = {}
-
-    async def schemas(self, catalog: str, principal: Principal) -> list[str]:
-        entry = await self._depots.get(catalog)
-        return await self._depots.adapter(entry).list_collections(entry, await self._depots.credentials(catalog))
-
-    async def tables(self, catalog: str, schema: str, principal: Principal) -> list[str]:
-        namespace = _spelled(await self.schemas(catalog, principal), schema)
-        if namespace is None:
-            return []
-        entry = await self._depots.get(catalog)
-        secret = await self._depots.credentials(catalog)
-        return await self._depots.adapter(entry).list_datasets(entry, secret, namespace)
 
     async def relation(
         self, catalog: str, schema: str, table: str, version: Version | None, principal: Principal
@@ -55,12 +44,10 @@ class DatabaseProvider:
             return known[1] if isinstance(known[1], Relation) else None
         found = await self._describe(catalog, schema, table)
         if found is None:
-            schemas = await self.schemas(catalog, principal)
-            namespace = _spelled(schemas, schema)
-            name = _spelled(await self.tables(catalog, namespace, principal), table) if namespace else None
-            if namespace is None or name is None:
+            names = await self.find(catalog, schema, table, principal)
+            if names is None:
                 return None
-            found = await self._describe(catalog, namespace, name)
+            found = await self._describe(catalog, *names)
         if found is not None:
             self._known[key] = (self._clock.now_us(), found)
         return found
@@ -112,10 +99,3 @@ def _ambiguous(where: str, twins: list[str]) -> DataOSError:
         f"{where} whose names differ in letter case only: {', '.join(twins)}",
         hint="names are compared without letter case here: rename one, or read it through a view",
     )
-
-
-def _spelled(known: list[str], wanted: str) -> str | None:
-    if wanted in known:
-        return wanted
-    matching = [k for k in known if k.lower() == wanted.lower()]
-    return matching[0] if len(matching) == 1 else None

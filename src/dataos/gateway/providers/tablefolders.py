@@ -5,30 +5,16 @@ from __future__ import annotations
 from dataos.core.clock import rfc3339
 from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import ColumnDescription, StoredTable
-from dataos.depots.resolver import Depots
 from dataos.gateway import types
+from dataos.gateway.providers.listing import DepotListing
 from dataos.gateway.relations import Column, DeltaScan, IcebergScan, Relation, Version
 from dataos.governance.principals import Principal
 
 _TYPES = {"iceberg": types.from_iceberg, "delta": types.from_delta}
 
 
-class TableFolderProvider:
-    """All of them; the catalog's name is the depot's. A schema is a folder, `none` the depot's own."""
-
-    def __init__(self, depots: Depots) -> None:
-        self._depots = depots
-
-    async def schemas(self, catalog: str, principal: Principal) -> list[str]:
-        entry = await self._depots.get(catalog)
-        return await self._depots.adapter(entry).list_collections(entry, await self._depots.credentials(catalog))
-
-    async def tables(self, catalog: str, schema: str, principal: Principal) -> list[str]:
-        entry = await self._depots.get(catalog)
-        secret = await self._depots.credentials(catalog)
-        adapter = self._depots.adapter(entry)
-        folder = _spelled(await adapter.list_collections(entry, secret), schema)
-        return await adapter.list_datasets(entry, secret, folder) if folder is not None else []
+class TableFolderProvider(DepotListing):
+    """All of them. A schema is a folder, `none` the depot's own."""
 
     async def relation(
         self, catalog: str, schema: str, table: str, version: Version | None, principal: Principal
@@ -36,11 +22,10 @@ class TableFolderProvider:
         folder, name = schema, table
         found = await self._find(catalog, folder, name)
         if found is None:
-            spelled = _spelled(await self.schemas(catalog, principal), schema)
-            inner = _spelled(await self.tables(catalog, spelled, principal), table) if spelled is not None else None
-            if spelled is None or inner is None:
+            names = await self.find(catalog, schema, table, principal)
+            if names is None:
                 return None
-            folder, name = spelled, inner
+            folder, name = names
             found = await self._find(catalog, folder, name)
         if found is None:
             return None
@@ -91,10 +76,3 @@ def _at(table: StoredTable, version: Version | None, name: str) -> tuple[int | N
             "query.unknown_relation", f"table {name} has no {said}", hint="its metadata file names those that it has"
         )
     return found.id, found.columns
-
-
-def _spelled(known: list[str], wanted: str) -> str | None:
-    if wanted in known:
-        return wanted
-    matching = [k for k in known if k.lower() == wanted.lower()]
-    return matching[0] if len(matching) == 1 else None

@@ -35,7 +35,6 @@ _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _LOADED = ("postgresql", "mysql", "sqlite")  # databases that the server loads rows into
 _TOPICS = ("KAFKA",)
-_FILE_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 
 
 class FlarePlanner:
@@ -94,7 +93,7 @@ class FlarePlanner:
             with contextlib.suppress(DataOSError):  # a depot that is not there was told of already
                 depot = await rooms.depots.get(address.depot)
                 types[address.depot] = depot.type
-                if depot.type == "FILE" and _table_format(depot) is None:
+                if depot.type == "FILE" and tableformats.held_by(depot) is None:
                     local.append((render(path), str(address)))
                 elif depot.type == "ICEBERG":
                     location = (await rooms.catalog.load_warehouse(warehouse(depot))).location
@@ -271,8 +270,8 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
 
 def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     """Formats that are read from a depot. Raises DataOSError `depot.unsupported` with the types that can be read."""
-    if depot.type in _FILE_STORES:
-        held = _table_format(depot)
+    if depot.type in depot_types.FILE_STORES:
+        held = tableformats.held_by(depot)
         if held is None:
             return FILES
         if rooms.depots.tables_in(depot) is None:
@@ -302,11 +301,11 @@ def _format(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> str:
                 "flare.format",
                 f"depot '{depot.name}' is of type {depot.type}: format `{entry.format}` cannot be read from it",
                 hint="allowed: " + ", ".join(allowed) + "; the format may be left out"
-                if depot.type not in _FILE_STORES
+                if depot.type not in depot_types.FILE_STORES
                 else "allowed: " + ", ".join(allowed),
             )
         return entry.format
-    if depot.type not in _FILE_STORES or _table_format(depot) is not None:
+    if depot.type not in depot_types.FILE_STORES or tableformats.held_by(depot) is not None:
         return allowed[0]
     suffixes = [s.lstrip(".").lower() for s in PurePosixPath(address.dataset or "").suffixes]
     found = next((fileformats.SUFFIXES[s] for s in reversed(suffixes) if s in fileformats.SUFFIXES), None)
@@ -350,18 +349,18 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
         return jobs.Source("rate", stream=True) if entry.query is None else jobs.Source("query")
     depot = await _depot(rooms, address)
     kind = _format(rooms, entry, address, depot)
-    if kind == "jdbc" or _table_format(depot) is not None:
+    if kind == "jdbc" or tableformats.held_by(depot) is not None:
         return jobs.Source("query")
     if depot.type in _TOPICS:
         return jobs.Source("messages", format=kind, stream=entry.stream is not False)
-    if entry.stream and depot.type in _FILE_STORES:
+    if entry.stream and depot.type in depot_types.FILE_STORES:
         return await _new_files(rooms, depot, address, kind, places)
     if depot.type == "FILE":
         files = await _listed(rooms, depot, address)
         places.add_files([Path(f) for f in files])
         place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
         return jobs.Source("files", place=place, format=kind, files=files)
-    if depot.type in _FILE_STORES:
+    if depot.type in depot_types.FILE_STORES:
         root = await rooms.depots.resolve(Udl(address.depot))
         return jobs.Source("objects", place=root, format=kind, files=await _listed(rooms, depot, address))
     levels, table = _table(address)
@@ -389,12 +388,12 @@ async def _new_files(rooms: Rooms, depot: DepotEntry, address: Udl, kind: str, p
 
 def _check_stream(spec: FlareSpec, entry: Input, depot: DepotEntry) -> None:
     """Raises DataOSError `flare.streaming` where an input of a depot cannot be read as it says."""
-    if entry.stream and (depot.type not in (*_TOPICS, *_FILE_STORES, "ICEBERG") or _table_format(depot) is not None):
-        what = f"{_table_format(depot)} tables without a catalog" if depot.type in _FILE_STORES else ""
+    held = tableformats.held_by(depot) if depot.type in depot_types.FILE_STORES else None
+    if entry.stream and (held or depot.type not in (*_TOPICS, *depot_types.FILE_STORES, "ICEBERG")):
+        what = f"{held} tables without a catalog" if held else f"type {depot.type}"
         raise fail(
             "flare.streaming",
-            f"depot '{depot.name}' of {what or f'type {depot.type}'} cannot be read as a stream: it does not tell what "
-            "is new",
+            f"depot '{depot.name}' of {what} cannot be read as a stream: it does not tell what is new",
             hint="leave `isStream` out, and read a window with `incremental`",
         )
     if spec.streaming is None and depot.type in _TOPICS and entry.stream is not False:
@@ -418,7 +417,7 @@ async def _streams(rooms: Rooms, spec: FlareSpec) -> bool:
 async def _schema_file(rooms: Rooms, address: Udl) -> tuple[str, bool]:
     """The file of a schema, and whether it is on this machine. Raises DataOSError `depot.*`, `flare.input`."""
     depot = await _depot(rooms, address)
-    if depot.type not in _FILE_STORES:
+    if depot.type not in depot_types.FILE_STORES:
         hint = "keep the schema in a depot of files, beside the manifest, or as `schemaString`"
         raise fail("flare.input", f"depot '{depot.name}' of type {depot.type} holds no files", hint=hint)
     files = await _listed(rooms, depot, address)
@@ -428,7 +427,7 @@ async def _schema_file(rooms: Rooms, address: Udl) -> tuple[str, bool]:
 
 
 def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
-    if depot.type in _FILE_STORES:
+    if depot.type in depot_types.FILE_STORES:
         return _files_target(output, depot, handed)
     if depot.type in _TOPICS:
         return _topic_target(output, depot, handed)
@@ -451,14 +450,8 @@ def _target(rooms: Rooms, output: Output, depot: DepotEntry, handed: Handed) -> 
     return jobs.Target("table", warehouse(depot), levels, table, branch=output.branch)
 
 
-def _table_format(depot: DepotEntry) -> str | None:
-    """The format of the tables that a depot of files holds; None: it holds files."""
-    held = depot.location.get("format")
-    return str(held).lower() if tableformats.is_table_format(held) else None
-
-
 def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
-    held = _table_format(depot)
+    held = tableformats.held_by(depot)
     form = output.format or held
     if form is None:
         raise fail(
@@ -480,7 +473,7 @@ def _files_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Tar
 
 def _folder_table_target(output: Output, depot: DepotEntry, form: str, handed: Handed) -> jobs.Target:
     """A table in a folder: its rows are left as Parquet, and written by the server."""
-    if depot.type not in ("FILE", "S3"):
+    if depot.type not in tableformats.STORES:
         raise fail(
             "stack.unsupported",
             f"output `{output.name}`: {form} tables are not written to depots of type {depot.type}",

@@ -53,7 +53,7 @@ class FileAdapter:
 
     async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
         folder = await asyncio.to_thread(self._place, entry, collection, None)
-        if tableformats.is_table_format(entry.location.get("format")):
+        if tableformats.held_by(entry):
             return await tableformats.tables(
                 _Tables(self.root(entry)), str(entry.location["format"]), paths.relative(collection, None)
             )
@@ -68,13 +68,10 @@ class FileAdapter:
         self, entry: DepotEntry, credentials: Mapping[str, str], collection: str, dataset: str
     ) -> StoredTable:
         """See `HoldsTables`."""
-        format_ = entry.location.get("format")
-        if not tableformats.is_table_format(format_):
+        if tableformats.held_by(entry) is None:
             raise tableformats.no_columns(entry)
         await asyncio.to_thread(self._place, entry, collection, dataset)
-        return await tableformats.read(
-            _Tables(self.root(entry)), entry, str(format_), paths.relative(collection, dataset)
-        )
+        return await tableformats.read(_Tables(self.root(entry)), entry, paths.relative(collection, dataset))
 
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
         return str(await asyncio.to_thread(self._place, entry, udl.collection, udl.dataset))

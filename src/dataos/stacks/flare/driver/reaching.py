@@ -11,11 +11,11 @@ from typing import Any
 from dataos.client.api import Client
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
+from dataos.manifest.depot_types import FILE_STORES
 from dataos.stacks.flare import fileformats
 from dataos.stacks.flare.driver.job import Source, Target
 from dataos.stacks.flare.model import FILES
 
-_STORES = ("FILE", "S3", "GCS", "ABFSS", "WASBS")
 _MOST_FILES = 100_000
 
 
@@ -43,7 +43,7 @@ class Reach:
     def source(self, address: Udl, form: str | None) -> Source:
         """Where an input is. Raises DataOSError `flare.format`, `flare.input`, or what the server says."""
         kind = str(self.depot(address.depot).get("type", "")).upper()
-        if kind not in _STORES:
+        if kind not in FILE_STORES:
             own = "iceberg" if kind == "ICEBERG" else "jdbc"
             if form not in (None, own):
                 raise fail(
