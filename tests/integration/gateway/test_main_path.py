@@ -26,7 +26,9 @@ def test_a_join_of_lakehouse_and_database(world: World):
 
 def test_show_and_describe(world: World):
     assert world.rows("SHOW SCHEMAS FROM shop") == [["Mixed"], ["public"]]
-    assert world.rows("SHOW TABLES") == [["empty"], ["orders"], ["things"]]
+    tables = world.rows("SHOW TABLES")  # other tests of this world make more
+    assert [row for row in tables if row[0] in {"empty", "orders", "things"}] == [["empty"], ["orders"], ["things"]]
+    assert tables == sorted(tables)
     assert world.rows("show tables from shop.public like 'c%'") == [["clash"], ["customers"]]
     assert world.rows("DESCRIBE orders")[2] == ["amount", "decimal(10,2)", "", ""]
     assert world.rows("SHOW COLUMNS FROM shop.public.customers LIKE 'sc%'") == [["score", "decimal(5,1)", "", ""]]

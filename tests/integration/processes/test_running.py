@@ -423,11 +423,11 @@ answers = []
 for address, way in json.loads(os.environ.get("DATAOS_EGRESS", "{}")).items():
     with socket.socket(socket.AF_UNIX) as link:
         link.connect(way)
-        link.sendall(b"ping")
-        link.shutdown(socket.SHUT_WR)
-        try:
+        try:  # a connection that ends at once may end before the first word
+            link.sendall(b"ping")
+            link.shutdown(socket.SHUT_WR)
             answers.append(link.makefile("rb").read().decode())
-        except ConnectionError:
+        except OSError:
             answers.append("gone")
 try:
     socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), 3).close()
