@@ -173,7 +173,7 @@ class ObjectStoreAdapter:
         most_s = most_s or timeout_s * _READ_TIMES
         try:
             async with asyncio.timeout(most_s):
-                yield Folder(connection, _client(entry, connection, timeout_s))
+                yield Folder(connection, client(entry.name, connection, timeout_s))
         except DataOSError:
             raise
         except TimeoutError:
@@ -188,7 +188,7 @@ class ObjectStoreAdapter:
 
             if not isinstance(error, (BaseError, OSError, ValueError)):
                 raise
-            raise problem(entry, connection, error, timeout_s) from None  # its text shows requests and headers
+            raise problem(entry.name, connection, error, timeout_s) from None  # its text shows requests and headers
 
 
 class Folder:
@@ -310,7 +310,7 @@ def pick(credentials: Mapping[str, str], *keys: str) -> str | None:
     return next((folded[k.lower()] for k in keys if folded.get(k.lower())), None)
 
 
-def _client(entry: DepotEntry, connection: ObjectStoreConnection, timeout_s: float) -> Any:
+def client(name: str, connection: ObjectStoreConnection, timeout_s: float) -> Any:
     """An obstore client. Every setting is said, so that the environment of the server says none."""
     from obstore.store import AzureStore, GCSStore, S3Store
 
@@ -357,7 +357,7 @@ def _client(entry: DepotEntry, connection: ObjectStoreConnection, timeout_s: flo
         _ = error
         raise fail(
             "depot.credentials",
-            f"depot '{entry.name}': the credentials of its secret cannot be read",
+            f"depot '{name}': the credentials of its secret cannot be read",
             hint="is the key complete, with its line breaks?",
         ) from None
 
@@ -409,18 +409,17 @@ def _where(connection: ObjectStoreConnection) -> str:
     return connection.location() + (f" ({connection.endpoint})" if connection.endpoint else "")
 
 
-def problem(
-    entry: DepotEntry, connection: ObjectStoreConnection, error: BaseException, timeout_s: float
-) -> DataOSError:
-    """A clear Problem for obstore's error. Its text is matched and never repeated: it shows requests."""
+def problem(name: str, connection: ObjectStoreConnection, error: BaseException, timeout_s: float) -> DataOSError:
+    """A clear Problem for obstore's error on the store of the depot `name`. Its text is matched and never repeated: it
+    shows requests."""
     text = str(error)
     where = _where(connection)
-    head = f"depot '{entry.name}': {where}"
+    head = f"depot '{name}': {where}"
     if "NoSuchBucket" in text or "ContainerNotFound" in text or "The specified bucket does not exist" in text:
         word = "container" if connection.kind == "azure" else "bucket"
         return fail(
             "depot.no_such_database",
-            f"depot '{entry.name}': there is no {word} '{connection.bucket}' at {connection.endpoint or 'the store'}",
+            f"depot '{name}': there is no {word} '{connection.bucket}' at {connection.endpoint or 'the store'}",
             hint=f"correct `{word}`, or `region` and `endpoint` if it lies elsewhere",
         )
     if "PermanentRedirect" in text or "AuthorizationHeaderMalformed" in text or "301 Moved" in text:
@@ -487,4 +486,4 @@ def problem(
     hint = "are `endpoint` (http:// or https://) and port right, and is the store running?"
     if why == "its certificate is not trusted":
         hint = "put the certificate of its authority (PEM) into the depot's secret as `ca_file`"
-    return fail("depot.unreachable", f"depot '{entry.name}': cannot reach {where}: {why}", hint=hint, retry=5.0)
+    return fail("depot.unreachable", f"depot '{name}': cannot reach {where}: {why}", hint=hint, retry=5.0)

@@ -39,6 +39,7 @@ from dataos.depots.ports import (
     TableFormat,
     TakesFiles,
 )
+from dataos.depots.types.iceberg import adapter as iceberg
 from dataos.governance.vault import Vault
 from dataos.manifest import registry
 from dataos.store import tables
@@ -109,7 +110,9 @@ class Depots:
         self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float | None = None
     ) -> None:
         """As `check`, for a depot that is not registered yet."""
-        await self.adapter(entry).check(entry, credentials, timeout_s or self._context.connect_timeout_s)
+        bucket = iceberg.storage(entry)
+        for one in (entry, bucket) if bucket is not None else (entry,):
+            await self.adapter(one).check(one, credentials, timeout_s or self._context.connect_timeout_s)
 
     async def resolve(self, udl: Udl) -> str:
         """The physical place that an address names, without credentials. Checks that its `acl` can be served."""
@@ -162,6 +165,18 @@ class Depots:
         """
         entry = await self.get(name)
         return self._object_stores(entry).object_store(entry, await self.credentials(name, acl))
+
+    async def warehouse_store(self, name: str) -> ObjectStoreConnection | None:
+        """How the server reaches the bucket that a Lakehouse's depot names, to read and to write; None: a folder holds
+        its files. Raises DataOSError `depot.not_found`, `depot.read_only`, `depot.credentials`, `secret.not_found`."""
+        return await self._store.read(self.warehouse_store_in, name)
+
+    def warehouse_store_in(self, connection: sa.Connection, name: str) -> ObjectStoreConnection | None:
+        """As `warehouse_store`, in the caller's unit of work."""
+        bucket = iceberg.storage(find(connection, name))
+        if bucket is None:
+            return None
+        return self._object_stores(bucket).object_store(bucket, self.credentials_in(connection, name, "rw"))
 
     async def objects(self, udl: Udl) -> list[StoredObject]:
         """The objects that an address names (see `ObjectStoreDepot.objects`), read with the credentials of its `acl`.

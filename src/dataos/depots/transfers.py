@@ -9,7 +9,9 @@ from typing import Any
 
 from dataos.depots.placing import SUCCESS
 
-_PIECE = 8 << 20  # bytes of one request, up or down: each is timed and retried on its own
+PIECE = 8 << 20
+"""Bytes of one request, up or down: each is timed and retried on its own."""
+
 _HELD_BACK = 16  # files whose last request waits until all others are up
 _AHEAD = 2  # pieces asked for before they are wanted
 
@@ -31,9 +33,9 @@ class Sending:
 
         key = f"{self._folder}/{inner}" if self._folder else inner
         self.keys.add(key)
-        writer = obstore.open_writer_async(self._client, key, buffer_size=_PIECE)
+        writer = obstore.open_writer_async(self._client, key, buffer_size=PIECE)
         with (root / inner).open("rb") as file:
-            while piece := await asyncio.to_thread(file.read, _PIECE):
+            while piece := await asyncio.to_thread(file.read, PIECE):
                 await writer.write(piece)
         if len(self._open) < _HELD_BACK:
             self._open.append(writer)
@@ -58,26 +60,34 @@ async def receive(client: Any, key: str) -> AsyncIterator[bytes]:
 
     whole = await obstore.get_async(client, key)
     size, tag = int(whole.meta["size"]), whole.meta["e_tag"]
-    if size <= _PIECE:
+    if size <= PIECE:
         yield bytes(await whole.bytes_async())
         return
+    async for piece in pieces(client, key, 0, size, tag):
+        yield piece
 
-    async def piece(start: int) -> bytes:
-        options: Any = {"range": (start, min(start + _PIECE, size))}
+
+async def pieces(client: Any, key: str, start: int, end: int, tag: str | None) -> AsyncIterator[bytes]:
+    """Bytes of one object from `start` to before `end`. `tag`: of the version that is meant. Raises as `receive`."""
+    import obstore
+
+    async def piece(at: int) -> bytes:
+        options: Any = {"range": (at, min(at + PIECE, end))}
         if tag:
             options["if_match"] = tag
         answer = await obstore.get_async(client, key, options=options)
         return bytes(await answer.bytes_async())
 
-    starts = iter(range(0, size, _PIECE))
+    starts = iter(range(start, end, PIECE))
     ahead: list[asyncio.Task[bytes]] = []
     try:
         while True:
-            while len(ahead) < _AHEAD and (start := next(starts, None)) is not None:
-                ahead.append(asyncio.create_task(piece(start)))
+            while len(ahead) < _AHEAD and (at := next(starts, None)) is not None:
+                ahead.append(asyncio.create_task(piece(at)))
             if not ahead:
                 return
             yield await ahead.pop(0)
     finally:
         for task in ahead:
             task.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)

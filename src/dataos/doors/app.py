@@ -29,8 +29,10 @@ def build(
     authenticate: Authenticate,
     meters: Meters | None = None,
     access_log: bool = False,
+    objects: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
-    """The app of one server. `iceberg` is the lakehouse's own REST protocol, mounted under /iceberg."""
+    """The app of one server. `iceberg` is the lakehouse's own REST protocol, mounted under /iceberg; `objects` answers
+    requests of the S3 protocol, wherever they go."""
     app = FastAPI(
         title="DataOS",
         version=dataos.__version__,
@@ -64,8 +66,20 @@ def build(
     app.add_middleware(_BodyLimit)
     app.add_middleware(_Versions)
     app.add_middleware(_Spelling)
+    if objects is not None:
+        app.add_middleware(_Before, objects)
     app.add_middleware(Observed, meters=meters or Meters(), access_log=access_log)
     return app
+
+
+class _Before:
+    """Lets something else answer first."""
+
+    def __init__(self, app: ASGIApp, first: Callable[[ASGIApp], ASGIApp]) -> None:
+        self._app = first(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 class _Spelling:

@@ -46,6 +46,10 @@ class Authenticator:
                 "this call needs a token",
                 hint="send `Authorization: Bearer <token>`; the CLI does it for you after `dataos up` or login",
             )
-        principal = await self._store.read(self._identities.authenticate, token.strip())
+        principal = await self.identify(token.strip())
         logs.bind(actor=principal.user_id, run=principal.attempt.run_id if principal.attempt is not None else None)
         return principal
+
+    async def identify(self, token: str) -> Principal:
+        """Whose token it is. Raises DataOSError `auth.invalid`, `auth.expired`."""
+        return await self._store.read(self._identities.authenticate, token)

@@ -31,21 +31,31 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(HEADER, b"")
+        headers = dict(scope["headers"])
+        given = headers.get(HEADER, b"")
         request = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
         logs.bind(request=request.decode())
         status = 500
         began = time.perf_counter()
+        waits = headers.get(b"expect", b"").lower() == b"100-continue"
+
+        async def heard() -> Message:
+            nonlocal waits
+            waits = False
+            return await receive()
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                message = {**message, "headers": [*message.get("headers", []), (HEADER, request)]}
+                more = [(HEADER, request)]
+                if waits:  # its content was not asked for and will not come: what comes next is no part of this request
+                    more.append((b"connection", b"close"))
+                message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, heard, noted)
         finally:
             self._say(scope, status, time.perf_counter() - began)
 

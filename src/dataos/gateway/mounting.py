@@ -9,7 +9,7 @@ from dataos.core.addresses import Udl
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.logs import get as get_logger
-from dataos.depots.ports import DepotEntry
+from dataos.depots.ports import DepotEntry, ObjectStoreConnection
 from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.engines.duckdb.supervisor import DuckdbEngine
@@ -81,11 +81,15 @@ class MountedDepots:
             try:
                 if entry.type == "ICEBERG":
                     found = await self._catalog.load_warehouse(warehouse(entry))
-                    places.add(Path(found.location.removeprefix("file://")))
+                    store = await self._depots.warehouse_store(entry.name)
+                    if store is not None:
+                        buckets.append(_bucket(store))
+                    else:
+                        places.add(Path(found.location.removeprefix("file://")))
                 elif tables is not None and entry.type == "FILE":
                     places.add(Path(await self._depots.resolve(Udl(entry.name))))
                 elif tables is not None:
-                    buckets.append(await self._bucket(entry))
+                    buckets.append(_bucket(await self._depots.object_store(entry.name)))
                 else:
                     mounts.append(await self._mount(entry))
             except DataOSError as error:
@@ -100,19 +104,6 @@ class MountedDepots:
     async def sync(self, engine: DuckdbEngine, folders: Sequence[Path] = ()) -> None:
         """Bring the engine to what the depots are now. Level-triggered: call it whenever something may have changed."""
         await engine.apply(await self.access(folders))
-
-    async def _bucket(self, entry: DepotEntry) -> Bucket:
-        store = await self._depots.object_store(entry.name)
-        return Bucket(
-            location=store.location(store.prefix),
-            region=store.region or "us-east-1",
-            endpoint=store.endpoint or "",
-            path_style=store.path_style,
-            key_id=store.credentials.get("access_key_id", ""),
-            secret=store.credentials.get("secret_access_key", ""),
-            session_token=store.credentials.get("session_token", ""),
-            ca_pem=store.ca_pem or "",
-        )
 
     async def _mount(self, entry: DepotEntry) -> Mount:
         target = await self._depots.database(entry.name)
@@ -132,3 +123,16 @@ class MountedDepots:
             path=target.path,
             probe=probe,
         )
+
+
+def _bucket(store: ObjectStoreConnection) -> Bucket:
+    return Bucket(
+        location=store.location(store.prefix),
+        region=store.region or "us-east-1",
+        endpoint=store.endpoint or "",
+        path_style=store.path_style,
+        key_id=store.credentials.get("access_key_id", ""),
+        secret=store.credentials.get("secret_access_key", ""),
+        session_token=store.credentials.get("session_token", ""),
+        ca_pem=store.ca_pem or "",
+    )

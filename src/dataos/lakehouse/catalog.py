@@ -109,6 +109,14 @@ class Catalog:
         """
         rows.register_warehouse(connection, name, uid, str(location), properties or {}, self.clock.now_us())
 
+    def overlapping_warehouse(self, connection: sa.Connection, name: str, location: str) -> str | None:
+        """Another warehouse that lies at, above or below a location, in the caller's unit of work."""
+        return rows.overlapping_warehouse(connection, name, location)
+
+    async def table_at(self, location: str) -> TableRef | None:
+        """The table, published or held by a run, in whose folder a location lies."""
+        return await self.store.read(rows.table_at, location)
+
     def drop_warehouse(self, connection: sa.Connection, name: str) -> None:
         """Forget a warehouse and its pointers, in the caller's unit of work. Files stay."""
         rows.drop_warehouse(connection, name)

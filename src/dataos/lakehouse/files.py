@@ -1,4 +1,4 @@
-"""Where metadata files are read and written: a seam, so that object stores can join the local disk.
+"""Where metadata files are read and written: the local disk, or buckets (`buckets`) beside it.
 
 Paths of local tables are absolute and plain (no `file://`): all clients tried take that form. Writing is atomic and
 durable: a metadata file is there as a whole, and on disk, before a pointer names it.
@@ -175,6 +175,56 @@ class LocalFiles:
             sync_folder(path)
 
 
+class PlacedFiles:
+    """Each location's own storage: buckets for `s3://`, the machine's disk for the rest."""
+
+    def __init__(self, buckets: Files) -> None:
+        self._buckets = buckets
+        self._local = LocalFiles()
+
+    def _of(self, location: str) -> Files:
+        return self._buckets if in_bucket(location) else self._local
+
+    def read(self, location: str) -> bytes:
+        return self._of(location).read(location)
+
+    def write_new(self, location: str, content: bytes) -> None:
+        self._of(location).write_new(location, content)
+
+    def exists(self, location: str) -> bool:
+        return self._of(location).exists(location)
+
+    def make_table(self, location: str) -> None:
+        self._of(location).make_table(location)
+
+    def delete(self, location: str) -> None:
+        self._of(location).delete(location)
+
+    def delete_folder(self, location: str) -> None:
+        self._of(location).delete_folder(location)
+
+    def walk(self, location: str) -> Iterator[tuple[str, int, int]]:
+        return self._of(location).walk(location)
+
+    def real(self, location: str) -> str:
+        return self._of(location).real(location)
+
+    def secure(self, location: str, folder: str) -> None:
+        self._of(folder).secure(location, folder)
+
+    def secure_folders(self, locations: Iterable[str], folder: str) -> None:
+        self._of(folder).secure_folders(locations, folder)
+
+
+SCHEME = "s3://"
+"""Of all locations in buckets, whatever a manifest calls it: Iceberg's clients agree on this one."""
+
+
+def in_bucket(location: str) -> bool:
+    """True for the location of an object or of a folder of objects."""
+    return location.startswith(SCHEME)
+
+
 def plain(location: str) -> str:
     """Absolute local path of a location. Raises DataOSError `iceberg.unsupported` for another storage."""
     path = location
@@ -186,13 +236,21 @@ def plain(location: str) -> str:
         raise fail(
             "iceberg.unsupported",
             f"{location} is not an absolute local path",
-            hint="this catalog keeps its tables on local disk",
+            hint="it is a path on the machine's disk that is wanted here",
         )
     return path
 
 
 def contains(folder: str, location: str) -> bool:
-    """True if `location` lies below `folder` (or is it), by text after folding `.` and `..`."""
+    """True if `location` lies below `folder` (or is it), by text; paths after folding `.` and `..`.
+
+    Keys of buckets are taken as they are: those with an empty part, `.` or `..` lie nowhere.
+    """
+    if in_bucket(folder) or in_bucket(location):
+        outer, inner = folder.rstrip("/"), location.rstrip("/")
+        if not in_bucket(outer) or any(part in ("", ".", "..") for part in inner[len(SCHEME) :].split("/")):
+            return False
+        return inner == outer or inner.startswith(f"{outer}/")
     outer = os.path.normpath(plain(folder))
     inner = os.path.normpath(plain(location))
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")

@@ -68,6 +68,12 @@ ENDPOINTS = (
     "POST /v1/{prefix}/transactions/commit",
 )
 
+BEARER_SECRET = "bearer"  # noqa: S105 - it is no secret: the access key id is the token
+"""What S3 clients sign with. The object door asks whose token the access key id is, and not for the signature."""
+
+BUCKET_REGION = "us-east-1"
+"""The region that S3 clients are told, whatever the bucket's own is: they talk to this server."""
+
 _MAX_BODY = 64 << 20
 _MAX_PAGE = 1000
 
@@ -107,6 +113,23 @@ def loaded_body(loaded: Loaded, config: Mapping[str, str], *, current_refs_only:
     if loaded.metadata_location is not None:
         head["metadata-location"] = loaded.metadata_location
     return json.dumps(head).encode()[:-1] + b', "metadata": ' + metadata + b"}"
+
+
+def bucket_access(request: Request) -> dict[str, str]:
+    """Configuration of a client's S3 file access: this server, by the address and the token that the client came with.
+
+    Names: Iceberg's S3FileIO and the REST description; `s3.region` is PyIceberg's.
+    """
+    token = request.headers.get("authorization", "").partition(" ")[2].strip() or request.headers.get("apikey", "")
+    return {
+        "s3.endpoint": str(request.base_url).rstrip("/"),
+        "s3.access-key-id": token.strip(),
+        "s3.secret-access-key": BEARER_SECRET,
+        "s3.session-token": BEARER_SECRET,  # Trino takes no keys without one
+        "s3.path-style-access": "true",
+        "s3.region": BUCKET_REGION,
+        "client.region": BUCKET_REGION,
+    }
 
 
 async def body(request: Request) -> dict[str, Any]:

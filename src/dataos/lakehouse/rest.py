@@ -6,7 +6,7 @@ A token of a job attempt opens that attempt's view: its commits are held until t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -20,6 +20,7 @@ from dataos.governance.principals import Principal
 from dataos.lakehouse import branching, namespaces, protocol
 from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.files import in_bucket
 from dataos.lakehouse.rest_views import ViewRoutes
 from dataos.lakehouse.stored_views import StoredViews
 from dataos.lakehouse.views import PUBLISHED, AttemptView, CommitRequest, CreateRequest, Loaded, TableRef, View
@@ -141,7 +142,7 @@ class _Routes:
         warehouse = await self._catalog.load_warehouse(name)
         return JSONResponse(
             {
-                "defaults": dict(warehouse.properties),
+                "defaults": {**warehouse.properties, **await self._access(request, name)},
                 "overrides": {"prefix": name},
                 "endpoints": list(protocol.ENDPOINTS),
                 "idempotency-key-lifetime": _KEY_LIFETIME,
@@ -223,7 +224,8 @@ class _Routes:
             properties=protocol.strings(parsed, "properties"),
         )
         stage = protocol.member(parsed, "stage-create", bool, False)
-        return _loaded(await self._catalog.create_table(view, create, stage=stage, key=_key(request, principal)))
+        made = await self._catalog.create_table(view, create, stage=stage, key=_key(request, principal))
+        return _loaded(made, access=await self._access(request, warehouse))
 
     async def register_table(self, request: Request, warehouse: str, namespace: str) -> Response:
         parsed = await protocol.body(request)
@@ -236,7 +238,7 @@ class _Routes:
             overwrite=protocol.member(parsed, "overwrite", bool, False),
             key=_key(request, principal),
         )
-        return _loaded(loaded)
+        return _loaded(loaded, access=await self._access(request, warehouse))
 
     async def load_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
@@ -249,7 +251,14 @@ class _Routes:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         refs_only = request.query_params.get("snapshots") == "refs"
-        return _loaded(loaded, {"ETag": tag}, current_refs_only=refs_only)
+        access = await self._access(request, warehouse)
+        return _loaded(loaded, {"ETag": tag}, access=access, current_refs_only=refs_only)
+
+    async def _access(self, request: Request, warehouse: str) -> dict[str, str]:
+        """How the client reaches files in a bucket: through this server's own object door, as who it is. The keys of
+        the bucket stay here."""
+        root = (await self._catalog.load_warehouse(warehouse)).location
+        return protocol.bucket_access(request) if in_bucket(root) else {}
 
     async def table_exists(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
@@ -340,6 +349,12 @@ def _listing(content: dict[str, Any], token: str | None) -> Response:
     return JSONResponse(content if token is None else {**content, "next-page-token": token})
 
 
-def _loaded(loaded: Loaded, headers: dict[str, str] | None = None, *, current_refs_only: bool = False) -> Response:
-    content = protocol.loaded_body(loaded, {}, current_refs_only=current_refs_only)
+def _loaded(
+    loaded: Loaded,
+    headers: dict[str, str] | None = None,
+    *,
+    access: Mapping[str, str] | None = None,
+    current_refs_only: bool = False,
+) -> Response:
+    content = protocol.loaded_body(loaded, access or {}, current_refs_only=current_refs_only)
     return Response(content, media_type="application/json", headers=headers)

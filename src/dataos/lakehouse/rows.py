@@ -34,7 +34,7 @@ _v = tables.iceberg_views
 
 
 # Sail percent-encodes the rest in the file names it commits; PyIceberg and DuckDB take names as they are.
-_LOCATION = re.compile(r"(/[A-Za-z0-9_.=+@,-]+)+")
+_LOCATION = re.compile(r"(s3:/)?(/[A-Za-z0-9_.=+@,-]+)+")
 
 
 _HOUR_US = 3600 * 1_000_000
@@ -73,6 +73,32 @@ def warehouse(connection: sa.Connection, name: str) -> Warehouse:
             hint=did_you_mean(name, known) or "a Lakehouse Resource makes one",
         )
     return Warehouse(row.name, row.uid, row.location, row.properties)
+
+
+def bucket_warehouses(connection: sa.Connection) -> dict[str, str]:
+    """Locations of the warehouses that lie in buckets, by name."""
+    query = sa.select(_w.c.name, _w.c.location).where(_w.c.location.startswith("s3://")).order_by(_w.c.name)
+    return {row.name: row.location for row in connection.execute(query)}
+
+
+def overlapping_warehouse(connection: sa.Connection, name: str, location: str) -> str | None:
+    """Another warehouse that lies at, above or below a location."""
+    for row in connection.execute(sa.select(_w.c.name, _w.c.location).where(_w.c.name != name)):
+        longer, shorter = sorted((f"{row.location}/", f"{location}/"), key=len, reverse=True)
+        if longer.startswith(shorter):
+            return str(row.name)
+    return None
+
+
+def table_at(connection: sa.Connection, location: str) -> TableRef | None:
+    """The table, published or held, in whose folder a location lies."""
+    above = [location[:i] for i, char in enumerate(location) if char == "/"][2:]
+    for table in (_t, _o):
+        query = sa.select(table.c.warehouse, table.c.namespace, table.c.name)
+        row = connection.execute(query.where(table.c.location.in_([*above, location])).limit(1)).first()
+        if row is not None:
+            return TableRef(row.warehouse, row.namespace, row.name)
+    return None
 
 
 def register_warehouse(
@@ -598,6 +624,12 @@ def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> lis
         else:
             found.append((row.path, row.base))
     return found
+
+
+def put_off_garbage(connection: sa.Connection, paths: Iterable[str], now_us: int) -> None:
+    """Files that cannot be deleted now are tried again in an hour."""
+    for path in paths:
+        connection.execute(_g.update().where(_g.c.path == path).values(due_at=now_us + _HOUR_US))
 
 
 def forget_garbage(connection: sa.Connection, path: str) -> None:

@@ -287,16 +287,22 @@ async def collect_garbage(catalog: Catalog) -> int:
         due = await catalog.store.write(rows.due_garbage, now)
         lone = [path for path, base in due if base == rows.LONE_FILE]
         if lone:
-            await catalog.work(_delete_files, catalog, lone)
-            await catalog.store.write(_forget_all, lone)
-            done += len(lone)
+            away = await catalog.work(_delete_files, catalog, lone)
+            await catalog.store.write(rows.put_off_garbage, sorted(away), now)
+            await catalog.store.write(_forget_all, [path for path in lone if path not in away])
+            done += len(lone) - len(away)
         for path, base in due:
             if base == rows.LONE_FILE:
                 continue
-            if base is not None:
-                await catalog.work(_delete_difference, catalog, path, base)
-            else:
-                await catalog.work(catalog.files.delete_folder, path)
+            try:
+                if base is not None:
+                    await catalog.work(_delete_difference, catalog, path, base)
+                else:
+                    await catalog.work(catalog.files.delete_folder, path)
+            except DataOSError as error:
+                _log.warning("garbage is left for later", path=path, error=str(error))
+                await catalog.store.write(rows.put_off_garbage, [path], now)
+                continue
             await catalog.store.write(rows.forget_garbage, path)
             done += 1
         if not due:
@@ -305,9 +311,16 @@ async def collect_garbage(catalog: Catalog) -> int:
     return done
 
 
-def _delete_files(catalog: Catalog, paths: list[str]) -> None:
+def _delete_files(catalog: Catalog, paths: list[str]) -> set[str]:
+    """Those that could not be deleted: their bucket does not answer, or nothing opens it any more."""
+    away: set[str] = set()
     for path in paths:
-        catalog.files.delete(path)
+        try:
+            catalog.files.delete(path)
+        except DataOSError as error:
+            _log.warning("garbage is left for later", path=path, error=str(error))
+            away.add(path)
+    return away
 
 
 def _forget_all(connection: sa.Connection, paths: list[str]) -> None:
@@ -319,6 +332,8 @@ def _delete_difference(catalog: Catalog, held_location: str, origin: str) -> Non
     try:
         metadata, data = catalog.commits().difference(held_location, origin)
     except DataOSError as error:
+        if not error.problem.code.startswith("iceberg.") or error.problem.code == "iceberg.not_found.warehouse":
+            raise  # its bucket cannot be reached
         # its folder was purged meanwhile: nothing is left to delete
         _log.info("abandoned metadata is gone already", metadata=held_location, error=str(error))
         return

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from dataos.core.ids import RandomIds
 from dataos.core.settings import Settings
 from dataos.governance import keyring
 from dataos.lakehouse import holds, relocation
-from dataos.lakehouse.files import contains, plain
+from dataos.lakehouse.files import contains, in_bucket, plain
 from dataos.server import archives, gauges, sharing
 from dataos.server.archives import Header, Outside, Writer
 from dataos.server.home import Home
@@ -118,6 +118,7 @@ def _write(
         out.add_bytes(archives.HEADER, archives.header_bytes(header))
         out.add_file(member, copy)
         warnings = _add_own(home, out, header, wanted.passphrase)
+        warnings += _in_buckets(roots)
         incomplete: list[str] = []
         if wanted.data:
             _add_tree(out, home.root / "warehouse", "warehouse")
@@ -266,6 +267,21 @@ def _refuse_inside(target: Path, copied: Iterable[Path]) -> None:
             )
 
 
+def _in_buckets(roots: Mapping[str, str]) -> list[Problem]:
+    """What a backup does not hold: objects stay where they are."""
+    away = sorted(name for name, location in roots.items() if in_bucket(location))
+    if not away:
+        return []
+    return [
+        Problem(
+            "backup.buckets",
+            f"table files in buckets are not part of a backup: {', '.join(away)}",
+            hint="a restored home finds the tables as they were if the bucket still holds their files: keep versions "
+            "of its objects, and expire no snapshots between backup and restore",
+        )
+    ]
+
+
 def _add_own(home: Home, out: Writer, header: Header, passphrase: str | None) -> list[Problem]:
     """Keys, settings and logs."""
     warnings: list[Problem] = []
@@ -344,6 +360,8 @@ def _not_whole(home: Home, out: Writer, outside: tuple[Outside, ...], pointers: 
 
     found: list[str] = []
     for table, pointer in sorted(pointers.items()):
+        if in_bucket(pointer):
+            continue
         try:
             missing = [location for location in relocation.needed(pointer) if not has(location)]
         except DataOSError as error:

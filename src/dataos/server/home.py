@@ -70,6 +70,11 @@ class Home:
         return self.sockets / "jobs" / "server.sock"
 
     @property
+    def uploads(self) -> Path:
+        """Parts of objects on their way into Lakehouses' buckets; made when the first one comes."""
+        return self.root / "uploads"
+
+    @property
     def server_file(self) -> Path:
         return self.run / "server.json"
 

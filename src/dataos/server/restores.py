@@ -26,6 +26,7 @@ from dataos.core.errors import Problem, fail
 from dataos.core.moves import Moves
 from dataos.governance import keyring
 from dataos.lakehouse import holds, relocation
+from dataos.lakehouse.files import in_bucket
 from dataos.server import archives, backups, relocations, sharing
 from dataos.server.archives import Header
 from dataos.server.home import Home, check_plain, unwritable, write_json
@@ -239,7 +240,8 @@ def _lake_roots(store: Store, home: Home, staged: Path) -> list[Path]:
     """Folders of warehouses in the staging folder, other than those below `warehouse`."""
 
     def read(connection: sa.Connection) -> list[str]:
-        return list(connection.execute(sa.select(tables.iceberg_warehouses.c.location)).scalars())
+        found = connection.execute(sa.select(tables.iceberg_warehouses.c.location)).scalars()
+        return [location for location in found if not in_bucket(location)]
 
     placed = map(_placed(home, staged), store.read_sync(read))
     return [p for p in placed if p.is_relative_to(staged) and not p.is_relative_to(staged / "warehouse") and p.is_dir()]

@@ -50,6 +50,8 @@ from dataos.doors import (
 from dataos.doors import depots as depot_routes
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
+from dataos.doors.objects.door import ObjectDoor
+from dataos.doors.objects.uploads import Uploads
 from dataos.engines.duckdb.loader import DatabaseLoader
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Limits
@@ -69,7 +71,9 @@ from dataos.kinds.workflow.memory import Memory
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.runs import JobUnits, Kept, RunUnits
 from dataos.kinds.workflow.verbs import Verbs
+from dataos.lakehouse.buckets import BucketFiles, Buckets
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.files import PlacedFiles
 from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep as TableUpkeep
@@ -168,7 +172,12 @@ def build(
         checkpoint=checkpoint,
         alive=None if store.is_sqlite else (home.alive_file, sharing.ORPHAN_SHARE * settings.store.server_ttl_s),
     )
-    catalog = Catalog(store, clock, ids, checkpoint)
+    buckets = Buckets(
+        store,
+        lambda connection, name: depots.warehouse_store_in(connection, name),  # the depots ask the catalog too
+        settings.query.connect_timeout_s,
+    )
+    catalog = Catalog(store, clock, ids, checkpoint, PlacedFiles(BucketFiles(buckets)))
     depots = Depots(
         store,
         vault,
@@ -345,6 +354,9 @@ def build(
             authenticate,
             meters,
             settings.access_log,
+            lambda inner: ObjectDoor(
+                inner, buckets, catalog.table_at, authenticate.identify, Uploads(home.uploads), ids
+            ),
         ),
         controllers=controllers,
     )

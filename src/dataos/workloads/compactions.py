@@ -20,7 +20,7 @@ from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.lakehouse import namespaces
 from dataos.lakehouse.catalog import Catalog
-from dataos.lakehouse.files import plain
+from dataos.lakehouse.files import in_bucket, plain
 from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.processes.ports import Isolation, Launch, Mount, Phase, ProcessRunner
 from dataos.store.database import Store
@@ -81,12 +81,15 @@ class Compactions:
             "memory_bytes": _MEMORY_BYTES,
             "dry_run": dry_run,
         }
-        folder = Path(plain(here.location))
+        mounts: tuple[Mount, ...] = ()
+        if not in_bucket(here.location):
+            folder = Path(plain(here.location))
+            mounts = (Mount(folder, str(folder), writable=True),)
         launch = Launch(
             argv=(sys.executable, "-m", _MODULE),
             isolation=Isolation.PLATFORM,
             files={"config/upkeep.json": json.dumps(body).encode(), "secret/token": token.encode()},
-            mounts=(Mount(folder, str(folder), writable=True),),
+            mounts=mounts,
             memory_bytes=_MEMORY_BYTES,
             timeout_s=_TIMEOUT_S,
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engines.lakehouse import matrix
+from integration.lakehouse.conftest import buckets as buckets
 from integration.lakehouse.conftest import catalog as catalog
+from integration.lakehouse.conftest import object_store as object_store
+from integration.lakehouse.conftest import place as place
 from integration.lakehouse.conftest import root as root
 from integration.lakehouse.conftest import server as server
 from integration.lakehouse.conftest import store as store

@@ -92,6 +92,11 @@ def trino(port: int, server: Server, token: str) -> Generator[Trino]:
         "iceberg.rest-catalog.security": "OAUTH2",
         "iceberg.rest-catalog.oauth2.token": token,
         "fs.hadoop.enabled": "true",
+        "iceberg.rest-catalog.vended-credentials-enabled": "true",
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": server.url.removesuffix("/iceberg"),
+        "s3.path-style-access": "true",
+        "s3.region": "us-east-1",
     }
     listed = ", ".join(f"\"{k}\" = '{v}'" for k, v in properties.items())
     engine = Trino(port, name)

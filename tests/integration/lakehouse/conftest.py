@@ -6,23 +6,32 @@ import asyncio
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 
 from dataos.core.clock import SystemClock
 from dataos.core.ids import RandomIds
+from dataos.core.meters import Meters
+from dataos.depots.ports import ObjectStoreConnection
+from dataos.doors.objects.door import ObjectDoor
+from dataos.doors.objects.uploads import Uploads
+from dataos.doors.observing import Observed
 from dataos.lakehouse import rest
+from dataos.lakehouse.buckets import BucketFiles, Buckets
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.files import PlacedFiles
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 from integration.lakehouse.engines import Clients, embedded
-from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, rows
-from support import postgres, stores
+from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, identify, rows
+from support import postgres, s3, stores
 from support.stores import postgresql_server  # noqa: F401
 
 
@@ -58,16 +67,43 @@ def root(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[s3.S3]:
+    with s3.running() as found:
+        yield found
+
+
 @pytest.fixture
-def catalog(store: Store, root: Path) -> Iterator[Catalog]:
-    made = Catalog(store, SystemClock(), RandomIds())
-    store.write_sync(made.register_warehouse, WAREHOUSE, "uid-1", root)
+def place(root: Path, request: pytest.FixtureRequest) -> str:
+    """Where the warehouse lies: in the folder `root`, or a bucket for `parametrize("place", ["bucket"], indirect=True)`."""
+    if getattr(request, "param", "folder") == "folder":
+        return str(root)
+    name = f"lake-{uuid.uuid4().hex[:12]}"
+    request.getfixturevalue("object_store").bucket(name)
+    return f"s3://{name}/tables"
+
+
+@pytest.fixture
+def buckets(store: Store, place: str, request: pytest.FixtureRequest) -> Buckets:
+    def connect(_: sa.Connection, name: str) -> ObjectStoreConnection | None:
+        endpoint = request.getfixturevalue("object_store").endpoint
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        keys = {"access_key_id": "me", "secret_access_key": s3.SECRET}
+        return ObjectStoreConnection("s3", bucket, prefix, endpoint=endpoint, path_style=True, credentials=keys)
+
+    return Buckets(store, connect, 10.0)
+
+
+@pytest.fixture
+def catalog(store: Store, place: str, buckets: Buckets) -> Iterator[Catalog]:
+    made = Catalog(store, SystemClock(), RandomIds(), files=PlacedFiles(BucketFiles(buckets)))
+    store.write_sync(made.register_warehouse, WAREHOUSE, "uid-1", place)
     yield made
     made.close()
 
 
 @pytest.fixture
-def server(catalog: Catalog, store: Store, root: Path) -> Iterator[Server]:
+def server(catalog: Catalog, store: Store, root: Path, buckets: Buckets, tmp_path: Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -81,7 +117,12 @@ def server(catalog: Catalog, store: Store, root: Path) -> Iterator[Server]:
         running.requests.append(f"{request.method} {request.url.path} {answer.status_code}")
         return answer
 
-    web = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
+    door = ObjectDoor(app, buckets, catalog.table_at, identify, Uploads(tmp_path / "uploads"), RandomIds())
+    web = uvicorn.Server(
+        uvicorn.Config(
+            Observed(door, Meters(), access_log=False), host="127.0.0.1", port=port, log_level="warning", ws="none"
+        )
+    )
     thread = threading.Thread(target=lambda: asyncio.run(web.serve()), daemon=True)
     thread.start()
     until = time.monotonic() + 10

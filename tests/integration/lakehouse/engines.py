@@ -167,7 +167,21 @@ def sail(server: Server, token: str = USER) -> Iterator[Sail]:
         f'{{type="iceberg-rest",name="{WAREHOUSE}",uri="{server.url}",warehouse="{WAREHOUSE}",'
         f'bearer_access_token="{token}"}}]'
     )
-    env = {**os.environ, "SAIL_CATALOG__LIST": catalogs, "SAIL_CATALOG__DEFAULT_CATALOG": '"sail"', "RUST_LOG": "error"}
+    objects = {
+        "AWS_ENDPOINT": server.url.removesuffix("/iceberg"),
+        "AWS_ACCESS_KEY_ID": token,
+        "AWS_SECRET_ACCESS_KEY": "bearer",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+    }
+    env = {
+        **os.environ,
+        **objects,
+        "SAIL_CATALOG__LIST": catalogs,
+        "SAIL_CATALOG__DEFAULT_CATALOG": '"sail"',
+        "RUST_LOG": "error",
+    }
     program = (
         f"from pysail.spark import SparkConnectServer\nSparkConnectServer('127.0.0.1', {port}).start(background=False)"
     )

@@ -34,6 +34,11 @@ async def authenticate(request: Request) -> Principal:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not token:
         raise fail("auth.missing", "this call needs a token")
+    return await identify(token)
+
+
+async def identify(token: str) -> Principal:
+    """As `authenticate`, for the bare token."""
     if token.startswith("attempt:"):
         scope = AttemptScope("public", RunId("run"), AttemptId(token.removeprefix("attempt:")))
         return Principal(UserId("job"), attempt=scope)

@@ -22,6 +22,9 @@ SECOND: list[Row] = [(3, FEB, "ü 'x'".replace("'", "`")), (4, JAN, "")]
 THIRD: list[Row] = [(7, JAN, "new")]
 
 
+PLACES = pytest.mark.parametrize("place", ["folder", "bucket"], indirect=True)
+
+
 def steps(engine: Engine, table: str) -> list[Row]:
     engine.create(table)
     engine.append(table, FIRST)
@@ -30,6 +33,7 @@ def steps(engine: Engine, table: str) -> list[Row]:
     return sorted((FIRST + SECOND)[1:])
 
 
+@PLACES
 def test_one_writes_all_read(server: Server, clients: Clients, writer: str) -> None:
     client(server).create_namespace("shop")
     with clients.open(writer, server) as engine:
@@ -46,6 +50,7 @@ def test_one_writes_all_read(server: Server, clients: Clients, writer: str) -> N
                 assert other.read("shop.t") == THIRD, reader
 
 
+@PLACES
 def test_what_a_run_writes_is_held_from_every_client(server: Server, clients: Clients, writer: str) -> None:
     user = client(server)
     user.create_namespace("shop")
@@ -63,6 +68,7 @@ def test_what_a_run_writes_is_held_from_every_client(server: Server, clients: Cl
     assert marks == {"a1"}
 
 
+@PLACES
 def test_an_append_of_every_client_is_reapplied(server: Server, clients: Clients, writer: str) -> None:
     client(server).create_namespace("shop")
     with clients.open(writer, server) as engine:

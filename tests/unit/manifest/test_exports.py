@@ -148,7 +148,8 @@ CONDITIONS = {
     "stack": {"image", "workflowJobConfig", "workflowJobConfig.resourceTemplateConfig"},
     "cluster": {"themis.spark.driver.memory", "themis.spark.executor.memory", "themis.spark.sparkConf",
                 "themis.spark.sparkConf.spark.ui.port"},
-    "lakehouse": {"iceberg.queryEngine.themis.spark.driver.memory", "iceberg.queryEngine.themis.spark.executor.memory"},
+    "lakehouse": {"iceberg.queryEngine.themis.spark.driver.memory", "iceberg.queryEngine.themis.spark.executor.memory",
+                  "iceberg.storage.secrets", "iceberg.storage.secrets.#"},  # they may stand in the storage's own block
     "bundle": {f"resources.#.dependencyConditions.#.{k}" for k in (
         "status", "status.is", "status.is.#", "runtime", "runtime.contains", "runtime.contains.#")},
     "depot": {"jdbc.database", "jdbc.host", "jdbc.port", "postgresql.params.sslmode", "opensearch.nodes.#", "kafka.brokers.#",

@@ -19,6 +19,7 @@ from dataos.core.errors import Problem
 from dataos.core.ids import UserId
 from dataos.kinds.lakehouse.spec import LakehouseSpec
 from dataos.lakehouse.catalog import Catalog
+from dataos.manifest.blocks import SecretUse
 from dataos.manifest.documents import Manifest
 from dataos.manifest.specs import render
 from dataos.store.database import Store
@@ -37,14 +38,15 @@ class LakehouseController:
         self._allowed_paths = allowed_paths
 
     def root(self, spec: LakehouseSpec) -> Path:
-        """Where the tables live."""
+        """The folder where the tables live, if no bucket holds them."""
         if spec.path is None:
             return self._home / "warehouse" / spec.depot
         path = Path(spec.path)
         return path if path.is_absolute() else (self._allowed_paths[0] / path)
 
     async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
-        """An explicit path lies under an allowed one; the Depot's name is free or ours."""
+        """An explicit path lies under an allowed one, a bucket's folder is no other Lakehouse's; the Depot's name is
+        free or ours."""
         spec: LakehouseSpec = manifest.spec
         problems: list[Problem] = []
         where = (manifest.section_key, "iceberg", "storage")
@@ -60,7 +62,22 @@ class LakehouseController:
                     path=render((*where, "file", "path")),
                 )
             )
+        if spec.place:
+            problems += await self._store.read(self._check_bucket, manifest, spec)
         return problems + await self._store.read(self._check_depot, manifest, spec)
+
+    def _check_bucket(self, connection: sa.Connection, manifest: Manifest, spec: LakehouseSpec) -> list[Problem]:
+        other = self._catalog.overlapping_warehouse(connection, spec.depot, bucket_location(spec))
+        if other is None:
+            return []
+        return [
+            Problem(
+                "resource.conflict",
+                f"{bucket_location(spec)} holds the tables of Lakehouse depot `{other}`",
+                hint="choose another bucket or relativePath: two Lakehouses cannot share files",
+                path=render((manifest.section_key, "iceberg", "storage", "s3")),
+            )
+        ]
 
     @staticmethod
     def _check_depot(connection: sa.Connection, manifest: Manifest, spec: LakehouseSpec) -> list[Problem]:
@@ -80,15 +97,17 @@ class LakehouseController:
     async def reconcile(self, view: ResourceView) -> Observed:
         """Folder, warehouse, child Depot."""
         spec: LakehouseSpec = view.manifest.spec
-        root = self.root(spec)
-        root.mkdir(parents=True, exist_ok=True)
+        root = bucket_location(spec)
+        if not spec.place:
+            folder = self.root(spec)
+            folder.mkdir(parents=True, exist_ok=True)
+            root = str(folder)
         await self._store.write(self._register, view, spec, root)
         previous = view.state.get("depot")
         if previous and previous != spec.depot:
             await self._resources.delete(ResourceKey("depot", previous), view.owner, force=True, wait_s=0)
-        child = await self._resources.apply(
-            ApplyRequest(document=_depot(view.manifest, spec), actor=view.owner, parent_uid=view.uid)
-        )
+        document = await self._store.read(_depot, view.manifest, spec)
+        child = await self._resources.apply(ApplyRequest(document=document, actor=view.owner, parent_uid=view.uid))
         ready = child.resource["status"] == "active"
         state: dict[str, Any] = {**view.state, "depot": spec.depot}
         return Observed(
@@ -100,9 +119,9 @@ class LakehouseController:
             again_s=None if ready else 0.05,
         )
 
-    def _register(self, connection: sa.Connection, view: ResourceView, spec: LakehouseSpec, root: Path) -> None:
+    def _register(self, connection: sa.Connection, view: ResourceView, spec: LakehouseSpec, root: str) -> None:
         view.lease.check(connection)
-        self._catalog.register_warehouse(connection, spec.depot, view.uid, str(root))
+        self._catalog.register_warehouse(connection, spec.depot, view.uid, root)
 
     async def delete(self, view: ResourceView) -> bool:
         """The child Depot goes; the files and the catalog's pointers to them stay."""
@@ -123,16 +142,31 @@ class LakehouseController:
         )
 
 
-def _depot(manifest: Manifest, spec: LakehouseSpec) -> dict[str, Any]:
+def bucket_location(spec: LakehouseSpec) -> str:
+    """Root of the tables in a bucket: `s3://bucket/folder`, however the manifest spells the scheme. Iceberg's clients
+    agree on this one."""
+    return "/".join(part for part in (f"s3://{spec.place.get('bucket')}", spec.place.get("relativePath")) if part)
+
+
+def _depot(connection: sa.Connection, manifest: Manifest, spec: LakehouseSpec) -> dict[str, Any]:
+    location: dict[str, Any] = {"warehouse": spec.depot}
+    section: dict[str, Any] = {"type": "ICEBERG", "external": False, "iceberg": location}
+    if spec.place:
+        location["s3"] = spec.place
+        section["secrets"] = [_secret(connection, use, manifest.workspace) for use in spec.secrets]
     return {
         "name": spec.depot,
         "version": "v2alpha",
         "type": "depot",
         "layer": manifest.layer,
         "description": f"storage of lakehouse {manifest.meta.name} ({manifest.workspace})",
-        "depot": {
-            "type": "ICEBERG",
-            "external": False,
-            "iceberg": {"warehouse": spec.depot},
-        },
+        "depot": section,
     }
+
+
+def _secret(connection: sa.Connection, use: SecretUse, workspace: str | None) -> dict[str, Any]:
+    """A use of a secret as a depot has it: an Instance-Secret, else the Secret of the Lakehouse's workspace."""
+    place = use.workspace
+    if place is None and records.find(connection, ResourceKey("instance-secret", use.name)) is None:
+        place = workspace
+    return {"name": use.name, "allKeys": True, **({"workspace": place} if place else {})}

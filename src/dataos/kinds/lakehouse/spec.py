@@ -10,13 +10,14 @@ from pydantic import Field
 
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
-from dataos.manifest import blocks, engines
+from dataos.manifest import blocks, engines, registry
 from dataos.manifest.annotations import Shape, Words, needs, rules, when
 from dataos.manifest.blocks import AutoScaling, Count, Resources, SecretUse
+from dataos.manifest.depot_types import DEPOT_TYPES
 from dataos.manifest.documents import Context, KindReading, Reference
 from dataos.manifest.specs import LowerText, Path, Reading, Spec, Text, one_of, read_model, spelled
 
-_LATER = "it comes with part 3: see docs/roadmap.md"
+_LATER = "see docs/roadmap.md"
 STORAGES = ("file", "abfss", "wasbs", "s3", "gcs")
 CATALOG_TYPES = ("hadoop", "hive")
 METASTORES = ("iceberg-rest-catalog", "rest", "hive", "hadoop", "glue")
@@ -150,12 +151,16 @@ class LakehouseSection(Spec):
 
 @dataclass(frozen=True)
 class LakehouseSpec:
-    """Canonical Lakehouse: the Depot it makes and where its files are (path None: the home's warehouse folder)."""
+    """Canonical Lakehouse: the Depot it makes and where its files are (path None: the home's warehouse folder).
+
+    `place`: of a storage that is no folder, its location as a depot of that type has it; `secrets` open it.
+    """
 
     depot: str
     path: str | None
     storage: str = "file"
-    place: dict[str, Any] = field(default_factory=dict[str, Any])  # the block of a storage that is no folder
+    place: dict[str, Any] = field(default_factory=dict[str, Any])
+    secrets: tuple[SecretUse, ...] = ()
     compute: str = "query-default"
     engine: QueryEngine | None = None
 
@@ -193,9 +198,20 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     _check_services(spec, path, reading)
     if kind == "file" and uses:
         reading.warn((*where, "secrets"), "`secrets` has no effect: a folder needs none")
-    if kind not in (None, "file"):
-        hint = f"use `type: file`; {_LATER}"
+    location: dict[str, Any] = {}
+    if isinstance(place, S3Storage):
+        location = _bucket(place, (*where, "s3"), reading)
+        if not written:
+            reading.error(
+                where,
+                "`secrets` is required for a bucket",
+                code="manifest.missing",
+                hint="name Instance-Secrets with the keys accesskeyid and secretkey, one of acl rw",
+            )
+    elif kind not in (None, "file"):
+        hint = f"use `type: file` or `type: s3`; {_LATER}"
         reading.later((*where, "type"), f"storage of type `{kind}` cannot be used yet", hint=hint)
+        location = place.model_dump(mode="json", by_alias=True, exclude_none=True) if place else {}
     sealed = blocks.written_path(section, "runAsApiKey")
     if kind is None or len(reading.problems) > before:
         return None
@@ -203,7 +219,8 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
         depot=depot,
         path=_folder(place, where, reading) if isinstance(place, FileStorage) else None,
         storage=kind,
-        place=place.model_dump(mode="json", by_alias=True, exclude_none=True) if place and kind != "file" else {},
+        place=location,
+        secrets=tuple(use for use, _ in uses) if kind != "file" else (),
         compute=spec.compute,
         engine=spec.iceberg.query_engine,
     )
@@ -250,6 +267,20 @@ def _place(storage: Storage, kind: str, path: Path, reading: Reading) -> Place |
     if place.metastore_url is not None:
         reading.later((*where, "metastoreUrl"), "a metastore elsewhere cannot be used yet", hint=_LATER)
     return place
+
+
+def _bucket(place: S3Storage, path: Path, reading: Reading) -> dict[str, Any]:
+    """Location of a depot of type S3; empty after errors."""
+    written = {
+        "bucket": place.bucket,
+        "relativePath": place.relative_path,
+        "region": place.region,
+        "endpoint": place.endpoint,
+        "scheme": (place.scheme or "").removesuffix("://"),
+    }
+    read_location = registry.resolve(DEPOT_TYPES["S3"].spec)
+    found = read_location({key: value for key, value in written.items() if value}, reading, path)
+    return found.model_dump(mode="json", by_alias=True, exclude_none=True) if found is not None else {}
 
 
 def _folder(place: FileStorage, path: Path, reading: Reading) -> str | None:

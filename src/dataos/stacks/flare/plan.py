@@ -20,6 +20,7 @@ from dataos.depots.ports import DepotEntry, FileDepot, TablePartition, TableWrit
 from dataos.depots.resolver import refuse_read_only
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse import namespaces
+from dataos.lakehouse.files import in_bucket
 from dataos.lakehouse.views import AttemptView, TableRef
 from dataos.manifest import depot_types, registry, specs
 from dataos.manifest.specs import Reading, render
@@ -372,7 +373,8 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
             f"{address} does not exist",
             hint="the job that makes it must run before this one: name it in `dependencies`",
         )
-    places.read[_local(found[ref])] = None
+    if not in_bucket(found[ref]):
+        places.read[_local(found[ref])] = None
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table, stream=bool(entry.stream))
 
 
@@ -553,6 +555,8 @@ async def _writable(rooms: Rooms, view: AttemptView, target: jobs.Target, places
     ref = TableRef(target.warehouse, namespaces.join(target.namespace), target.table)
     found = await rooms.catalog.locations(view, [ref])
     location = found.get(ref) or (await rooms.catalog.load_warehouse(target.warehouse)).location
+    if in_bucket(location):
+        return
     path = _local(location)
     path.mkdir(parents=True, exist_ok=True)
     places.read.pop(path, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
@@ -10,7 +11,7 @@ from dataos.depots.ports import AdapterContext, ColumnDescription, DepotEntry, L
 
 
 class IcebergAdapter:
-    """Needs no credentials: the catalog is ours."""
+    """Needs no credentials: the catalog is ours. What opens a bucket with the files is used by the resolver."""
 
     def __init__(self, context: AdapterContext) -> None:
         self._context = context
@@ -40,6 +41,12 @@ class IcebergAdapter:
                 hint="start the server with its lakehouse",
             )
         return self._context.lakehouse
+
+
+def storage(entry: DepotEntry) -> DepotEntry | None:
+    """The bucket that holds the files, as a depot of its type; None if they lie in a folder of the server."""
+    place = entry.location.get("s3")
+    return replace(entry, type="S3", location=place) if place else None
 
 
 def warehouse(entry: DepotEntry) -> str:

@@ -82,6 +82,11 @@ class Catalog:
         self._server = server
         self._token = token
 
+    def in_bucket(self, warehouse: str) -> bool:
+        """Do its files lie in a bucket, which the server gives access to? Raises DataOSError as `find`."""
+        body = self._call("GET", f"/iceberg/v1/config?warehouse={quote(warehouse, safe='')}")
+        return "s3.endpoint" in body["defaults"]
+
     def find(self, warehouse: str, namespace: Sequence[str], table: str) -> Table | None:
         """The table, or None. Raises DataOSError `iceberg.*`, `auth.*`, `server.*`."""
         try:

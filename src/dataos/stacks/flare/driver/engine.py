@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dataos.core.errors import fail
 from dataos.core.secrecy import Secret
 from dataos.core.sparkaddresses import SparkAddress
+from dataos.stacks.flare.driver.catalog import Catalog
 from dataos.stacks.flare.driver.forwarder import Forwarder
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.quoting import quoted
@@ -70,7 +71,15 @@ class Sail(Engine):
     reads_scratch = True
 
     def __init__(
-        self, server: str, token: Secret, warehouses: Iterable[str], *, threads: int, memory_bytes: int, scratch: Path
+        self,
+        server: str,
+        token: Secret,
+        warehouses: Iterable[str],
+        *,
+        threads: int,
+        memory_bytes: int,
+        scratch: Path,
+        objects: bool,
     ) -> None:
         self._scratch = scratch
         entries = ['{type="memory",name="sail",initial_database=["default"]}']
@@ -79,7 +88,7 @@ class Sail(Engine):
                 f'{{type="iceberg-rest",name="{_PREFIX}{name}",uri="{server}/iceberg",warehouse="{name}",'
                 f'bearer_access_token="{token.reveal()}"}}'
             )
-        self._set: list[str] = []
+        self._before: dict[str, str | None] = {}
         os.environ.setdefault("RUST_LOG", "error")
         os.environ["SAIL_CATALOG__DEFAULT_CATALOG"] = '"sail"'
         os.environ[_CATALOGS] = f"[{','.join(entries)}]"
@@ -91,6 +100,9 @@ class Sail(Engine):
             pool = max(_LEAST_POOL, memory_bytes // 2)
             self._default("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
             self._default("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(pool))
+        if objects:  # Sail has one S3 store for all buckets, and reads how to reach it when it first needs one
+            for key, value in {**_OBJECTS, "AWS_ENDPOINT": server, "AWS_ACCESS_KEY_ID": token.reveal()}.items():
+                self._say(key, value)
         spill = scratch / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         self._default("SAIL_RUNTIME__TEMPORARY_FILES__PATHS", f'["{spill}"]')
@@ -104,8 +116,11 @@ class Sail(Engine):
     def _default(self, key: str, value: str) -> None:
         """A setting of this engine where the environment has none; `close` takes it back for the next one."""
         if key not in os.environ:
-            os.environ[key] = value
-            self._set.append(key)
+            self._say(key, value)
+
+    def _say(self, key: str, value: str) -> None:
+        self._before.setdefault(key, os.environ.get(key))
+        os.environ[key] = value
 
     def _connect(self) -> SparkSession:
         from pyspark.sql import SparkSession
@@ -135,8 +150,11 @@ class Sail(Engine):
             self.session.stop()
         finally:  # the session may have been stopped already
             self._sail.stop()
-            for key in self._set:
-                os.environ.pop(key, None)
+            for key, value in self._before.items():
+                if value is None:
+                    os.environ.pop(key, None)
+                else:
+                    os.environ[key] = value
 
 
 class Spark(Engine):
@@ -264,6 +282,19 @@ class Spark(Engine):
             self._forwarder.close()
 
 
+_OBJECTS = {
+    "AWS_SECRET_ACCESS_KEY": "bearer",
+    "AWS_SESSION_TOKEN": "",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ALLOW_HTTP": "true",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+"""How Sail reaches the server's object door: the access key id is the token, and nobody asks for a signature."""
+
 _SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -298,10 +329,14 @@ def start(
     spark_token: Secret | None = None,
     catalog: str = "",
 ) -> Engine:
-    """The engine of a job: Apache Spark where an address says so, else Sail."""
+    """The engine of a job: Apache Spark where an address says so, else Sail. Raises DataOSError as `Catalog.find`, and
+    as `Spark`."""
     if spark is not None:
         return Spark(spark, spark_token, catalog or server, token, warehouses)
-    return Sail(server, token, warehouses, threads=threads, memory_bytes=memory_bytes, scratch=scratch)
+    known = Catalog(server, token)
+    names = sorted(set(warehouses))
+    objects = any(known.in_bucket(name) for name in names)
+    return Sail(server, token, names, threads=threads, memory_bytes=memory_bytes, scratch=scratch, objects=objects)
 
 
 def table_name(warehouse: str, namespace: Iterable[str], table: str) -> str:
