@@ -82,8 +82,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, store: s3.S3) -> Iterator[I
         yield made
 
 
-def flare(server: Installation, name: str, job: dict[str, Any]) -> None:
-    dag = [{"name": "job", "spec": {"stack": "flare:7.0", "stackSpec": {"job": job}}}]
+def flare(server: Installation, name: str, job: dict[str, Any], more: dict[str, Any] | None = None) -> None:
+    dag = [{"name": "job", "spec": {"stack": "flare:7.0", "stackSpec": {"job": job, **(more or {})}}}]
     body = {"name": name, "version": "v1", "type": "workflow", "workflow": {"dag": dag}}
     server.ok("apply", "-f", server.write(f"{name}.yaml", json.dumps(body)), "--wait", timeout=180)
 

@@ -26,7 +26,8 @@ def _need(part: parts.Part, java: Callable[[], object]) -> Path:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an Apache Spark with Iceberg."""
     home = _need(parts.SPARK, lambda: parts.java(17, 21))
-    with running.spark(_folder(tmp_path_factory), home / "jars") as address:
+    s3 = _need(parts.ICEBERG_AWS, lambda: None)
+    with running.spark(_folder(tmp_path_factory), (home / "jars", s3)) as address:
         yield address
 
 

@@ -32,6 +32,7 @@ TRINO_VERSION = "476"
 KAFKA_VERSION = "4.4.0"
 _PYSPARK = "bcbd5e18690cf79d438e97210ad06fb8d451a251bb77becc2b0418868d2acd73"
 _ICEBERG = "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82"
+_ICEBERG_AWS = "dd7e49ffa4ac9b215bed846581991259e3aec9bb2fa08d6cec029c46cd66d957"
 _TRINO = "cfd5accde17e8ebd251eeeb78aed1f490e77bb3a164d95a0f454bf8a7c1cbd3f"
 _KAFKA = "59e6be1f570d54068e8ebcc07290cf27bea670ba110c66a27b6de6e64e4d93df"
 _KAFKA_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -101,6 +102,13 @@ def _fill_spark(folder: Path) -> None:
         shutil.move(added, folder / "jars" / added.name)
 
 
+def _fill_iceberg_aws(folder: Path) -> None:
+    """What Iceberg needs for S3, in one jar."""
+    with _folder() as work:
+        added = _maven(work, f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG_VERSION}", _ICEBERG_AWS)
+        shutil.move(added, folder / added.name)
+
+
 def _fill_trino(folder: Path) -> None:
     """Trino's server with the plugins that are used here. All is unpacked first: plugins share files by links."""
     with _folder() as work:
@@ -129,6 +137,7 @@ def _fill_kafka(folder: Path) -> None:
 
 
 SPARK = Part(f"spark-{SPARK_VERSION}-iceberg-{ICEBERG_VERSION}", _fill_spark)
+ICEBERG_AWS = Part(f"iceberg-aws-bundle-{ICEBERG_VERSION}", _fill_iceberg_aws)
 KAFKA = Part(f"kafka-{KAFKA_VERSION}", _fill_kafka)
 TRINO = Part(f"trino-{TRINO_VERSION}", _fill_trino)
 
@@ -223,7 +232,12 @@ def _run(*argv: str) -> None:
 def main() -> int:
     """Fetch all parts; 1 if one is missing and CI wants all."""
     missing: list[str] = []
-    for part, needs in ((SPARK, lambda: java(17, 21)), (TRINO, trino_java), (KAFKA, lambda: java(17, 99))):
+    for part, needs in (
+        (SPARK, lambda: java(17, 21)),
+        (ICEBERG_AWS, lambda: None),
+        (TRINO, trino_java),
+        (KAFKA, lambda: java(17, 99)),
+    ):
         try:
             needs()
             print(f"engines: {part.fetch().name} is there", flush=True)

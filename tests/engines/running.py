@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def spark(folder: Path, jars: Path, **conf: str) -> Generator[str]:
+def spark(folder: Path, jars: Sequence[Path], **conf: str) -> Generator[str]:
     """A Spark Connect server with Iceberg's runtime; its address. `conf`: further properties, `__` for `.`."""
     port = free_port()
     folder.mkdir(parents=True)
@@ -58,7 +58,7 @@ def spark(folder: Path, jars: Path, **conf: str) -> Generator[str]:
         "-Dio.netty.tryReflectionSetAccessible=true", "--add-modules=jdk.incubator.vector",
         *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (*_OPENED, *_OPENED_INNER)),
         "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-        "-cp", f"{jars}/*", "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]",
+        "-cp", ":".join(f"{j}/*" for j in jars), "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]",
         *(part for k, v in settings.items() for part in ("--conf", f"{k}={v}")),
         "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
     ]  # fmt: skip

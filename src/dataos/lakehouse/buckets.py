@@ -25,7 +25,7 @@ Connect = Callable[[sa.Connection, str], ObjectStoreConnection | None]
 """How to reach the bucket of a warehouse, by its name; None if a folder holds its files. Raises DataOSError `depot.*`,
 `secret.*`."""
 
-_KNOWN_S = 10.0
+_LEAST_S = 1.0  # between two looks for locations that nobody keeps
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ class Kept:
 class Buckets:
     """All warehouses that lie in buckets."""
 
-    def __init__(self, store: Store, connect: Connect, timeout_s: float) -> None:
+    def __init__(self, store: Store, connect: Connect, timeout_s: float, known_s: float = 10.0) -> None:
+        """`known_s`: seconds for which it is not asked again how a bucket is opened."""
         self._store = store
         self._connect = connect
         self._timeout_s = timeout_s
+        self._known_s = known_s
         self._lock = Lock()
         self._known: dict[str, Kept | DataOSError] = {}
         self._roots: dict[str, str] = {}
@@ -84,10 +86,10 @@ class Buckets:
     def _refresh(self, *, fresh: bool) -> None:
         with self._lock:
             now = time.monotonic()
-            if now < self._until and not (fresh and now > self._until - _KNOWN_S + 1):
+            if now < self._until and not (fresh and now > self._until - self._known_s + _LEAST_S):
                 return
             self._roots, self._known = self._store.read_sync(self._look)
-            self._until = now + _KNOWN_S
+            self._until = now + self._known_s
 
     def _look(self, connection: sa.Connection) -> tuple[dict[str, str], dict[str, Kept | DataOSError]]:
         roots = rows.bucket_warehouses(connection)

@@ -37,6 +37,10 @@ _ERRORS: dict[str, tuple[int, str]] = {
     "iceberg.invalid": (400, "BadRequestException"),
     "iceberg.storage": (503, "ServiceUnavailableException"),
     "iceberg.corrupt": (500, "InternalServerError"),
+    "depot.unreachable": (503, "ServiceUnavailableException"),
+    "depot.timeout": (503, "ServiceUnavailableException"),
+    "depot": (500, "InternalServerError"),  # the bucket behind a warehouse
+    "secret": (500, "InternalServerError"),
     "store": (503, "ServiceUnavailableException"),
     "request.too_large": (413, "BadRequestException"),
 }

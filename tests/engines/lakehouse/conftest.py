@@ -7,6 +7,7 @@ import pytest
 from engines.lakehouse import matrix
 from integration.lakehouse.conftest import buckets as buckets
 from integration.lakehouse.conftest import catalog as catalog
+from integration.lakehouse.conftest import endpoints as endpoints
 from integration.lakehouse.conftest import object_store as object_store
 from integration.lakehouse.conftest import place as place
 from integration.lakehouse.conftest import root as root

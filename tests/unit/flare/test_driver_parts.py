@@ -216,3 +216,14 @@ def test_the_result_is_whole_or_absent(tmp_path: Path) -> None:
     result = Result(outputs=[{"rows": 1}])
     result.write(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_spark_without_s3_is_told_what_it_lacks() -> None:
+    raw = (
+        "Job aborted due to stage failure: org.apache.iceberg.exceptions.RuntimeIOException: Failed to get file system "
+        "for path: s3://tables/prod/orders/data/1.parquet at org.apache.iceberg.hadoop.Util.getFs"
+    )
+    code, message, _, hint = problems.explain(RuntimeError(raw), "run", ())
+    assert code == "flare.spark_setup"
+    assert "no S3" in message
+    assert "iceberg-aws-bundle" in hint

@@ -119,6 +119,9 @@ def _other(error: Exception, raw: str) -> tuple[str, str, str, str]:
         return "flare.memory", "the engine ran out of memory", "", hint
     if "no space left" in low:
         return "flare.disk", "the disk is full", "", "free space where the server's home and the warehouse lie"
+    if "failed to get file system for path: s3:" in low:
+        message = "this Apache Spark has no S3: it cannot reach the bucket with the Lakehouse's tables"
+        return "flare.spark_setup", message, "", "start it with iceberg-aws-bundle of its Iceberg's version"
     if "panicked" in low or "stream removed" in low or "statuscode.unavailable" in low:
         hint = (
             "its own message stands in the log above. If the SQL explodes a map: write inline(map_entries(m)), "
