@@ -9,7 +9,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from support.server import Done, Installation, installation
 
@@ -188,7 +190,28 @@ def test_files_and_databases_are_not_written_from_outside(server: Installation) 
     )
     assert done.code == 1
     assert "tables of a Lakehouse are written, and this is a depot of type FILE" in done.err
-    assert "an output of a Flare Workflow brings it" in done.err
+    assert "let the program be a job of a Workflow" in done.err
+
+
+def test_tables_in_folders_are_read(server: Installation) -> None:
+    """The query engine reads Iceberg and Delta tables in place."""
+    folder = server.work / "deltas"
+    write_deltalake(str(folder / "shop" / "stores"), pa.table({"id": [1, 2]}))
+    place = f"{{path: {folder}, format: DELTA}}"
+    manifest = f"name: deltas\nversion: v1\ntype: depot\ndepot: {{type: FILE, file: {place}}}\n"
+    server.ok("apply", "-f", server.write("deltas.yaml", manifest))
+    done = program(
+        server,
+        BEGIN
+        + """
+            builder.with_depot("deltas").build_session()
+            assert sorted(r.id for r in load("dataos://deltas:shop/stores", "delta").collect()) == [1, 2]
+            assert load("dataos://deltas:shop/stores").count() == 2
+            load("dataos://deltas:shop/stores", "csv")
+            """,
+    )
+    assert done.code == 1
+    assert "PyflareReadException: depot 'deltas' holds delta tables: format `csv` cannot be read from it" in done.err
 
 
 def test_programs_of_before(server: Installation) -> None:

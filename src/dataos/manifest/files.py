@@ -1,7 +1,8 @@
 """References to local files in manifests, read by the client before anything is sent (ch01 3.5).
 
 Secrets' `files` are merged into `data` (what is no text as core/binaries.py says); of a Flare job a step's `sqlFile`
-becomes `sql`, an input's `schemaPath` that is no address `schemaString`, and a file that is named in `steps` that step.
+becomes `sql`, its `programFile` `program`, an input's `schemaPath` that is no address `schemaString`, and a file that
+is named in `steps` that step.
 Paths are looked for beside the manifest first, then in the working folder; a file that is not found is an error
 naming both places.
 """
@@ -82,12 +83,12 @@ def _merge_files(
 def _inline_sql(document: Document, node: Any, path: Path, beside: FilePath, problems: list[Problem]) -> None:
     if isinstance(node, dict):
         values = cast("dict[str, Any]", node)
-        if isinstance(values.get("sqlFile"), str):
-            where = (*path, "sqlFile")
-            raw = _read(document, values["sqlFile"], where, beside, problems)
-            if raw is not None and (sql := _text(document, raw, values["sqlFile"], where, problems)) is not None:
-                del values["sqlFile"]
-                values["sql"] = sql
+        for key, becomes in (("sqlFile", "sql"), ("programFile", "program")):
+            if isinstance(place := values.get(key), str):
+                raw = _read(document, place, (*path, key), beside, problems)
+                if raw is not None and (text := _text(document, raw, place, (*path, key), problems)) is not None:
+                    del values[key]
+                    values[becomes] = text
         schema = values.get("schemaPath")
         if isinstance(schema, str) and "://" not in schema and not values.get("schemaString"):
             where = (*path, "schemaPath")

@@ -240,7 +240,7 @@ STACKS: dict[str, StackDescriptor] = {
             planner="dataos.stacks.flare.plan:FlarePlanner",
             versions=("7.0", "6.0", "5.0", "4.0", "3.0", "2.0", "1.0"),
             hosts=("workflow",),
-            opaque_paths=("sql", "sqlFile", "udfs", "incremental"),
+            opaque_paths=("sql", "sqlFile", "udfs", "incremental", "program"),
         ),
         _later_stack(
             "container", "container", "workflow", "service", "worker", aliases=("alpha",), bind=_bind("container")

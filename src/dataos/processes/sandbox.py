@@ -89,8 +89,9 @@ def python_folders() -> list[Path]:
     names += [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     if site.ENABLE_USER_SITE:
         names.append(site.getusersitepackages())
-    # Of an editable install only the package itself: beside it lies the rest of somebody's checkout.
-    names.append(str(Path(__file__).parents[1]))
+    # Of an editable install only the packages themselves: beside them lies the rest of somebody's checkout.
+    own = Path(__file__).parents[1]
+    names += [str(own), str(own.parent / "pyflare")]
     # A link on the way (`python3.11 -> python3.11.9`) must lead to something too.
     paths = {Path(form) for name in names if os.path.isdir(name) for form in (name, os.path.realpath(name))}
     return _outermost(path for path in paths if not _inside(path, [Path(s) for s in _SYSTEM]))

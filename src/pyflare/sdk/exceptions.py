@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dataos.core.errors import Problem
+
 
 class PyflareException(Exception):
-    """Any of them."""
+    """Any of them. `problems`: what the server or the engine said, with codes, if that is the cause."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class InvalidInputException(PyflareException):

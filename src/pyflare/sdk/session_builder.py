@@ -11,6 +11,7 @@ from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.core.secrecy import Secret
 from dataos.core.sparkaddresses import SparkAddress
+from dataos.stacks.flare.driver import programs
 from pyflare.sdk import sessions
 from pyflare.sdk.exceptions import InvalidInputException, MissingEnvironmentVariable
 
@@ -80,7 +81,12 @@ class SparkSessionBuilder:
 
         Raises MissingEnvironmentVariable without a server or a key, InvalidInputException for depots that the server
         does not give, PyflareReadException if the engine cannot be started.
+
+        In a job of a Workflow it is the job's: server and key are those of the run, whatever was named.
         """
+        program = programs.current()
+        if program is not None:
+            return sessions.open_in_job(program, self.depots, self.conf, self.log_level)
         fqdn = self.fqdn or os.environ.get("DATAOS_FQDN")
         if not fqdn:
             raise MissingEnvironmentVariable("no server: call with_dataos_fqdn, or set DATAOS_FQDN")

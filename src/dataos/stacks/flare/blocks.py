@@ -126,6 +126,10 @@ class JobBlock(Spec):
     actions: Any = spelled("action", default=None)
     udfs: Any = spelled("udf", default=None)
     """Functions for the SQL of steps, in Python: name -> a lambda, or `{python, returnType}`."""
+    program: Text | None = None
+    """A Python program that reads the inputs and writes the outputs with PyFlare, in place of steps."""
+    program_file: Text | None = None
+    """The program's file."""
     variables: dict[str, Any] = {}
     rewrite_dataset: Any = None
     options: Any = None

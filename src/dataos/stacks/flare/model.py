@@ -162,6 +162,7 @@ class FlareSpec:
     profile: Profile | None = None  # of the first input
     streaming: Streaming | None = None  # it goes on reading
     udfs: tuple[Udf, ...] = ()  # functions of the author's, for the SQL of steps
+    program: str | None = None  # Python of the author's in place of steps; it stands at `job.program`
     spark_remote: str | None = None  # `spark.remote` of sparkConf: the Spark Connect server that shall run the job
 
     @property

@@ -103,8 +103,8 @@ def canonical_format(word: str | None, reading: Reading, path: Path) -> str | No
 
 
 def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False) -> Output | None:
-    """The canonical output of one entry, or None with its faults in `reading`. `streams`: the job is a stream, whose
-    batches are appended where nothing else is said."""
+    """The canonical output of one entry, or None with its faults in `reading`. `streams`: the job is a stream or a
+    program, which appends where nothing else is said."""
     before = len(reading.problems)
     if not NAME.fullmatch(entry.name):
         reading.error((*path, "name"), f"`{entry.name}` cannot name a view", code="flare.name")

@@ -170,7 +170,7 @@ class FlarePlanner:
             files[f"secret/{jobs.SPARK_TOKEN_FILE}"] = choice.spark.token.reveal().encode()
         launch = Launch(
             argv=(sys.executable, "-m", _MODULE),
-            isolation=Isolation.USER if spec.udfs else Isolation.PLATFORM,
+            isolation=Isolation.USER if spec.udfs or spec.program is not None else Isolation.PLATFORM,
             files=files,
             mounts=places.mounts(),
             cpu=cpu or 1.0,

@@ -26,6 +26,7 @@ from dataos.stacks.flare import (
     outputs,
     preflight,
     profiling,
+    programs,
     querying,
     sinks,
     sql,
@@ -51,7 +52,7 @@ from dataos.stacks.flare.stepfunctions import reading as stepfunctions
 MODEL = StackBlock
 _JOB_KEYS = (
     "inputs", "steps", "outputs", "assertions", "streaming", "profile", "actions", "udfs", "explain", "logLevel",
-    "showPreviewLines", "variables",
+    "showPreviewLines", "variables", "program", "programFile",
 )  # fmt: skip
 _LEVELS = ("INFO", "WARN", "DEBUG", "ERROR")
 
@@ -74,22 +75,27 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     # what is faulty has a name all the same: who reads it is not at fault too
     faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
     own = udfs.read(job.udfs, reading, (*where, "udfs"))
+    program = programs.read(job, reading, where)
+    is_program = bool(job.program or job.program_file)
     steps = tuple(_steps(job.steps, reading, (*where, "steps"), faulty))
     entries = sinks.join(job.outputs, _sinks(job.steps, reading, (*where, "steps")), reading, (*where, "outputs"))
     live = [i for i in inputs if i.stream]
     has_block = job.streaming is not None
     stream, lines = streaming.read(job.streaming, [e for e, _ in entries], bool(live), reading, (*where, "streaming"))
     streams = has_block or bool(live)
-    written = tuple(o for o in (outputs.read(e, reading, place, streams) for e, place in entries) if o)
+    appends = streams or is_program
+    written = tuple(o for o in (outputs.read(e, reading, place, appends) for e, place in entries) if o)
     checks = assertions.read(job.assertions, reading, (*where, "assertions"))
     profile = profiling.read(job.profile, reading, (*where, "profile"))
     upkeep = actions.read(job.actions, reading, (*where, "actions"))
     upkeep += _rewrite_dataset(job.rewrite_dataset, inputs, reading, (*where, "rewriteDataset"))
-    if not job.inputs and not steps:
+    if not job.inputs and not steps and not is_program:
         reading.error((*where, "inputs"), "the job reads nothing", hint="name an input", code="manifest.missing")
     elif not (job.outputs or job.assertions or upkeep or job.profile) and len(reading.problems) == before:
         reading.warn(where, "the job writes nothing and asserts nothing")
     views = _check_views(inputs, steps, faulty, udfs.arities(own, job.udfs), reading)
+    if is_program:  # which makes the views of its outputs
+        views = tuple(dict.fromkeys((*views, *(o.name for o in written))))
     _check_outputs(inputs, written, views, reading)
     if streams:
         keys = [k for k, found in (("profile", profile), ("actions", upkeep)) if found]
@@ -118,6 +124,7 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
         profile=profile,
         streaming=stream,
         udfs=own,
+        program=program,
         spark_remote=remote,
     )
     reading.warnings += preflight.needs_spark(spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from dataos.stacks.flare import sql
 from dataos.stacks.flare.assertions import NUMERIC_METRICS, Assertion, Test, as_number
 from dataos.stacks.flare.driver import problems
 from dataos.stacks.flare.driver.engine import Engine
+from dataos.stacks.flare.driver.output import Log, Result, table
 from dataos.stacks.flare.model import relative
 from dataos.stacks.flare.quoting import literal, quoted
 
@@ -65,7 +66,7 @@ class Measured:
 class Checker:
     """Measures assertions on registered views."""
 
-    def __init__(self, engine: Engine, views: Sequence[str], now: datetime, root: Path) -> None:
+    def __init__(self, engine: Engine, views: sql.Views, now: datetime, root: Path) -> None:
         self._engine = engine
         self._views = views
         self._now = now
@@ -188,3 +189,50 @@ def _values(column: str, kind: str, regex: str | None) -> dict[str, str]:
         number = f"CAST({name} AS DOUBLE)"
     text = name if kind == "string" else f"CAST({name} AS STRING)"
     return {"c": name, "n": number, "s": text, "r": literal(regex or "")}
+
+
+def verdict(
+    checker: Checker,
+    progress: Log,
+    result: Result,
+    view: str,
+    address: str,
+    assertions: Sequence[Assertion],
+    path: Path,
+    name: str = "",
+) -> Problem | None:
+    """Measure the assertions of one dataset, and tell of them. What failed, at `path` below stackSpec; None: nothing.
+    `name`: what the view is called, where that is not its name.
+
+    Raises as `Checker.measure`.
+    """
+    with result.timed(f"assertions {view}"):
+        measured = [replace(m, view=name or view) for m in checker.measure(view, assertions)]
+    result.assertions += [{**m.row(), "address": address} for m in measured]
+    progress.info(f"assertion results of {address}")
+    progress.block(_table(measured))
+    failed = [m for m in measured if not m.passed]
+    if not failed:
+        return None
+    return Problem(
+        "flare.assertions_failed",
+        f"{len(failed)} out of {len(measured)} assertions failed for dataset {address}. "
+        "For more details, please look into the assertion results table in logs.",
+        hint="; ".join(_shown(m) for m in failed[:5]),
+        path=render(path),
+    )
+
+
+def _shown(measured: Measured) -> str:
+    where = f"{measured.column}: " if measured.column else ""
+    value = measured.note or f"is {measured.value:g}"
+    return f"{where}{measured.test} ({value})"
+
+
+def _table(measured: Sequence[Measured]) -> str:
+    rows = [
+        (m.view, m.column or "(sql)", m.test, m.note if m.value is None else f"{m.value:g}",
+         "passed" if m.passed else "FAILED")
+        for m in measured
+    ]  # fmt: skip
+    return table(("dataset", "column", "test", "value", "result"), rows)

@@ -6,7 +6,7 @@ Lakehouse. Data files of a Lakehouse table are written by the engine, as the cat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from dataos.client.api import Client
 from dataos.core.addresses import Udl
@@ -40,15 +40,24 @@ class Reach:
         location: Any = body.get("iceberg") or {}
         return str(location.get("warehouse") or name)
 
+    def _tables(self, name: str) -> str | None:
+        """The format of the tables that the folders of a depot of files are; None: it holds files."""
+        blocks = [b for b in self.depot(name).values() if isinstance(b, dict)]
+        words = [str(v).lower() for b in blocks for k, v in cast("dict[str, Any]", b).items() if k.lower() == "format"]
+        return next((w for w in words if w in ("iceberg", "delta")), None)
+
     def source(self, address: Udl, form: str | None) -> Source:
         """Where an input is. Raises DataOSError `flare.format`, `flare.input`, or what the server says."""
         kind = str(self.depot(address.depot).get("type", "")).upper()
-        if kind not in FILE_STORES:
-            own = "iceberg" if kind == "ICEBERG" else "jdbc"
+        held = self._tables(address.depot) if kind in FILE_STORES else None
+        if kind not in FILE_STORES or held is not None:
+            own = held or ("iceberg" if kind == "ICEBERG" else "jdbc")
             if form not in (None, own):
                 raise fail(
                     "flare.format",
-                    f"depot '{address.depot}' is of type {kind}: format `{form}` cannot be read from it",
+                    f"depot '{address.depot}' "
+                    + (f"holds {held} tables" if held else f"is of type {kind}")
+                    + f": format `{form}` cannot be read from it",
                     hint=f"write `{own}`, or leave the format out",
                 )
             return Source("query")
@@ -74,7 +83,8 @@ class Reach:
                 "stack.unsupported",
                 f"{address}: from outside of the server, tables of a Lakehouse are written, and this is "
                 + (f"a depot of type {kind}" if warehouse is None else f"format `{form}`"),
-                hint="save it to a Lakehouse; an output of a Flare Workflow brings it to other places",
+                hint="save it to a Lakehouse, or let the program be a job of a Workflow (`job.program`): "
+                "it writes files, tables in folders and databases too",
             )
         levels = tuple((address.collection or "").split("."))
         if not address.dataset or "/" in address.dataset:

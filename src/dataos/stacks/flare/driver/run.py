@@ -17,18 +17,29 @@ from dataos.client.api import Client
 from dataos.client.connections import Connection
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.ids import batch_mark
-from dataos.manifest.specs import Reading, render
-from dataos.stacks.flare import querying, sql, tagging, udfs
+from dataos.manifest.specs import Reading
+from dataos.stacks.flare import querying, sql, udfs
 from dataos.stacks.flare import spec as specs
+from dataos.stacks.flare.driver import (
+    checks,
+    lineage,
+    maintaining,
+    problems,
+    profiling,
+    streamsources,
+    userfunctions,
+    windows,
+)
 from dataos.stacks.flare.driver import engine as engines
-from dataos.stacks.flare.driver import lineage, maintaining, problems, profiling, streamsources, userfunctions, windows
-from dataos.stacks.flare.driver.catalog import Catalog, Table
-from dataos.stacks.flare.driver.checks import Checker, Measured
+from dataos.stacks.flare.driver.catalog import Catalog
+from dataos.stacks.flare.driver.checks import Checker
+from dataos.stacks.flare.driver.destinations import Destinations, Prepared
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine
 from dataos.stacks.flare.driver.filewriters import FileWriters
-from dataos.stacks.flare.driver.job import Job
-from dataos.stacks.flare.driver.output import Log, Result, problem_lines, table
+from dataos.stacks.flare.driver.job import Job, Source
+from dataos.stacks.flare.driver.output import Log, Result, problem_lines
+from dataos.stacks.flare.driver.programs import Program
 from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.driver.steps import Steps, spelt
 from dataos.stacks.flare.driver.stream import Stream, explained
@@ -173,6 +184,10 @@ class Run:
         readers = Readers(engine, catalog, client, converter, scratch, self._log)
         steps = Steps(spec, engine, self._engine, self._now, self._udfs, self._log, self.result)
         self._steps = steps
+        if spec.program is not None:
+            places = self._places(spec, engine, catalog, converter, scratch)
+            self._run_program(spec, engine, readers, places, steps, client, scratch)
+            return
         try:
             self._load_inputs(spec, engine, steps, readers, client)
             steps.make()
@@ -182,6 +197,31 @@ class Run:
             self._maintain(spec, engine, client)
         except DataOSError as error:
             raise self._traced_to_input(spec, readers, error) from error
+
+    def _run_program(
+        self,
+        spec: FlareSpec,
+        engine: Engine,
+        readers: Readers,
+        places: Destinations,
+        steps: Steps,
+        client: Client,
+        scratch: Path,
+    ) -> None:
+        """The author's program, in place of steps."""
+
+        def load(entry: Input, source: Source) -> View:
+            view = self._load(readers, client, entry, source, spec.keep_system_columns)
+            return windows.few(engine, entry.name, view, self._job.limit) if self._job.limit else view
+
+        def window(entry: Input, view: str, whole: View) -> None:
+            assert entry.increment is not None  # noqa: S101 - that is when it is called
+            self._window(engine, steps, entry.name, entry.increment, whole, view)
+
+        Program(
+            spec, self._job.sources, self._targets, engine, self._job.token, load, window, places, self._now,
+            self._log, self.result,
+        ).run(scratch)  # fmt: skip
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
@@ -222,8 +262,7 @@ class Run:
             for t in self._job.targets
         )
 
-    def _load(self, readers: Readers, client: Client, entry: Input, keep_system_columns: bool) -> View:
-        source = self._job.sources[entry.name]
+    def _load(self, readers: Readers, client: Client, entry: Input, source: Source, keep_system_columns: bool) -> View:
         found = self._slices.get(entry.name)
         if found is None and source.kind == "messages":  # no stream: what is there now
             found = streamsources.whole(entry, source, client, self._log)
@@ -251,7 +290,7 @@ class Run:
             path = relative(entry.path if entry.query is None else entry.address_path, spec.root)
             try:
                 with self.result.timed(f"input {entry.name}"):
-                    view = self._load(readers, client, entry, spec.keep_system_columns)
+                    view = self._load(readers, client, entry, self._job.sources[entry.name], spec.keep_system_columns)
                     if self._job.limit:
                         view = windows.few(engine, entry.name, view, self._job.limit)
                     if entry.increment is not None:
@@ -270,9 +309,13 @@ class Run:
         if failures:
             raise DataOSError(failures)
 
-    def _window(self, engine: Engine, steps: Steps, name: str, increment: Increment, whole: View) -> View:
+    def _window(
+        self, engine: Engine, steps: Steps, name: str, increment: Increment, whole: View, view_name: str | None = None
+    ) -> View:
+        """Let the view of an input be its window. `view_name`: where it has not the input's name."""
         remembered = self._job.state.get(name, {})
-        view, state = windows.window(engine, steps.check, name, increment, whole, remembered, self._log.info)
+        place = view_name or name
+        view, state = windows.window(engine, steps.check, place, increment, whole, remembered, self._log.info)
         if state:
             self.result.state[name] = state
         return view
@@ -293,22 +336,10 @@ class Run:
                 view = spelt(output.name, spec.views)
                 groups.append((view, str(output.address), output.assertions, (*output.path, "assertions")))
         for view, address, assertions, path in groups:
-            with self.result.timed(f"assertions {view}"):
-                measured = checker.measure(view, assertions)
-            self.result.assertions += [{**m.row(), "address": address} for m in measured]
-            self._log.info(f"assertion results of {address}")
-            self._log.block(_assertion_table(measured))
-            failed = [m for m in measured if not m.passed]
-            if failed:
-                failures.append(
-                    Problem(
-                        "flare.assertions_failed",
-                        f"{len(failed)} out of {len(measured)} assertions failed for dataset {address}. "
-                        "For more details, please look into the assertion results table in logs.",
-                        hint="; ".join(_shown(m) for m in failed[:5]),
-                        path=render(relative(path, spec.root)),
-                    )
-                )
+            failed = checks.verdict(
+                checker, self._log, self.result, view, address, assertions, relative(path, spec.root)
+            )
+            failures += [failed] if failed is not None else []
         if failures:
             raise DataOSError(failures)
 
@@ -340,57 +371,35 @@ class Run:
         self, spec: FlareSpec, engine: Engine, steps: Steps, catalog: Catalog, converter: Converter, scratch: Path
     ) -> None:
         """All frames are compared with their tables first, then all are written."""
-        stamp = Stamp(self._job.identity.get("attempt", ""), self._number) if spec.write_system_columns else None
-        tables = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
-        files = FileWriters(engine, converter, spec.root, self._out, scratch)
+        places = self._places(spec, engine, catalog, converter, scratch)
         outputs = [_renamed(o, spelt(o.name, spec.views)) for o in spec.outputs]
-        prepared: list[tuple[Table | None, list[str]]] = []
+        prepared: list[Prepared] = []
         failures: list[Problem] = []
         for output, target in zip(outputs, self._targets, strict=True):
             try:
-                is_table = target.kind == "table"
-                prepared.append(tables.prepare(output, target) if is_table else (None, files.prepare(output, target)))
+                prepared.append(places.prepare(output, target))
             except DataOSError as error:
                 failures += error.problems
         if failures:
             raise DataOSError(failures)
-        for output, target, (existing, chosen) in zip(outputs, self._targets, prepared, strict=True):
-            self._log.info(f"writing {output.name} to {output.address} ({output.mode})")
+        for output, target, ready in zip(outputs, self._targets, prepared, strict=True):
+            reads = lineage.below(output.name, steps.reads(), steps.inputs())
             try:
-                with self.result.timed(f"output {output.name}"):
-                    if target.kind == "table":
-                        written = tables.write(output, target, existing, chosen)
-                    else:
-                        written = files.write(output, target, chosen)
+                places.write(output, target, ready, reads, self.result)
             except DataOSError:
                 raise
             except Exception as error:
                 raise steps.blame(output, error) from error
-            rows = "rows unknown" if written.rows is None else f"{written.rows} rows"
-            self._log.info(f"{output.address}: {rows}{', new table' if written.created else ''}")
-            self.result.outputs.append(
-                {
-                    "name": output.name,
-                    "address": str(output.address),
-                    "rows": written.rows,
-                    "operation": written.operation,
-                    "columns": written.columns,
-                    "title": output.title,
-                    "description": output.description,
-                    "tags": list(output.tags),
-                    "columnTags": self._tags(output, written.columns),
-                    "reads": lineage.below(output.name, steps.reads(), steps.inputs()),
-                }
-            )
         with self.result.timed("lineage"):
             self._trace(outputs, spec, steps)
 
-    def _tags(self, output: Output, columns: list[dict[str, str]]) -> list[dict[str, Any]]:
-        """Tags of the columns that were written."""
-        found = tagging.resolve(output.column_tags, [c["name"] for c in columns])
-        for name in found.unknown:
-            self._log.warning(f"{output.address}: columnTags names the column `{name}`, which is not there")
-        return [{"column": column, "tags": tags} for column, tags in found.tags.items()]
+    def _places(
+        self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter, scratch: Path
+    ) -> Destinations:
+        stamp = Stamp(self._job.identity.get("attempt", ""), self._number) if spec.write_system_columns else None
+        tables = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
+        files = FileWriters(engine, converter, spec.root, self._out, scratch)
+        return Destinations(tables, files, self._log)
 
     def _maintain(self, spec: FlareSpec, engine: Engine, client: Client) -> None:
         """Actions on tables, in the manifest's order (ch04 6.8)."""
@@ -421,21 +430,6 @@ class Run:
 
 def _renamed(output: Output, name: str) -> Output:
     return output if output.name == name else replace(output, name=name)
-
-
-def _shown(measured: Measured) -> str:
-    where = f"{measured.column}: " if measured.column else ""
-    value = measured.note or f"is {measured.value:g}"
-    return f"{where}{measured.test} ({value})"
-
-
-def _assertion_table(measured: list[Measured]) -> str:
-    rows = [
-        (m.view, m.column or "(sql)", m.test, m.note if m.value is None else f"{m.value:g}",
-         "passed" if m.passed else "FAILED")
-        for m in measured
-    ]  # fmt: skip
-    return table(("dataset", "column", "test", "value", "result"), rows)
 
 
 def utc_now() -> datetime:
