@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from benchmarks import scale
 from benchmarks.setting import ROOT, Figure, fresh, median, memory_mb, timed
@@ -141,6 +142,27 @@ def bench_flare() -> list[Figure]:
         ]
 
 
+def bench_files() -> list[Figure]:
+    """100,000 files of one row as the input of a Flare job: apply to published, and the largest the server became."""
+    with fresh() as made:
+        folder = made.work / "many"
+        folder.mkdir()
+        for i in range(100_000):
+            (folder / f"f{i:06d}.csv").write_text(f"a,b\n{i},2\n")
+        depot = (
+            "name: files\nversion: v2alpha\ntype: depot\ndepot: {type: FILE, file: {path: " + str(made.work) + "}}\n"
+        )
+        made.ok("apply", "-f", made.write("depot.yaml", depot))
+        file = made.write("many.yaml", EMPTY.replace("name: empty", "name: many").replace("data/tiny.csv", "many"))
+        took = timed(lambda: made.ok("apply", "-f", file, "--wait", timeout=1200))
+        rows = made.ok("query", "SELECT count(DISTINCT a) AS n FROM lakehouse.bench.tiny", "-O", "json").json[0]["n"]
+        peak = next(s for s in Path(f"/proc/{made.pid}/status").read_text().splitlines() if s.startswith("VmHWM"))
+        return [
+            Figure("Flare job over 100,000 files of one row", f"{took:.0f} s", "-", f"{rows} rows in the table"),
+            Figure("server's largest memory meanwhile", f"{int(peak.split()[1]) / 1024:.0f} MB", "-"),
+        ]
+
+
 def bench_query() -> list[Figure]:
     """A small governed query beside bare DuckDB on the same Parquet files."""
     import duckdb
@@ -190,6 +212,7 @@ BENCHES = {
     "dag": bench_dag,
     **scale.BENCHES,
     "flare": bench_flare,
+    "files": bench_files,
     "query": bench_query,
     "demo": bench_demo,
 }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from dataos.core.addresses import Udl
@@ -125,14 +125,14 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _stated(files: list[Path]) -> tuple[FileItem, ...]:
+def _stated(files: list[str]) -> tuple[FileItem, ...]:
     found: list[FileItem] = []
     for file in files:
         try:
-            status = file.stat()
+            status = os.stat(file)
         except OSError:  # it went away since it was listed
             continue
-        found.append(FileItem(str(file), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
+        found.append(FileItem(file, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
     return tuple(found)
 
 

@@ -99,8 +99,13 @@ class Adapter(Protocol):
 class FileDepot(Protocol):
     """The ability of depots that hold plain files."""
 
-    async def files(self, entry: DepotEntry, udl: Udl) -> list[Path]:
-        """The regular files that an address names: a file, a folder (its files, deep), or a glob. Sorted."""
+    async def files(self, entry: DepotEntry, udl: Udl) -> list[str]:
+        """The regular files that an address names: a file, a folder (its files, deep), or a glob. Whole paths, sorted;
+        there may be hundreds of thousands."""
+        ...
+
+    async def file(self, entry: DepotEntry, udl: Udl, path: str) -> Path:
+        """One of `files`, by its whole path. Raises DataOSError `depot.path` for a path that is none of them."""
         ...
 
     async def folder(self, entry: DepotEntry, udl: Udl) -> Path:

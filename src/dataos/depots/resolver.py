@@ -192,11 +192,7 @@ class Depots:
         files (see `FileDepot.files`), by its whole path. Raises DataOSError `depot.path` for another path."""
         entry = await self.get(udl.depot)
         if entry.type == "FILE":
-            files = await cast("FileDepot", self.adapter(entry)).files(entry, udl)
-            found = next((f for f in files if str(f) == path), None)
-            if found is None:
-                raise fail("depot.path", f"{udl} names no file `{path}`", hint="list them: GET /api/v1/depots/ls")
-            return _pieces(found)
+            return _pieces(await cast("FileDepot", self.adapter(entry)).file(entry, udl, path))
         store = self._object_stores(entry)
         return store.content(entry, await self.credentials(udl.depot, "r"), udl, path)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
+import os
 from typing import Any, cast
 
 from dataos.core.addresses import Udl
@@ -51,14 +51,14 @@ async def look(rooms: Rooms, udl: Udl, branch: str, at_us: int | None) -> dict[s
     return {"partitions": {str(n): [o.first, o.next, o.at] for n, o in sorted(found.items())}}
 
 
-def _stated(files: list[Path]) -> list[list[Any]]:
+def _stated(files: list[str]) -> list[list[Any]]:
     found: list[list[Any]] = []
     for file in files:
         try:
-            status = file.stat()
+            status = os.stat(file)
         except OSError:  # it went away since it was listed
             continue
-        found.append([str(file), status.st_size, status.st_mtime_ns // 1000])
+        found.append([file, status.st_size, status.st_mtime_ns // 1000])
     return found
 
 

@@ -130,7 +130,7 @@ class FlarePlanner:
                     raise DataOSError(_at(error, job, (*entry.path, "schemaPath"))) from error
                 sources[entry.name] = replace(sources[entry.name], schema=file)
                 if is_here:
-                    places.add_files([Path(file)])
+                    places.add_files([file])
         targets: list[jobs.Target] = []
         handed = Handed(f"{attempt.run_id}/{job.job}")
         for output in spec.outputs:
@@ -221,12 +221,12 @@ class _Places:
     read: dict[Path, None] = field(default_factory=dict[Path, None])
     write: dict[Path, None] = field(default_factory=dict[Path, None])
 
-    def add_files(self, files: Sequence[Path]) -> None:
+    def add_files(self, files: Sequence[str]) -> None:
         """Few files one by one; many through the folder that holds them all."""
         if len(files) <= _FEW_FILES:
-            self.files.update(dict.fromkeys(files))
+            self.files.update(dict.fromkeys(Path(f) for f in files))
         else:
-            self.files[Path(os.path.commonpath([str(f.parent) for f in files]))] = None
+            self.files[Path(os.path.commonpath({os.path.dirname(f) for f in files}))] = None
 
     def mounts(self) -> tuple[Mount, ...]:
         """Outer folders first: what is mounted later lies on top, so a table that is only read stays read-only."""
@@ -335,7 +335,7 @@ async def _listed(rooms: Rooms, depot: DepotEntry, address: Udl) -> tuple[str, .
     try:
         if depot.type == "FILE":
             adapter = cast("FileDepot", rooms.depots.adapter(depot))
-            return tuple(str(f) for f in await adapter.files(depot, address))
+            return tuple(await adapter.files(depot, address))
         return tuple(o.path for o in await rooms.depots.objects(address))
     except DataOSError as error:
         if error.problem.code != "depot.path":
@@ -358,7 +358,7 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
         return await _new_files(rooms, depot, address, kind, places)
     if depot.type == "FILE":
         files = await _listed(rooms, depot, address)
-        places.add_files([Path(f) for f in files])
+        places.add_files(files)
         place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
         return jobs.Source("files", place=place, format=kind, files=files)
     if depot.type in depot_types.FILE_STORES:

@@ -27,7 +27,7 @@ from dataos.depots.ports import (
     required,
 )
 
-_MAX_FILES = 100_000
+_MAX_FILES = 500_000
 
 
 class FileAdapter:
@@ -76,13 +76,37 @@ class FileAdapter:
     async def resolve(self, entry: DepotEntry, udl: Udl) -> str:
         return str(await asyncio.to_thread(self._place, entry, udl.collection, udl.dataset))
 
-    async def files(self, entry: DepotEntry, udl: Udl) -> list[Path]:
+    async def files(self, entry: DepotEntry, udl: Udl) -> list[str]:
         """The regular, non-hidden files that the address names, sorted; links that leave the base are refused.
 
         Raises DataOSError `depot.path` if nothing is there, naming the physical path (ch02 1.15).
         """
         collection, dataset = required(udl)
         return await asyncio.to_thread(self._files, entry, collection, dataset)
+
+    async def file(self, entry: DepotEntry, udl: Udl, path: str) -> Path:
+        """One of `files`, by its whole path, without looking at the others. Raises DataOSError `depot.path`."""
+        collection, dataset = required(udl)
+        return await asyncio.to_thread(self._file, entry, paths.relative(collection, dataset), path)
+
+    def _file(self, entry: DepotEntry, named: str, path: str) -> Path:
+        root = self.root(entry)
+        place = root if paths.is_pattern(named) else self._place(entry, None, named)
+        inner = path.removeprefix(f"{place}/") if path != str(place) else ""
+        below = bool(inner) and inner != path and paths.relative("none", inner) == inner
+        if paths.is_pattern(named):
+            base = paths.literal_folder(named)
+            known = below and paths.matches(inner, named) and not paths.hidden(inner, base)
+        else:
+            known = (below and not paths.hidden(inner)) or path == str(place)
+        if not known or not Path(path).is_file():
+            raise fail(
+                "depot.path",
+                f"depot '{entry.name}': the address names no file `{path}`",
+                hint="list them: GET /api/v1/depots/ls",
+            )
+        _inside(entry, root, Path(os.path.realpath(path)), path)
+        return Path(path)
 
     async def folder(self, entry: DepotEntry, udl: Udl) -> Path:
         """The folder below which everything is, and will be, that the address names: the nearest one that is there."""
@@ -177,26 +201,29 @@ class FileAdapter:
         _inside(entry, root, place, relative)
         return place
 
-    def _files(self, entry: DepotEntry, collection: str, dataset: str) -> list[Path]:
+    def _files(self, entry: DepotEntry, collection: str, dataset: str) -> list[str]:
         root = self.root(entry)
         relative = paths.relative(collection, dataset)
         if paths.is_pattern(relative):
-            found = sorted(_matching(root, relative))
+            found = _match_parts(str(root), relative.split("/"), False)
         else:
             place = self._place(entry, collection, dataset)
             if place.is_dir():
-                found = sorted(_walk(place))
-            elif place.is_file():
-                found = [place]
+                found = _walk(str(place), False)
             else:
-                found = []
-        for file in found:
-            _inside(entry, root, Path(os.path.realpath(file)), relative)
-        if not found:
+                found = iter([(str(place), False)] if place.is_file() else [])
+        files: list[str] = []
+        for path, linked in found:
+            if linked:  # all else is below the root as it is: asking for each of many files would take long
+                _inside(entry, root, Path(os.path.realpath(path)), relative)
+            files.append(path)
+            if len(files) > _MAX_FILES:
+                what = f"depot '{entry.name}': {root / relative} names more than {_MAX_FILES} files"
+                raise fail("depot.path", what, hint="name a folder further down, or a narrower pattern")
+        if not files:
             raise _missing(entry, root, relative)
-        if len(found) > _MAX_FILES:
-            raise fail("depot.path", f"{root / relative} names more than {_MAX_FILES} files", hint="name a sub-folder")
-        return found
+        files.sort()
+        return files
 
 
 class _Tables:
@@ -256,7 +283,7 @@ def _missing(entry: DepotEntry, root: Path, relative: str) -> Exception:
     )
 
 
-def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _visible(folder: str | Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         for item in entries:
             if not item.name.startswith((".", "_")):
@@ -267,39 +294,35 @@ def _folders(root: Path) -> list[str]:
     return sorted(e.name for e in _visible(root) if e.is_dir(follow_symlinks=False))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: str, linked: bool) -> Iterator[tuple[str, bool]]:
+    """Files below, deep, and whether a link is on the way to each. `linked`: there is one above."""
     for item in _visible(folder):
         if item.is_dir(follow_symlinks=False):
-            yield from _walk(Path(item.path))
+            yield from _walk(item.path, linked)
         elif item.is_file():
-            yield Path(item.path)
+            yield item.path, linked or item.is_symlink()
 
 
-def _matching(root: Path, pattern: str) -> Iterator[Path]:
-    """Files below `root` whose relative path matches; `*` and `?` stay within one part, `**` crosses parts."""
-    yield from _match_parts(root, pattern.split("/"))
-
-
-def _match_parts(folder: Path, parts: list[str]) -> Iterator[Path]:
+def _match_parts(folder: str, parts: list[str], linked: bool) -> Iterator[tuple[str, bool]]:
+    """Files below whose path matches, as `_walk`; `*` and `?` stay within one part, `**` crosses parts."""
     head, rest = parts[0], parts[1:]
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return
     if head == "**":
         if rest:
-            yield from _match_parts(folder, rest)
+            yield from _match_parts(folder, rest, linked)
         for item in _visible(folder):
             if item.is_dir(follow_symlinks=False):
-                yield from _match_parts(Path(item.path), parts)
+                yield from _match_parts(item.path, parts, linked)
             elif not rest and item.is_file():
-                yield Path(item.path)
+                yield item.path, linked or item.is_symlink()
         return
     for item in _visible(folder):
         if not fnmatch.fnmatchcase(item.name, head):
             continue
-        path = Path(item.path)
         if rest:
-            yield from _match_parts(path, rest)
+            yield from _match_parts(item.path, rest, linked or item.is_symlink())
         elif item.is_dir(follow_symlinks=False):
-            yield from _walk(path)
+            yield from _walk(item.path, linked)
         elif item.is_file():
-            yield path
+            yield item.path, linked or item.is_symlink()

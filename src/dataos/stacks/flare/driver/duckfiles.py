@@ -6,7 +6,7 @@ DuckDB runs inside this process with a memory limit, spills into scratch, and re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     import duckdb
 
 _LINE = re.compile(r"(?:CSV Error on Line|in line|Line):?\s*([0-9]+)", re.IGNORECASE)
+_SLICE = 2000
+"""Files that are read at once: DuckDB keeps some 10 KB of each, 20 KB of a Parquet file, until all are read."""
 _COUNTS = re.compile(r"Expected Number of Columns: ([0-9]+) Found: ([0-9]+)")
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A Parquet file in scratch, its rows, and rows that were left out because the input's `mode` says so."""
+    """Parquet files in scratch, their rows, and rows that were left out because the input's `mode` says so."""
 
-    path: str
+    paths: tuple[str, ...]
     rows: int
     dropped: int = 0
 
@@ -68,7 +70,6 @@ class Converter:
         mode = options.get("mode", "failfast").lower()
         shown = ", ".join(f"{_literal(c)}: 'VARCHAR'" for c in columns)
         arguments = [
-            _files(files),
             "auto_detect=false",
             f"columns={{{shown}}}",
             f"header={str(dialect.header).lower()}",
@@ -88,17 +89,18 @@ class Converter:
             arguments.append("null_padding=true")
         if mode == "dropmalformed":
             arguments += ["ignore_errors=true", "store_rejects=true"]
-        query = f"SELECT * FROM read_csv({', '.join(arguments)})"
-        if len(columns) == 1:
-            # a blank line is no row; in a file of one column it would read as NULL
-            query += f" WHERE {_named(columns[0])} IS NOT NULL"
-        return self._copy(name, query, rejects=mode == "dropmalformed")
+        # a blank line is no row; in a file of one column it would read as NULL
+        where = f" WHERE {_named(columns[0])} IS NOT NULL" if len(columns) == 1 else ""
+
+        def query(members: Sequence[str]) -> str:
+            return f"SELECT * FROM read_csv({', '.join([_files(members), *arguments])}){where}"
+
+        return self._copy(name, files, query, rejects=mode == "dropmalformed")
 
     def json(self, name: str, files: Sequence[str], options: Mapping[str, str]) -> Converted:
         """Columns in order of their names, as Spark has them; types as all rows agree on."""
         multiline = options.get("multiline", "false").lower() == "true"
         arguments = [
-            _files(files),
             f"format={_literal('auto' if multiline else 'newline_delimited')}",
             "sample_size=-1",
             "union_by_name=true",
@@ -110,26 +112,52 @@ class Converter:
         ]
         if options.get("mode", "failfast").lower() == "dropmalformed":
             arguments.append("ignore_errors=true")
-        source = f"read_json({', '.join(arguments)})"
-        with self._open() as connection:
-            described = self._fetch(connection, f"DESCRIBE SELECT * FROM {source}")
-        columns = sorted((row[0], row[1]) for row in described)
+        more = ", ".join(arguments)
+        columns = self._json_columns(files, more)
         if [c for c, _ in columns] == ["json"] and columns[0][1] == "JSON":
             raise fail(
                 "flare.file",
                 f"{files[0]}: not one JSON object a line",
                 hint="set `multiLine: true` if the file is an array or objects over several lines",
             )
-        if options.get("primitivesasstring", "false").lower() == "true":
+        as_texts = options.get("primitivesasstring", "false").lower() == "true"
+        if as_texts:
             columns = [(c, _as_texts(t)) for c, t in columns]
+        if as_texts or len(files) > _SLICE:
             shown = ", ".join(f"{_literal(c)}: {_literal(t)}" for c, t in columns)
-            source = f"read_json({', '.join(arguments)}, columns={{{shown}}})"
+            more += f", columns={{{shown}}}"
         chosen = ", ".join(_typed(c, t) for c, t in columns)
-        return self._copy(name, f"SELECT {chosen} FROM {source}")
+        return self._copy(name, files, lambda members: f"SELECT {chosen} FROM read_json({_files(members)}, {more})")
 
-    def parquet(self, name: str, files: Sequence[str]) -> Converted:
-        """Several Parquet files whose columns differ, missing ones filled with NULL."""
-        return self._copy(name, f"SELECT * FROM read_parquet({_files(files)}, union_by_name=true)")
+    def _json_columns(self, files: Sequence[str], more: str) -> list[tuple[str, str]]:
+        """Names and types over all rows, sorted. Slices that agree say what all say; else all are looked at together:
+        what two slices make of a column cannot be joined, for JSON is the type both of nothing and of everything."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for members in _slices(files):
+            with self._open() as connection:
+                text = f"DESCRIBE SELECT * FROM read_json({_files(members)}, {more})"
+                columns = sorted((row[0], row[1]) for row in self._fetch(connection, text))
+            found[repr(columns)] = columns
+            if len(found) > 1:
+                with self._open() as connection:
+                    text = f"DESCRIBE SELECT * FROM read_json({_files(files)}, {more})"
+                    return sorted((row[0], row[1]) for row in self._fetch(connection, text))
+        return next(iter(found.values()))
+
+    def parquet(self, name: str, files: Sequence[str], kinds: Sequence[str]) -> Converted:
+        """Parquet files as few, missing columns filled with NULL. `kinds`: one of the files for each of the schemas
+        that they have."""
+        with self._open() as connection:
+            text = f"DESCRIBE SELECT * FROM read_parquet({_files(kinds)}, union_by_name=true, hive_partitioning=false)"
+            columns = [(row[0], row[1]) for row in self._fetch(connection, text)]
+        whole = ", ".join(f"CAST(NULL AS {kind}) AS {_named(c)}" for c, kind in columns)
+        read = "union_by_name=true, hive_partitioning=false"
+
+        def query(members: Sequence[str]) -> str:
+            own = f"SELECT * FROM read_parquet({_files(members)}, {read})"
+            return own if len(kinds) == 1 else f"SELECT {whole} WHERE false UNION ALL BY NAME {own}"
+
+        return self._copy(name, files, query)
 
     def to_csv(self, sources: Sequence[Path], target: Path, form: CsvForm, order: Order = ()) -> int:
         """Write Parquet files as one of CSV. Returns the rows. Raises DataOSError `flare.option`."""
@@ -171,16 +199,22 @@ class Converter:
             raise fail("flare.option", f"CSV cannot be written so: {str(error).splitlines()[0][:200]}") from None
         return int(copied[0]) if copied else 0
 
-    def _copy(self, name: str, query: str, *, rejects: bool = False) -> Converted:
-        target = self._scratch / f"{name}.parquet"
-        with self._open() as connection:
-            text = f"COPY ({query}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
-            rows = int(self._fetch(connection, text)[0][0])
-            dropped = 0
-            if rejects:
-                counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
-                dropped = int(self._fetch(connection, counted)[0][0])
-        return Converted(str(target), rows, dropped)
+    def _copy(
+        self, name: str, files: Sequence[str], query: Callable[[Sequence[str]], str], *, rejects: bool = False
+    ) -> Converted:
+        """Rows of the files by a query over some of them, slice by slice."""
+        made: list[str] = []
+        rows = dropped = 0
+        for number, members in enumerate(_slices(files)):
+            target = self._scratch / (f"{name}-{number}.parquet" if number else f"{name}.parquet")
+            with self._open() as connection:
+                text = f"COPY ({query(members)}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
+                rows += int(self._fetch(connection, text)[0][0])
+                if rejects:
+                    counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
+                    dropped += int(self._fetch(connection, counted)[0][0])
+            made.append(str(target))
+        return Converted(tuple(made), rows, dropped)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -268,6 +302,10 @@ def _ordered(sources: Sequence[Path], order: Order) -> str:
     files = _files([str(s) for s in sources])
     query = f"SELECT * FROM read_parquet({files}, hive_partitioning=false)"
     return query + (f" ORDER BY {', '.join(words)}" if words else "")
+
+
+def _slices(files: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (files[start : start + _SLICE] for start in range(0, len(files), _SLICE))
 
 
 def _duckdb_encoding(name: str) -> str:

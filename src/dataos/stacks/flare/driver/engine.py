@@ -38,6 +38,8 @@ class Engine(ABC):
     session: SparkSession
     reads_scratch: bool
     """Does it see the files of this job's own folders?"""
+    most_files: int | None = None
+    """Files of one input that it reads well by itself; None: any number."""
 
     def sql(self, text: str) -> DataFrame:
         """A relation, not computed yet. Its `schema` is analysed at first look."""
@@ -48,8 +50,8 @@ class Engine(ABC):
         return self.session.sql(text).collect()
 
     @abstractmethod
-    def read_made(self, path: str) -> DataFrame:
-        """A Parquet file that this job made in its scratch folder."""
+    def read_made(self, *paths: str) -> DataFrame:
+        """Parquet files of one schema that this job made in its scratch folder."""
 
     @abstractmethod
     def keep(self, frame: DataFrame, label: str) -> DataFrame:
@@ -69,6 +71,7 @@ class Sail(Engine):
 
     name = EngineName.SAIL
     reads_scratch = True
+    most_files = 500  # it opens all files of a scan at once, and takes a millisecond to look at each
 
     def __init__(
         self,
@@ -130,9 +133,9 @@ class Sail(Engine):
         session.conf.set("spark.sql.session.timeZone", "UTC")
         return session
 
-    def read_made(self, path: str) -> DataFrame:
+    def read_made(self, *paths: str) -> DataFrame:
         """As the port says."""
-        return self.session.read.parquet(path)
+        return self.session.read.parquet(*paths)
 
     def keep(self, frame: DataFrame, label: str) -> DataFrame:
         """As Parquet in scratch."""
@@ -259,11 +262,12 @@ class Spark(Engine):
             hint="set flare.catalog_url to an address of this server that Spark reaches",
         )
 
-    def read_made(self, path: str) -> DataFrame:
+    def read_made(self, *paths: str) -> DataFrame:
         """Sent over: this job's scratch folder is its own."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return self.session.createDataFrame(pq.read_table(path))
+        return self.session.createDataFrame(pa.concat_tables(pq.read_table(path) for path in paths))
 
     def keep(self, frame: DataFrame, label: str) -> DataFrame:
         """In Spark's own storage: a lost part fails the job, it is never computed anew."""

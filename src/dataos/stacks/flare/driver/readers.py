@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -319,10 +319,8 @@ class Readers:
                 for key, v, kind in zip(groups.keys, values, groups.types, strict=True)
             ]
             frames.append(frame.selectExpr(*kept, *made))
-        whole = frames[0]
-        for frame in frames[1:]:
-            whole = whole.unionByName(frame, allowMissingColumns=options.get("mergeschema", "").lower() == "true")
-        return whole, total
+        merges = options.get("mergeschema", "").lower() == "true"
+        return _joined(frames, lambda one, other: one.unionByName(other, allowMissingColumns=merges)), total
 
     def _read(
         self, entry: Input, label: str, kind: str, files: list[str], options: Mapping[str, str]
@@ -366,7 +364,7 @@ class Readers:
             and dialect.escape is None
             and dialect.comment is None
             and len(dialect.delimiter) == 1
-            and self._visible(files)
+            and self._takes(files)
         )
         groups: dict[tuple[tuple[str, ...], int], list[str]] = {}
         for fact in facts:
@@ -381,15 +379,12 @@ class Readers:
                 rows = None if rows is None or None in known else rows + sum(k or 0 for k in known)
             else:
                 made = self._converter.csv(f"input-{label}-{number}", paths, cells, dialect, options, skip)
-                frame = self._engine.read_made(made.path)
+                frame = self._engine.read_made(*made.paths)
                 rows = None if rows is None else rows + made.rows
                 if made.dropped:
                     self._log.warning(f"{entry.name}: {made.dropped} malformed rows were left out (mode DROPMALFORMED)")
             frames.append(self._with_columns(frame, columns))
-        whole = frames[0]
-        for frame in frames[1:]:
-            whole = whole.union(frame)
-        whole = self._treat(whole, options)
+        whole = self._treat(_joined(frames, lambda one, other: one.union(other)), options)
         if options.get("inferschema", "false").lower() == "true":
             whole = self._infer(label, whole)
         return whole, rows
@@ -397,6 +392,10 @@ class Readers:
     def _visible(self, files: Sequence[str]) -> bool:
         """Can the engine open them? What was unpacked or fetched lies in this job's own folder."""
         return self._engine.reads_scratch or not any(Path(f).is_relative_to(self._scratch) for f in files)
+
+    def _takes(self, files: Sequence[str]) -> bool:
+        """Does the engine read these files by itself?"""
+        return self._visible(files) and len(files) <= (self._engine.most_files or len(files))
 
     def _plain_csv(self, paths: list[str], columns: Sequence[str], dialect: csvfiles.Dialect) -> DataFrame:
         from pyspark.sql.types import StringType, StructField, StructType
@@ -480,37 +479,36 @@ class Readers:
                     hint="set `multiLine: true` in the input's options",
                 )
         made = self._converter.json(f"input-{label}", files, options)
-        return self._engine.read_made(made.path), made.rows
+        return self._engine.read_made(*made.paths), made.rows
 
     def _parquet(self, label: str, files: list[str], options: Mapping[str, str]) -> tuple[DataFrame, int | None]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         rows = 0
-        schemas: list[Any] = []
+        kinds: dict[bytes, tuple[str, Any]] = {}  # schemas as bytes -> the first file that has it
         for path in files:
             try:
                 metadata = pq.read_metadata(path)
-                schemas.append(metadata.schema.to_arrow_schema().remove_metadata())
+                schema = metadata.schema.to_arrow_schema().remove_metadata()
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
                 size = Path(path).stat().st_size
                 what = "is empty" if size == 0 else f"is no whole Parquet file: {str(error).splitlines()[0][:160]}"
                 raise fail("flare.file", f"{path} {what}", hint="write the file again") from error
             rows += metadata.num_rows
-        other = next((i for i, s in enumerate(schemas) if not s.equals(schemas[0])), None)
-        if other is None and self._visible(files):
-            return self._engine.session.read.parquet(*files), rows
-        if other is None:
-            return self._engine.read_made(self._converter.parquet(f"input-{label}", files).path), rows
-        difference = formats.difference(schemas[0], schemas[other])
-        if options.get("mergeschema", "false").lower() != "true":
+            kinds.setdefault(schema.serialize().to_pybytes(), (path, schema))
+        (first, schema), *others = kinds.values()
+        if others and options.get("mergeschema", "false").lower() != "true":
+            other, its = others[0]
             raise fail(
                 "flare.file",
-                f"{files[other]} has other columns than {files[0]}: {difference}",
+                f"{other} has other columns than {first}: {formats.difference(schema, its)}",
                 hint="read them as two inputs, or set `mergeSchema: true` in the input's options",
             )
-        made = self._converter.parquet(f"input-{label}", files)
-        return self._engine.read_made(made.path), made.rows
+        if not others and self._takes(files):
+            return self._engine.session.read.parquet(*files), rows
+        made = self._converter.parquet(f"input-{label}", files, [path for path, _ in kinds.values()])
+        return self._engine.read_made(*made.paths), made.rows
 
     def _notice(self, entry: Input, options: Mapping[str, str], kind: str, known: frozenset[str]) -> None:
         """Say once which options do nothing."""
@@ -521,6 +519,14 @@ class Readers:
             hint = names.did_you_mean(key, known) if names.nearest(key, known) else ""
             text = f"{entry.name}: the option `{key}` has no effect on {kind} files"
             self._log.warning(f"{text}{'; ' + hint if hint else ''}")
+
+
+def _joined(frames: Sequence[DataFrame], union: Callable[[DataFrame, DataFrame], DataFrame]) -> DataFrame:
+    """All frames in their order, by a tree of unions: a chain of hundreds is nested too deeply to be sent."""
+    if len(frames) == 1:
+        return frames[0]
+    half = len(frames) // 2
+    return union(_joined(frames[:half], union), _joined(frames[half:], union))
 
 
 def _read_small(path: str) -> bytes:
@@ -624,7 +630,7 @@ def _unscratched(error: DataOSError, packed: Mapping[str, str], folder: Path) ->
     def cleaned(text: str) -> str:
         for copy, original in packed.items():
             if copy != original:
-                text = text.replace(copy, f"{original}:{Path(copy).name[6:]}")
+                text = text.replace(copy, f"{original}:{Path(copy).name.partition('-')[2]}")
         return text.replace(str(folder) + "/", "")
 
     return DataOSError([replace(p, message=cleaned(p.message)) for p in error.problems])

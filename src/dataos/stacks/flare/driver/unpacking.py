@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from dataos.core.errors import fail
@@ -15,18 +17,19 @@ from dataos.core.errors import fail
 def unpack(files: Iterable[str], folder: Path) -> list[str]:
     """Plain files in place of packed ones, in order. Raises DataOSError `flare.file` naming file and member."""
     found: list[str] = []
+    numbers = count(len(os.listdir(folder)) if folder.exists() else 0)  # of files in the folder: another group's too
     for path in files:
         low = path.lower()
         if low.endswith(".zip"):
-            found += _zip(path, folder)
+            found += _zip(path, folder, numbers)
         elif low.endswith((".gz", ".gzip")):
-            found.append(_gzip(path, folder))
+            found.append(_gzip(path, folder, numbers))
         else:
             found.append(path)
     return found
 
 
-def _zip(path: str, folder: Path) -> list[str]:
+def _zip(path: str, folder: Path, numbers: Iterator[int]) -> list[str]:
     found: list[str] = []
     try:
         with zipfile.ZipFile(path) as archive:
@@ -37,7 +40,7 @@ def _zip(path: str, folder: Path) -> list[str]:
                 if info.flag_bits & 1:
                     raise fail("flare.file", f"{path}: {info.filename} is encrypted", hint="unpack it beforehand")
                 # names inside an archive are somebody else's: only the last part is kept, behind a number
-                target = _target(folder, name.name)
+                target = _target(folder, next(numbers), name.name)
                 try:
                     with archive.open(info) as source, target.open("wb") as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
@@ -53,8 +56,8 @@ def _zip(path: str, folder: Path) -> list[str]:
     return found
 
 
-def _gzip(path: str, folder: Path) -> str:
-    target = _target(folder, Path(path).name.rsplit(".", 1)[0])
+def _gzip(path: str, folder: Path, numbers: Iterator[int]) -> str:
+    target = _target(folder, next(numbers), Path(path).name.rsplit(".", 1)[0])
     try:
         with gzip.open(path, "rb") as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
@@ -65,6 +68,6 @@ def _gzip(path: str, folder: Path) -> str:
     return str(target)
 
 
-def _target(folder: Path, name: str) -> Path:
+def _target(folder: Path, number: int, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{len(list(folder.iterdir())):05d}-{name}"
+    return folder / f"{number:05d}-{name}"
