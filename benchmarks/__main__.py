@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import scale
+from benchmarks import data, scale
 from benchmarks.setting import ROOT, Figure, fresh, median, memory_mb, timed
 from support.server import Installation, processes_of
 
@@ -215,6 +215,7 @@ BENCHES = {
     "files": bench_files,
     "query": bench_query,
     "demo": bench_demo,
+    **data.BENCHES,
 }
 
 
@@ -223,23 +224,33 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHES, []], default=[])
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
-    lines = ["| what | measured | budget | beside it |", "|---|---|---|---|"]
-    print("\n".join(lines))
+    head = ["| what | measured | budget | beside it |", "|---|---|---|---|"]
+    print("\n".join(head))
+    tables: dict[str, list[str]] = {}
     for name in options.names or BENCHES:
         print(f"bench: {name}...", file=sys.stderr, flush=True)
+        what = (BENCHES[name].__doc__ or "").strip()
+        tables[name] = [what, "", *head]
         for f in BENCHES[name]():
-            lines.append(f"| {f.what} | {f.measured} | {f.budget} | {f.note} |")
-            print(lines[-1], flush=True)
+            tables[name].append(f"| {f.what} | {f.measured} | {f.budget} | {f.note} |")
+            print(tables[name][-1], flush=True)
     if options.write:
-        write("\n".join(lines))
+        write(tables)
 
 
-def write(table: str) -> None:
+def write(tables: dict[str, list[str]]) -> None:
+    """Put each bench's table into docs/benchmarks.md; those that did not run stay as they were."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    (ROOT / "docs" / "benchmarks.md").write_text(
+    file = ROOT / "docs" / "benchmarks.md"
+    for part in file.read_text().split("\n## ")[1:]:
+        name, _, table = part.partition("\n")
+        tables.setdefault(name.strip(), table.strip().splitlines())
+    known = [name for name in BENCHES if name in tables]
+    file.write_text(
         "# Benchmarks\n\nWritten by `./dev bench --write`: medians on one machine "
         f"({os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}, {platform.system()}). "
-        "Machines differ and are noisy; what counts is what stands beside a figure.\n\n" + table + "\n"
+        "Machines differ and are noisy; what counts is what stands beside a figure.\n"
+        + "".join(f"\n## {name}\n\n" + "\n".join(tables[name]) + "\n" for name in known)
     )
 
 

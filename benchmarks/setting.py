@@ -29,10 +29,10 @@ class Figure:
 
 
 @contextmanager
-def fresh(start: bool = True) -> Generator[Installation]:
-    """An installation in a folder of its own."""
+def fresh(start: bool = True, env: dict[str, str] | None = None) -> Generator[Installation]:
+    """An installation in a folder of its own. `env`: settings of its server."""
     folder = Path(tempfile.mkdtemp(prefix="dataos-bench-"))
-    made = Installation(folder)
+    made = Installation(folder, dict(env or {}))
     try:
         if start:
             made.up()
