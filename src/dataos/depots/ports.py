@@ -149,6 +149,35 @@ class MessageDepot(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class MessageSchema:
+    """A schema of a registry. `type`: AVRO, PROTOBUF, JSON; `references`: (name, subject, version) that it names."""
+
+    id: int
+    type: str
+    schema: str
+    references: tuple[tuple[str, str, int], ...] = ()
+
+
+@runtime_checkable
+class RegistryDepot(Protocol):
+    """The ability of depots whose messages are written with schemas of a registry.
+
+    Raises DataOSError `depot.no_registry`, `depot.schema_not_found`, `depot.schema_refused`, and as `check`."""
+
+    async def schema_of(
+        self, entry: DepotEntry, credentials: Mapping[str, str], number: int | None, subject: str, version: str
+    ) -> MessageSchema:
+        """The schema of an id, or (None) a version of a subject, which may be `latest`."""
+        ...
+
+    async def register_schema(
+        self, entry: DepotEntry, credentials: Mapping[str, str], subject: str, schema: str
+    ) -> int:
+        """The id of an Avro schema under a subject, made where it is new."""
+        ...
+
+
 WriteMode = Literal["overwrite", "append"]
 Fence = Callable[[], Awaitable[None]]
 """Raises if the caller has lost the right to do this: awaited right before anything shows."""

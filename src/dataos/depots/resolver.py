@@ -31,9 +31,11 @@ from dataos.depots.ports import (
     HoldsTables,
     LakehouseListing,
     MessageDepot,
+    MessageSchema,
     ObjectStoreConnection,
     ObjectStoreDepot,
     Offsets,
+    RegistryDepot,
     StoredObject,
     StoredTable,
     TableFormat,
@@ -208,6 +210,25 @@ class Depots:
         entry = await self.get(udl.depot)
         source = self._messages(entry)
         return source.messages(entry, await self.credentials(udl.depot, "r"), udl, ranges, headers)
+
+    async def message_schema(self, udl: Udl, number: int | None, subject: str, version: str) -> MessageSchema:
+        """A schema of the registry of a topic's depot (see `RegistryDepot.schema_of`)."""
+        entry = await self.get(udl.depot)
+        credentials = await self.credentials(udl.depot, "r")
+        return await self._registry(entry).schema_of(entry, credentials, number, subject, version)
+
+    async def register_schema(self, udl: Udl, subject: str, schema: str) -> int:
+        """The id of an Avro schema in the registry of a topic's depot (see `RegistryDepot.register_schema`)."""
+        entry = await self.get(udl.depot)
+        refuse_read_only(entry)
+        credentials = await self.credentials(udl.depot, "rw")
+        return await self._registry(entry).register_schema(entry, credentials, subject, schema)
+
+    def _registry(self, entry: DepotEntry) -> RegistryDepot:
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, RegistryDepot):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it has no schema registry")
+        return adapter
 
     def _messages(self, entry: DepotEntry) -> MessageDepot:
         adapter = self.adapter(entry)

@@ -34,8 +34,10 @@ async def get(
     ca_pem: str | None = None,
     verify: bool = True,
     body: Any = None,
+    told: Mapping[int, Exception] | None = None,
 ) -> Any:
-    """JSON (or None) that the first address which answers gives. Raises DataOSError `depot.*`."""
+    """JSON (or None) that the first address which answers gives. `told`: what to raise for a status, in place of the
+    usual. Raises DataOSError `depot.*`."""
     import httpx
 
     context: Any = verify
@@ -55,6 +57,8 @@ async def get(
                                 await asyncio.sleep(0.1 * 2**attempt)
                                 continue
                             content = await _content(entry, answer)
+                    if told is not None and answer.status_code in told:
+                        raise told[answer.status_code]
                     _refuse(entry, title, address, answer.status_code)
                     return _json(content, answer.headers.get("content-type", ""))
                 except (httpx.HTTPError, TimeoutError, OSError, ssl.SSLError) as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
+from dataos.depots.ports import MessageSchema
 from dataos.doors import answers
 from dataos.doors.answers import Answer
 from dataos.doors.authentication import Authenticate
@@ -71,6 +72,38 @@ class CommitBody(_Body):
     state: dict[str, dict[str, str]] = Field(description="Input -> name -> value, of all inputs that moved.")
 
 
+class SchemaBody(_Body):
+    """POST /api/v1/inputs/schema."""
+
+    address: str = Field(description="dataos://depot:collection/topic")
+    id: int | None = Field(default=None, ge=0, description="Of the schema; without it the subject's is meant.")
+    subject: str = Field(default="", max_length=1000, description="Usually [topic]-value.")
+    version: str = Field(default="latest", max_length=20)
+
+
+class NewSchemaBody(_Body):
+    """POST /api/v1/outputs/schema."""
+
+    address: str = Field(description="dataos://depot:collection/topic")
+    subject: str = Field(min_length=1, max_length=1000)
+    schema_: str = Field(alias="schema", max_length=1 << 20, description="An Avro schema, as JSON text.")
+
+
+class Schema(Answer):
+    """A schema of a registry."""
+
+    id: int
+    type: str = Field(description="AVRO, PROTOBUF, JSON.")
+    schema_: str = Field(alias="schema")
+    references: list[list[Any]] = Field(description="[name, subject, version] of the schemas that it names.")
+
+
+class SchemaId(Answer):
+    """Under which number a registry knows a schema."""
+
+    id: int
+
+
 class Position(Answer):
     """Where a source stands; one of the three is there."""
 
@@ -96,8 +129,19 @@ class Committed(Answer):
     batch: int
 
 
+class Registry(Protocol):
+    """Schemas of messages (`depots.resolver`)."""
+
+    async def message_schema(self, udl: Udl, number: int | None, subject: str, version: str) -> MessageSchema: ...
+
+    async def register_schema(self, udl: Udl, subject: str, schema: str) -> int: ...
+
+
 def router(
-    look: Callable[[Udl, str, int | None], Awaitable[dict[str, Any]]], batches: Batches, authenticate: Authenticate
+    look: Callable[[Udl, str, int | None], Awaitable[dict[str, Any]]],
+    batches: Batches,
+    registry: Registry,
+    authenticate: Authenticate,
 ) -> APIRouter:
     """Routes of streams; `look` tells where a source stands."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
@@ -118,6 +162,17 @@ def router(
     async def position(body: PositionBody, _: Principal = Depends(reader)) -> Any:
         """Where a source of streams stands: its files, its partitions, or its snapshot."""
         return await look(Udl.parse(body.address), body.branch, body.atUs)
+
+    @api.post("/inputs/schema", responses=answers.ok(Schema))
+    async def schema(body: SchemaBody, _: Principal = Depends(reader)) -> Any:
+        """A schema of the registry of a topic's depot."""
+        found = await registry.message_schema(Udl.parse(body.address), body.id, body.subject, body.version)
+        return {"id": found.id, "type": found.type, "schema": found.schema, "references": list(found.references)}
+
+    @api.post("/outputs/schema", responses=answers.ok(SchemaId))
+    async def register(body: NewSchemaBody, _: AttemptScope = Depends(job)) -> Any:
+        """The id of a schema in the registry of a topic's depot, made where it is new."""
+        return {"id": await registry.register_schema(Udl.parse(body.address), body.subject, body.schema_)}
 
     @api.post("/stream/begin", responses=answers.ok(StreamPosition))
     async def begin(body: BeginBody, scope: AttemptScope = Depends(job)) -> Any:

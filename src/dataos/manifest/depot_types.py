@@ -221,7 +221,8 @@ _ALL = (
         Abilities(read=YES, write=YES, list=YES, stream=YES, scan=LATER),
         _USER,
         adapter="KafkaAdapter",
-        options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file",
+        options="security_protocol sasl_mechanism trust_store_type trust_store_password ca_file trust_store_file "
+        "schema_registry_username schema_registry_password",
         needs_secret=False,
         extra="kafka",
     ),

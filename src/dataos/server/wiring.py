@@ -296,6 +296,7 @@ def build(
         streams.router(
             lambda udl, branch, at_us: positions.look(rooms, udl, branch, at_us),
             Batches(store, clock, ids, runner, catalog, rooms, recorder, checkpoint),
+            depots,
             authenticate,
         ),
         datasets.router(Datasets(catalog), dataset_door, authenticate),

@@ -234,12 +234,9 @@ def test_sizes(driver: dict[str, Any], executor: dict[str, Any], cpu: float | No
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 LATER: list[tuple[str, Any]] = [
-    ("job.inputs.0.schemaSubject", "s"),
-    ("job.inputs.0.schemaId", 1),
     ("job.inputs.0.connectionProps", {"ssl": "true"}),
     ("job.inputs.0.sfWarehouse", "w"),
     ("job.inputs.0.inputType", "file"),
-    ("job.inputs.0.format", "KafkaAvro"),
     ("job.inputs.0.format", "hudi"),
     ("job.steps.0.sequence.0.classpath", "io.x.Y"),
     ("job.steps.0.sequence.0.params", {"join": "LEFT"}),
@@ -548,3 +545,26 @@ def test_faults_of_column_tags(entry: dict[str, Any], text: str) -> None:
     spec, reading = read(put(base(), "job.outputs.0.columnTags", [entry]))
     assert spec is None
     assert any(text in p.message and "columnTags[0]" in str(p.path) for p in reading.problems), reading.problems
+
+
+def test_keys_of_a_schema_registry_belong_to_kafkaavro():
+    topic = {
+        "format": "KafkaAvro",
+        "isStream": False,
+        "schemaId": "12",
+        "schemaSubject": "orders",
+        "schemaString": "a int",
+    }
+    spec, reading = read(put(base(), "job.inputs.0", {**base()["job"]["inputs"][0], **topic}))
+    assert spec is not None, reading.problems
+    assert (spec.inputs[0].format, spec.inputs[0].schema_id) == ("kafkaavro", 12)
+    said = " ".join(w.message for w in reading.warnings)
+    assert "`schemaSubject` has no effect beside `schemaId`" in said
+    assert "`schemaString` has no effect on kafkaavro" in said
+    spec, reading = read(put(base(), "job.inputs.0.schemaId", 1))
+    assert spec is not None
+    assert any("`schemaId` has no effect but with the format kafkaavro" in w.message for w in reading.warnings)
+    for key, value in (("schemaId", "x1"), ("options", {"mode": "strict"})):
+        spec, reading = read(put(base(), "job.inputs.0", {**base()["job"]["inputs"][0], **topic, key: value}))
+        assert spec is None
+        assert str(reading.problems[0].path).startswith(f"workflow.dag[0].spec.stackSpec.job.inputs[0].{key}")

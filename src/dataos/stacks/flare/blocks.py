@@ -44,7 +44,9 @@ class InputEntry(Spec):
     schema_string: Text | None = None
     schema_text: Any = spelled(default=None, alias="schema")
     schema_subject: Text | None = None
+    """Of `kafkaavro`: the registry's subject, `[topic]-value` where nothing is said."""
     schema_id: Text | None = None
+    """Of `kafkaavro`: the registry's id of the schema that messages are read by."""
     driver: Text | None = None
     connection_props: Any = None
     sf_warehouse: Any = None
@@ -151,8 +153,6 @@ class StackBlock(Spec):
 
 
 LATER_INPUT = {
-    "schema_subject": "a schema registry",
-    "schema_id": "a schema registry",
     "connection_props": "`connectionProps`",
     "sf_warehouse": "Snowflake",
     "input_type": "the standalone form `inputType`",

@@ -19,7 +19,7 @@ from dataos.stacks.flare.udfs import Udf
 FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
 
-FORMATS = (*FILES, "iceberg", "delta", "jdbc", "kafkajson")
+FORMATS = (*FILES, "iceberg", "delta", "jdbc", "kafkajson", "kafkaavro")
 """Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases, topics."""
 
 
@@ -45,6 +45,8 @@ class Input:
     schema_at: Udl | None = None  # of a file that holds the schema, read at each run
     schema_kind: str | None = None  # avro, spark; None: what the text shows
     stream: bool | None = None  # read as a stream; None: as the depot's type implies
+    schema_subject: str | None = None  # of kafkaavro: the registry's subject; None: [topic]-value
+    schema_id: int | None = None  # of kafkaavro: the registry's schema, in place of the subject's newest
 
     @property
     def source(self) -> str:

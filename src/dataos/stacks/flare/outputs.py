@@ -14,11 +14,11 @@ from dataos.stacks.flare.streaming import MESSAGES
 
 _FORMATS = {
     **{name: name for name in FILES}, **fileformats.ALIASES, "iceberg": "iceberg", "delta": "delta",
-    "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc", "kafkajson": "kafkajson",
+    "jdbc": "jdbc", "postgres": "jdbc", "postgresql": "jdbc", "db": "jdbc", **{name: name for name in MESSAGES},
 }  # fmt: skip
 _LATER_FORMATS = (
     "hudi", "redshift", "snowflake", "bigquery", "mongodb",
-    "elasticsearch", "opensearch", "kafkaavro", "pulsar", "eventhub",
+    "elasticsearch", "opensearch", "pulsar", "eventhub",
 )  # fmt: skip
 _TRANSFORMS = ("identity", "year", "month", "day", "hour", "bucket")
 _MISPLACED = ("partitionSpec", "merge", "properties")
@@ -75,6 +75,8 @@ class _Options(Spec):
     description: Any = None
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
     column_tags: Any = spelled("columnTag", default=None)
+    schema_subject: Any = None
+    schema_id: Any = None
     file: dict[str, Any] = {}
     bigquery: Any = None
     connection_props: Any = None
@@ -129,7 +131,9 @@ def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False
         reading.error(
             (*where, "iceberg"),
             "`iceberg` says how a Lakehouse table is written, and this output is "
-            + {"jdbc": "a table of a database", "kafkajson": "a topic"}.get(kind, f"written as {kind} files"),
+            + {"jdbc": "a table of a database", **dict.fromkeys(MESSAGES, "a topic")}.get(
+                kind, f"written as {kind} files"
+            ),
             hint="leave it out (files: `partitionBy`, `compressionType`), or write to a Lakehouse",
         )
     if kind in ("jdbc", *MESSAGES) and options.partition_by:
@@ -158,7 +162,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False
         name=entry.name,
         address=address,
         format=kind,
-        options=_file_options(options) if kind in FILES else {},
+        options=_file_options(options) if kind in (*FILES, "kafkaavro") else {},
         compression=options.compression_type,
         branch=_branch(options),
         mode=mode,
@@ -241,7 +245,11 @@ def _file_kind(options: _Options, reading: Reading, path: Path) -> str | None:
 
 def _file_options(options: _Options) -> dict[str, str]:
     """The writer's options, keys in lower case."""
-    return {k.lower(): text_of(v) for k, v in options.extra_options.items() if v is not None}
+    made = {k.lower(): text_of(v) for k, v in options.extra_options.items() if v is not None}
+    for key, value in (("schemasubject", options.schema_subject), ("schemaid", options.schema_id)):
+        if value is not None:
+            made.setdefault(key, text_of(value))
+    return made
 
 
 def _refuse_options(options: _Options, kind: str | None, reading: Reading, path: Path) -> None:
@@ -251,7 +259,11 @@ def _refuse_options(options: _Options, kind: str | None, reading: Reading, path:
     if options.query:
         later(reading, (*path, "query"), "a parametrised statement as target (JDBCQuery)")
     if kind in MESSAGES:
-        for key in options.extra_options:
+        for key, value in options.extra_options.items():
+            if kind == "kafkaavro" and key.lower() in ("schemasubject", "schemaid"):
+                if key.lower() == "schemaid" and not text_of(value).strip().isdigit():
+                    reading.error((*path, "extraOptions", key), f"`{value}` is no id of a schema")
+                continue
             reading.warn((*path, "extraOptions", key), f"`{key}` has no effect: the Depot says how a topic is reached")
         return
     if kind == "jdbc":

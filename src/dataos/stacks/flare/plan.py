@@ -54,6 +54,8 @@ class FlarePlanner:
                 if source in FILES and not _is_pattern(entry.address) and not entry.stream:
                     await _listed(rooms, depot, entry.address)
                 _check_stream(spec, entry, depot)
+                if source == "kafkaavro":
+                    _registered(depot)
                 if depot.type != "ICEBERG" and any(a.input == entry.name for a in spec.actions):
                     raise fail(
                         "flare.action",
@@ -285,7 +287,7 @@ def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     if depot.type == "ICEBERG":
         return ("iceberg",)
     if depot.type in _TOPICS:
-        return ("kafkajson",)
+        return ("kafkajson", "kafkaavro")
     if rooms.depots.engine_kind(depot) is not None:  # the query engine reads it in place
         return ("jdbc",)
     descriptor = registry.find_depot_type(depot.type)
@@ -353,6 +355,8 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
     if kind == "jdbc" or tableformats.held_by(depot) is not None:
         return jobs.Source("query")
     if depot.type in _TOPICS:
+        if kind == "kafkaavro":
+            _registered(depot)
         return jobs.Source("messages", format=kind, stream=entry.stream is not False)
     if entry.stream and depot.type in depot_types.FILE_STORES:
         return await _new_files(rooms, depot, address, kind, places)
@@ -386,6 +390,16 @@ async def _new_files(rooms: Rooms, depot: DepotEntry, address: Udl, kind: str, p
     places.read[folder] = None
     place = await rooms.depots.resolve(address) if not _is_pattern(address) else ""
     return jobs.Source("files", place=place, format=kind, stream=True)
+
+
+def _registered(depot: DepotEntry) -> None:
+    """Raises DataOSError `depot.no_registry` for a depot that names none."""
+    if not depot.location.get("schemaRegistryUrl"):
+        raise fail(
+            "depot.no_registry",
+            f"depot '{depot.name}' names no schema registry, which kafkaavro needs",
+            hint="set `schemaRegistryUrl` in the Depot, beside `brokers`",
+        )
 
 
 def _check_stream(spec: FlareSpec, entry: Input, depot: DepotEntry) -> None:
@@ -526,11 +540,13 @@ def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Targ
 def _topic_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     """A topic: its rows are left as Parquet, and sent by the server."""
     _table(output.address)
-    if output.format not in (None, "kafkajson"):
+    if output.format == "kafkaavro":
+        _registered(depot)
+    elif output.format not in (None, "kafkajson"):
         raise fail(
             "flare.format",
             f"output `{output.name}`: depot '{depot.name}' of type {depot.type} takes messages, no {output.format}",
-            hint="leave `format` out, or write `kafkajson`",
+            hint="leave `format` out, or write `kafkajson` or `kafkaavro`",
         )
     if output.merge is not None:
         raise fail("stack.unsupported", f"output `{output.name}`: `merge` is of Lakehouse tables", hint="leave it out")

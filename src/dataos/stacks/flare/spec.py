@@ -171,6 +171,7 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
     schema = _schema(entry, reading, path)
     schema_at = _schema_at(entry, reading, path)
+    schema_id = _registry_keys(entry, format_, options, reading, path)
     query = _query(entry.query, reading, (*path, "query"))
     if entry.query is None and entry.dataset is None and not made and len(reading.problems) == before:
         reading.error(path, "`dataset` or `query` is required", code="manifest.missing")
@@ -184,7 +185,37 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     return Input(
         entry.name, address, query, cluster, format_, options, schema, increment, path, where, named,
         schema_at=schema_at, schema_kind=_schema_kind(entry), stream=stream,
+        schema_subject=(entry.schema_subject or "").strip() or None, schema_id=schema_id,
     )  # fmt: skip
+
+
+def _registry_keys(
+    entry: InputEntry, form: str | None, options: dict[str, str], reading: Reading, path: Path
+) -> int | None:
+    """`schemaId`, where it and its like have a meaning."""
+    if form != "kafkaavro":
+        for key, value in (("schemaSubject", entry.schema_subject), ("schemaId", entry.schema_id)):
+            if value:
+                reading.warn((*path, key), f"`{key}` has no effect but with the format kafkaavro")
+        return None
+    for key, value in (
+        ("schemaString", entry.schema_string), ("schemaPath", entry.schema_path), ("schema", entry.schema_text),
+    ):  # fmt: skip
+        if value:
+            hint = "leave it out; schemaSubject or schemaId name another schema of the registry"
+            reading.warn((*path, key), f"`{key}` has no effect on kafkaavro: the registry has the schema; {hint}")
+    mode = next((v for k, v in options.items() if k.lower() == "mode"), None)
+    if mode is not None:
+        one_of(mode, ("FAILFAST", "DROPMALFORMED", "PERMISSIVE"), (*path, "options", "mode"), reading, "mode")
+    if not entry.schema_id:
+        return None
+    if not entry.schema_id.strip().isdigit():
+        hint = "the number under which the registry knows the schema"
+        reading.error((*path, "schemaId"), f"`{entry.schema_id}` is no id of a schema", hint=hint)
+        return None
+    if entry.schema_subject:
+        reading.warn((*path, "schemaSubject"), "`schemaSubject` has no effect beside `schemaId`")
+    return int(entry.schema_id)
 
 
 _SCHEMA_TYPES = {"avro": "avro", "spark": "spark", "sparkjson": "spark", "sparkddl": "spark", "ddl": "spark"}

@@ -12,8 +12,17 @@ from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.depots import databases
-from dataos.depots.ports import AdapterContext, ColumnDescription, Delivery, DepotEntry, Fence, Offsets
+from dataos.depots.ports import (
+    AdapterContext,
+    ColumnDescription,
+    Delivery,
+    DepotEntry,
+    Fence,
+    MessageSchema,
+    Offsets,
+)
 from dataos.depots.types.kafka import messages
+from dataos.depots.types.kafka.registries import Registries
 
 T = TypeVar("T")
 
@@ -34,6 +43,7 @@ class KafkaAdapter:
         self._timeout_s = context.connect_timeout_s
         self._calls = context.calls
         self._allowed = context.allowed_paths
+        self._registries = Registries(context.connect_timeout_s)
 
     async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
         await self._topics(entry, credentials, timeout_s)
@@ -107,6 +117,20 @@ class KafkaAdapter:
                 yield piece
         finally:
             await self._calls.run(entry.name, reading.close, silence_s)
+
+    async def schema_of(
+        self, entry: DepotEntry, credentials: Mapping[str, str], number: int | None, subject: str, version: str
+    ) -> MessageSchema:
+        """See `RegistryDepot`."""
+        if number is not None:
+            return await self._registries.by_id(entry, credentials, number)
+        return await self._registries.of_subject(entry, credentials, subject, version)
+
+    async def register_schema(
+        self, entry: DepotEntry, credentials: Mapping[str, str], subject: str, schema: str
+    ) -> int:
+        """See `RegistryDepot`."""
+        return await self._registries.register(entry, credentials, subject, schema)
 
     async def deliver(
         self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dataos.client.api import Client
 from dataos.stacks.flare import tagging
+from dataos.stacks.flare.driver import avromessages
 from dataos.stacks.flare.driver.catalog import Table
 from dataos.stacks.flare.driver.filewriters import FileWriters
 from dataos.stacks.flare.driver.job import Target
@@ -26,9 +29,12 @@ class Prepared:
 class Destinations:
     """Writes views of one run to their targets, and tells of it in the run's result."""
 
-    def __init__(self, tables: Writers, files: FileWriters, log: Log) -> None:
+    def __init__(self, tables: Writers, files: FileWriters, out: Path, client: Client, log: Log) -> None:
+        """`out`: the job's out folder; `client`: of the server."""
         self._tables = tables
         self._files = files
+        self._out = out
+        self._client = client
         self._log = log
 
     def prepare(self, output: Output, target: Target) -> Prepared:
@@ -45,6 +51,8 @@ class Destinations:
                 written = self._tables.write(output, target, ready.table, ready.chosen)
             else:
                 written = self._files.write(output, target, ready.chosen)
+                if output.format == "kafkaavro":
+                    avromessages.encode(self._out / target.folder, output, self._client)
         rows = "rows unknown" if written.rows is None else f"{written.rows} rows"
         self._log.info(f"{output.address}: {rows}{', new table' if written.created else ''}")
         result.outputs.append(

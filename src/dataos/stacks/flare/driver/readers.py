@@ -14,6 +14,7 @@ from dataos.core import names
 from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare import fileformats, structures
 from dataos.stacks.flare.driver import appends, csvfiles, partitions, unpacking
+from dataos.stacks.flare.driver.avromessages import Decoder
 from dataos.stacks.flare.driver.catalog import Catalog, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, table_name
@@ -181,7 +182,7 @@ class Readers:
             wanted = {"query": entry.query, "cluster": entry.cluster}
         return self._arrow(entry, wanted)
 
-    def _arrow(self, entry: Input, wanted: Mapping[str, Any]) -> tuple[DataFrame, int]:
+    def _arrow(self, entry: Input, wanted: Mapping[str, Any], decoder: Decoder | None = None) -> tuple[DataFrame, int]:
         """An Arrow stream of the server's, by way of a file in scratch."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -191,9 +192,10 @@ class Readers:
         rows = 0
         try:
             with pa.ipc.open_stream(_Stream(answer.chunks(1 << 20))) as stream:
-                schema = stream.schema
+                schema = stream.schema if decoder is None else decoder.schema(stream.schema)
                 with pq.ParquetWriter(target, schema, compression="snappy") as writer:
-                    for batch in stream:
+                    for sent in stream:
+                        batch = sent if decoder is None else decoder.batch(sent)
                         rows += batch.num_rows
                         writer.write_batch(batch)
         except pa.ArrowInvalid as error:
@@ -238,10 +240,12 @@ class Readers:
         rows = appends.copy(table, since, upto, target)
         return self._register(entry, self._engine.read_made(str(target)), rows, keep_system_columns)
 
-    def messages(self, entry: Input, ranges: Mapping[int, tuple[int, int]], headers: bool) -> View:
-        """Messages of a topic, from one offset to before another, by partition."""
+    def messages(
+        self, entry: Input, ranges: Mapping[int, tuple[int, int]], headers: bool, decoder: Decoder | None = None
+    ) -> View:
+        """Messages of a topic, from one offset to before another, by partition; their values by `decoder`."""
         wanted = {"address": str(entry.address), "offsets": ranges, "headers": headers}
-        frame, rows = self._arrow(entry, wanted)
+        frame, rows = self._arrow(entry, wanted, decoder)
         return self._register(entry, frame, rows, True)
 
     def made(self, entry: Input, first: int, after: int, start_us: int, step_us: int, many: int, spread: bool) -> View:

@@ -185,7 +185,7 @@ class Run:
         steps = Steps(spec, engine, self._engine, self._now, self._udfs, self._log, self.result)
         self._steps = steps
         if spec.program is not None:
-            places = self._places(spec, engine, catalog, converter, scratch)
+            places = self._places(spec, engine, catalog, converter, client, scratch)
             self._run_program(spec, engine, readers, places, steps, client, scratch)
             return
         try:
@@ -193,7 +193,7 @@ class Run:
             steps.make()
             self._assert(spec, engine)
             self._profile(spec, engine, steps)
-            self._write(spec, engine, steps, catalog, converter, scratch)
+            self._write(spec, engine, steps, catalog, converter, client, scratch)
             self._maintain(spec, engine, client)
         except DataOSError as error:
             raise self._traced_to_input(spec, readers, error) from error
@@ -368,10 +368,17 @@ class Run:
     # --- outputs ----------------------------------------------------------------------------------------------------
 
     def _write(
-        self, spec: FlareSpec, engine: Engine, steps: Steps, catalog: Catalog, converter: Converter, scratch: Path
+        self,
+        spec: FlareSpec,
+        engine: Engine,
+        steps: Steps,
+        catalog: Catalog,
+        converter: Converter,
+        client: Client,
+        scratch: Path,
     ) -> None:
         """All frames are compared with their tables first, then all are written."""
-        places = self._places(spec, engine, catalog, converter, scratch)
+        places = self._places(spec, engine, catalog, converter, client, scratch)
         outputs = [_renamed(o, spelt(o.name, spec.views)) for o in spec.outputs]
         prepared: list[Prepared] = []
         failures: list[Problem] = []
@@ -394,12 +401,12 @@ class Run:
             self._trace(outputs, spec, steps)
 
     def _places(
-        self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter, scratch: Path
+        self, spec: FlareSpec, engine: Engine, catalog: Catalog, converter: Converter, client: Client, scratch: Path
     ) -> Destinations:
         stamp = Stamp(self._job.identity.get("attempt", ""), self._number) if spec.write_system_columns else None
         tables = Writers(engine, catalog, self._log, spec.root, self._now, stamp)
         files = FileWriters(engine, converter, spec.root, self._out, scratch)
-        return Destinations(tables, files, self._log)
+        return Destinations(tables, files, self._out, client, self._log)
 
     def _maintain(self, spec: FlareSpec, engine: Engine, client: Client) -> None:
         """Actions on tables, in the manifest's order (ch04 6.8)."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataos.client.api import Client
 from dataos.core.errors import fail
+from dataos.stacks.flare.driver.avromessages import Decoder
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.readers import Readers, View
 from dataos.stacks.flare.model import Input
@@ -197,6 +198,14 @@ class Table(StreamSource):
 class Messages(StreamSource):
     """Messages of a topic, by partition and offset."""
 
+    def _decoder(self) -> Decoder | None:
+        """What reads their values; the same for all batches, so that its schema does not change under the stream."""
+        if self.source.format == "kafkaavro" and self._decoding is None:
+            self._decoding = Decoder(self.entry, self._client, self._log.warning)
+        return self._decoding
+
+    _decoding: Decoder | None = None
+
     def begin(self, kept: Rows) -> None:
         self._next = {int(p): int(o) for p, o in kept.get(self.entry.name, {}).items()}
         self._most = self._number("maxOffsetsPerTrigger")
@@ -227,7 +236,7 @@ class Messages(StreamSource):
         told = f"{count} offsets of {len(ranges)} partitions" if ranges else "begins with what comes next"
 
         def load(readers: Readers, keep: bool) -> View:
-            return readers.messages(self.entry, ranges, self._flag("includeHeaders", False))
+            return readers.messages(self.entry, ranges, self._flag("includeHeaders", False), self._decoder())
 
         return Slice(told, {self.entry.name: state}, load, {int(p): int(o) for p, o in state.items()})
 
@@ -285,7 +294,9 @@ class Messages(StreamSource):
 
     def nothing(self) -> Slice | None:
         headers = self._flag("includeHeaders", False)
-        return Slice("no new message", {}, lambda readers, keep: readers.messages(self.entry, {}, headers))
+        return Slice(
+            "no new message", {}, lambda readers, keep: readers.messages(self.entry, {}, headers, self._decoder())
+        )
 
 
 class Rate(StreamSource):

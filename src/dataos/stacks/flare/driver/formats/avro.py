@@ -148,12 +148,40 @@ def _by_position(given: Any, written: Any, path: str) -> Any:
     return {**given, "fields": named}
 
 
+def type_of(schema: Any) -> tuple[Any, Adapt | None]:
+    """The Arrow type of a parsed schema, and what makes a value of fastavro one of it. Raises DataOSError
+    `flare.file`."""
+    types = _Types()
+    if isinstance(schema, dict):
+        body = cast("dict[str, Any]", schema)
+        for name, found in body.get("__named_schemas", {}).items():
+            types.know(name, found)
+    return types.type_of(schema)
+
+
+def schema_of(kind: Any, name: str) -> tuple[Any, Adapt]:
+    """The Avro schema of an Arrow type, whose records are named after `name`, and what makes its values Avro's.
+
+    Raises DataOSError `flare.types`."""
+    import pyarrow as pa
+
+    namer = _Namer(_identifier(name).replace(".", "_"), "")
+    if pa.types.is_struct(kind):
+        body, changes = namer.record(pa.schema([kind.field(i) for i in range(kind.num_fields)]))
+        return body, _fields({k: _or_null(f) for k, f in changes.items()})
+    return namer.value(kind)
+
+
 class _Types:
     """Arrow types of one Avro schema; named types are known below where they stand."""
 
     def __init__(self) -> None:
         self._named: dict[str, Any] = {}
         self._open: list[str] = []
+
+    def know(self, name: str, body: Any) -> None:
+        """A named type that stands elsewhere."""
+        self._named.setdefault(name.rsplit(".", 1)[-1], body)
 
     def record(self, body: Any) -> tuple[list[Any], dict[str, Adapt | None]]:
         """Fields of a record, and what adapts their values. Raises DataOSError `flare.file`."""
@@ -338,6 +366,11 @@ class _Namer:
         if self._namespace:
             body["namespace"] = self._namespace
         return body, changes
+
+    def value(self, kind: Any) -> tuple[Any, Adapt]:
+        """As `record`, of one value."""
+        body, change = self._type(kind, self._name, self._name)
+        return body, _or_null(change)
 
     def _fields(self, fields: list[Any], name: str, place: str) -> tuple[dict[str, Any], dict[str, Adapt]]:
         made: list[Any] = []

@@ -1,0 +1,255 @@
+"""Topics whose messages a schema registry describes (`kafkaavro`): read by batch and as a stream, and written.
+
+The brokers are librdkafka's own mock: they speak the protocol on loopback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from support import registry as registries
+from support import streams
+from support.registry import Registry
+from support.server import Installation, installation
+
+DEPOT = """\
+name: shop
+version: v2alpha
+type: depot
+depot:
+  type: KAFKA
+  kafka: {{brokers: [{brokers}], schemaRegistryUrl: "{url}"}}
+  connectionSecret:
+    - acl: rw
+      type: key-value-properties
+      data: {{schema_registry_username: reader, schema_registry_password: {password}}}
+"""
+STORE = {"type": "record", "name": "shop.Store", "fields": [{"name": "city", "type": "string"}]}
+FIRST = {
+    "type": "record", "name": "Click",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
+        {"name": "store", "type": ["null", STORE]},
+        {"name": "tags", "type": {"type": "map", "values": "string"}},
+    ],
+}  # fmt: skip
+SECOND = {**FIRST, "fields": [*FIRST["fields"], {"name": "note", "type": ["null", "string"], "default": None}]}  # type: ignore[misc]
+SQL = "SELECT value.id AS id, value.price AS price, value.store.city AS city, value.tags['a'] AS tag FROM clicks"
+
+
+def password() -> str:
+    return "s3cret-canary"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with registries.running(("reader", password())) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def producer() -> Producer:
+    made = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+    made.produce("x", b"x")
+    made.flush(10)
+    return made
+
+
+@pytest.fixture(scope="module")
+def brokers(producer: Producer) -> str:
+    return ",".join(f"'{b.host}:{b.port}'" for b in producer.list_topics(timeout=10).brokers.values())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, registry: Registry, brokers: str) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("registry")) as installed:
+        manifest = DEPOT.format(brokers=brokers, url=registry.url, password=password())
+        installed.ok("apply", "-f", installed.write("depot.yaml", manifest))
+        yield installed
+        assert password() not in installed.server_log()
+
+
+def click(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "price": Decimal("1.50") + number,
+        "store": {"city": "Ulm"},
+        "tags": {"a": f"t{number}"},
+        **more,
+    }
+
+
+def send(producer: Producer, topic: str, *messages: bytes | None) -> None:
+    for message in messages:
+        producer.produce(topic, message, key=b"k", partition=0)
+    assert producer.flush(10) == 0
+
+
+def entry(topic: str, **more: Any) -> dict[str, Any]:
+    options = {"startingOffsets": "earliest", **more.pop("options", {})}
+    address = f"dataos://shop:default/{topic}"
+    return {"name": "clicks", "dataset": address, "format": "KafkaAvro", "isStream": False, "options": options, **more}
+
+
+def query(made: Installation, sql: str) -> list[dict[str, Any]]:
+    return made.ok("query", sql, "-O", "json").json
+
+
+def test_messages_of_several_schemas_are_read_by_the_newest(
+    made: Installation, registry: Registry, producer: Producer
+) -> None:
+    """ch04 3.4, 3.5: values are what the registry's schema says; each message is resolved from its own."""
+    first = registry.add("clicks-value", FIRST)
+    send(producer, "clicks", *(registry.message(first, click(n)) for n in range(3)))
+    second = registry.add("clicks-value", SECOND)
+    send(producer, "clicks", registry.message(second, click(3, note="new", store=None)), None)
+    sql = SQL.replace(" FROM", ", value.note AS note, CAST(key AS STRING) AS k FROM")
+    done = streams.run(made, "avro-batch", [entry("clicks")], sql, [streams.table("clicks", saveMode="overwrite")])
+    assert done["runtime"] == "succeeded", streams.log(made, "avro-batch")
+    found = query(made, "SELECT id, price, city, tag, note, k FROM lakehouse.live.clicks ORDER BY id")
+    assert [(r["id"], float(r["price"] or 0), r["city"], r["tag"], r["note"], r["k"]) for r in found] == [
+        (0, 1.5, "Ulm", "t0", None, "k"), (1, 2.5, "Ulm", "t1", None, "k"), (2, 3.5, "Ulm", "t2", None, "k"),
+        (3, 4.5, None, "t3", "new", "k"), (None, 0.0, None, None, None, "k"),
+    ]  # fmt: skip
+    before = registry.asked.count(f"/schemas/ids/{first}")
+    assert streams.rerun(made, "avro-batch")["runtime"] == "succeeded"
+    assert registry.asked.count(f"/schemas/ids/{first}") == before  # a schema never changes under its id
+    by_id = streams.run(made, "avro-id", [entry("clicks", schemaId=first)], "SELECT value.* FROM clicks WHERE value IS NOT NULL", [streams.table("by_id")])  # fmt: skip
+    assert by_id["runtime"] == "succeeded", streams.log(made, "avro-id")
+    assert set(query(made, "SELECT * FROM lakehouse.live.by_id")[0]) - {"__metadata"} == {
+        "id",
+        "price",
+        "store",
+        "tags",
+    }
+
+
+def test_a_schema_that_names_another(made: Installation, registry: Registry, producer: Producer) -> None:
+    registry.add("stores", STORE)
+    whole = registry.add("throwaway", {**FIRST, "name": "Whole"})
+    body = {**FIRST, "name": "Named", "fields": [{**f, "type": ["null", "shop.Store"]} if f["name"] == "store" else f for f in FIRST["fields"]]}  # type: ignore[index]  # fmt: skip
+    number = registry.add("named-value", body, references=[{"name": "shop.Store", "subject": "stores", "version": 1}])
+    send(producer, "named", number.to_bytes(5, "big") + registry.message(whole, click(7))[5:])
+    done = streams.run(made, "avro-named", [entry("named")], SQL, [streams.table("named")])
+    assert done["runtime"] == "succeeded", streams.log(made, "avro-named")
+    assert [(r["id"], r["city"]) for r in query(made, "SELECT id, city FROM lakehouse.live.named")] == [(7, "Ulm")]
+
+
+def test_a_stream_goes_on_and_messages_that_are_none_are_left_out(
+    made: Installation, registry: Registry, producer: Producer
+) -> None:
+    number = registry.add("shop-clicks", FIRST)
+    send(producer, "live", registry.message(number, click(1)), b'{"id": 2}', registry.message(number, click(3))[:-2])
+    job = {"streaming": streams.trigger(forEachBatchMode=True)}
+    options = {"mode": "DROPMALFORMED"}
+    inputs = [entry("live", isStream=True, schemaSubject="shop-clicks", options=options)]
+    done = streams.run(made, "avro-live", inputs, SQL, [streams.table("live", saveMode="append")], **job)
+    told = streams.log(made, "avro-live")
+    assert done["runtime"] == "succeeded", told
+    assert streams.ids(made, "live") == [1]
+    assert "partition 0, offset 1: it is not in the form of a schema registry (it begins with 7b 22" in told
+    assert "2 messages that cannot be read are left out (mode dropmalformed)" in told
+    send(producer, "live", registry.message(number, click(4)))
+    assert streams.rerun(made, "avro-live")["runtime"] == "succeeded"
+    assert streams.ids(made, "live") == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (b"\x00\x00\x00\x27\x0fabc", "the schema registry of depot 'shop' has no schema with the id 9999"),
+        (b"plain", "partition 0, offset 0: it is not in the form of a schema registry (it begins with 70 6c"),
+        (b"", "it begins with nothing"),
+    ],
+)
+def test_a_message_that_cannot_be_read_fails_the_job(
+    made: Installation, registry: Registry, producer: Producer, message: bytes, said: str
+) -> None:
+    topic = f"bad{len(message)}"
+    registry.add(f"{topic}-value", FIRST)
+    send(producer, topic, message)
+    done = streams.run(made, topic, [entry(topic)], SQL, [streams.table(topic)])
+    told = streams.log(made, topic)
+    assert done["runtime"] == "failed"
+    assert said in told
+    assert "DROPMALFORMED leaves such messages out" in told
+
+
+def test_what_the_registry_does_not_have_or_give(
+    made: Installation, registry: Registry, producer: Producer, brokers: str
+) -> None:
+    send(producer, "lost", b"x")
+    streams.run(made, "lost", [entry("lost")], SQL, [streams.table("lost")])
+    told = streams.log(made, "lost")
+    assert "has no version latest of the subject 'lost-value'" in told
+    registry.add("lost-value", 'syntax = "proto3";', "PROTOBUF")
+    streams.run(made, "proto", [entry("lost")], SQL, [streams.table("lost")])
+    assert "is PROTOBUF, not AVRO" in streams.log(made, "proto")
+    registry.login = ("reader", "another")
+    try:
+        streams.run(made, "login", [entry("lost")], SQL, [streams.table("lost")])
+    finally:
+        registry.login = ("reader", password())
+    told = streams.log(made, "login")
+    assert "depot 'shop'" in told and password() not in told
+    plain = DEPOT.format(brokers=brokers, url="http://x", password="p").replace(', schemaRegistryUrl: "http://x"', "")
+    made.ok("apply", "-f", made.write("plain.yaml", plain.replace("name: shop", "name: plain")))
+    manifest = streams.workflow(
+        "none", [entry("lost", dataset="dataos://plain:default/lost")], SQL, [streams.table("lost")]
+    )
+    done = made.cli("apply", "-f", made.write("none.yaml", manifest))
+    assert done.code == 1
+    assert "depot 'plain' names no schema registry, which kafkaavro needs" in done.err
+
+
+def test_rows_are_written_with_a_schema_of_their_own(
+    made: Installation, registry: Registry, producer: Producer, brokers: str
+) -> None:
+    """ch04 3.5: format kafkaavro of an output. What is written is read again."""
+    send(producer, "sink", b"0")
+    number = registry.add("clicks2-value", FIRST)
+    send(producer, "clicks2", *(registry.message(number, click(n)) for n in range(2)))
+    target = {"name": "made", "dataset": "dataos://shop:default/sink?acl=rw", "format": "kafkaavro"}
+    sql = "SELECT value.id AS id, value.price AS price, value.store AS store, value.tags AS tags FROM clicks"
+    done = streams.run(made, "avro-out", [entry("clicks2")], sql, [target])
+    assert done["runtime"] == "succeeded", streams.log(made, "avro-out")
+    sent = [registry.value(v) for v in received(brokers, "sink", 3) if v != b"0"]
+    assert sorted(v["id"] for v in sent) == [0, 1]
+    assert sent[0]["store"] == {"city": "Ulm"}
+    assert {Decimal(v["price"]) for v in sent} == {Decimal("1.50"), Decimal("2.50")}
+    [schema] = registry.subjects["sink-value"]
+    again = {**target, "options": {"schemaId": schema}}
+    done = streams.run(
+        made, "avro-key", [entry("clicks2")], "SELECT key, struct(value.*) AS value FROM clicks", [again]
+    )
+    assert done["runtime"] == "succeeded", streams.log(made, "avro-key")
+    assert len([v for v in received(brokers, "sink", 5) if v[:5] == schema.to_bytes(5, "big")]) == 4
+    done = streams.run(made, "avro-no", [entry("clicks2")], "SELECT value.id AS other FROM clicks", [target])
+    assert done["runtime"] == "failed"
+    assert "refuses the rows' schema for the subject 'sink-value'" in streams.log(made, "avro-no")
+
+
+def received(brokers: str, topic: str, count: int) -> list[bytes]:
+    """Values of a topic's messages."""
+    consumer = Consumer(
+        {"bootstrap.servers": brokers.replace("'", ""), "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    try:
+        parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+        found: list[bytes] = []
+        until = time.monotonic() + 20
+        while len(found) < count and time.monotonic() < until:
+            message = consumer.poll(0.5)
+            if message is not None and message.error() is None:
+                found.append(message.value())
+        return found
+    finally:
+        consumer.close()
