@@ -105,6 +105,7 @@ from dataos.workloads.compactions import Compactions
 from dataos.workloads.computes import Computes
 from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.ports import Rooms
+from dataos.workloads.reach import JobReach
 
 _log = logs.get(__name__)
 
@@ -356,7 +357,7 @@ def build(
             meters,
             settings.access_log,
             lambda inner: ObjectDoor(
-                inner, buckets, catalog.table_at, authenticate.identify, Uploads(home.uploads), ids
+                inner, buckets, catalog.table_at, authenticate.identify, Uploads(home.uploads), ids, JobReach(store)
             ),
         ),
         controllers=controllers,
