@@ -137,6 +137,13 @@ def test_keys_of_the_bucket_stay_in_the_server(server: Installation) -> None:
     assert s3.SECRET not in json.dumps(answer)
 
 
+def test_an_operator_sees_how_its_bucket_does(server: Installation) -> None:
+    assert "and the bucket lists its objects" in server.ok("depot", "test", "retaillake").out
+    assert "1 reachable and writable, 1 in buckets" in server.cli("doctor").out
+    told = server.ok("backup", "-f", str(server.folder / "b.tar"), "--without-keys")
+    assert "table files in buckets are not part of a backup: retaillake" in told.out + told.err
+
+
 def test_two_lakehouses_do_not_share_a_folder(server: Installation, store: s3.S3) -> None:
     text = (
         LAKE.format(endpoint=store.endpoint)

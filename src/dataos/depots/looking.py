@@ -13,6 +13,7 @@ from dataos.core.errors import DataOSError, Problem
 from dataos.depots import tableformats
 from dataos.depots.ports import Acl, ColumnDescription, DepotEntry, FileDepot, ObjectStoreDepot
 from dataos.depots.resolver import Depots
+from dataos.depots.types.iceberg import adapter as iceberg
 
 _PROVED_BY_TYPE = {
     "FILE": "the folder is there and can be read",
@@ -73,6 +74,8 @@ async def _try(depots: Depots, entry: DepotEntry, acl: Acl) -> Tried:
     except DataOSError as error:
         return Tried(acl, problem=error.problem)
     proved = _PROVED_BY_TYPE.get(entry.type, _PROVED)
+    if iceberg.storage(entry) is not None:
+        proved += f", and {_PROVED_BY_TYPE['S3']}"
     if acl == "rw":
         proved += " (whether it may write is not tried: a test changes nothing)"
     return Tried(acl, proved)

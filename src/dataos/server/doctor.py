@@ -24,6 +24,7 @@ from dataos.core.settings import Settings
 from dataos.governance import keyring
 from dataos.governance.identities import Identities
 from dataos.governance.keyring import Keyring
+from dataos.lakehouse.files import in_bucket
 from dataos.processes import folders, sandbox
 from dataos.processes.ports import Phase, Usage
 from dataos.server import gauges, sharing, usage
@@ -310,9 +311,10 @@ def check_warehouses(connection: sa.Connection) -> Iterator[Check]:
     for line in bad:
         yield Check(str(line["name"]), FAIL, str(line["detail"]), "mount it, or mend its permissions; then ask again")
     if not bad:
-        w = tables.iceberg_warehouses
-        count = connection.execute(sa.select(sa.func.count()).select_from(w)).scalar()
-        yield Check("warehouses", OK, f"{count} reachable and writable")
+        places = list(connection.execute(sa.select(tables.iceberg_warehouses.c.location)).scalars())
+        away = sum(in_bucket(place) for place in places)
+        beside = f", {away} in buckets (`dataos depot test` tries one)" if away else ""
+        yield Check("warehouses", OK, f"{len(places) - away} reachable and writable{beside}")
 
 
 def check_tables(connection: sa.Connection) -> Iterator[Check]:
