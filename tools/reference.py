@@ -8,6 +8,7 @@ from pathlib import Path
 
 import reference_engines
 import reference_errors
+import reference_iceberg
 import reference_manifests
 from pydantic import BaseModel
 from reference_manifests import plain
@@ -69,6 +70,7 @@ INDEX = """# Reference
 - [Settings](settings.md)
 - [Error codes](errors.md): what each says, and what to do
 - [Flare's engines side by side](flare-engines.md)
+- [Iceberg format version 3, client by client](iceberg-v3.md)
 """
 
 
@@ -81,6 +83,7 @@ def all_pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "errors.md": reference_errors.page(ROOT / "src"),
         "flare-engines.md": reference_engines.page(ROOT / "tests" / "engines" / "flare" / "side_by_side.json"),
+        "iceberg-v3.md": reference_iceberg.page(ROOT / "tests" / "engines" / "lakehouse" / "format_three.json"),
     }
 
 

@@ -33,7 +33,7 @@ from pyiceberg.table.update import (
 
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
-from dataos.lakehouse import manifests
+from dataos.lakehouse import formats, manifests
 from dataos.lakehouse.files import Files, contains
 from dataos.lakehouse.operations import replacing
 from dataos.lakehouse.updates import normalise
@@ -94,16 +94,17 @@ class Commits:
         """Fresh metadata for a table at `location`; with `write` False nothing is written but the folders."""
         _check_properties(request.properties, location)
         with _Refusals(f"create table {request.ref}"):
+            formats.check_types(request.schema)
             schema = Schema.model_validate(request.schema)
             spec = PartitionSpec.model_validate(_with_field_ids(request.partition_spec or {}))
             order = SortOrder.model_validate(request.write_order) if request.write_order else UNSORTED_SORT_ORDER
-            metadata = new_table_metadata(
-                schema, spec, order, location, dict(request.properties), uuid.UUID(self._new_uuid())
+            metadata = formats.begin_rows(
+                new_table_metadata(schema, spec, order, location, dict(request.properties), uuid.UUID(self._new_uuid()))
             )
         _check_format(metadata)
         self._files.make_table(location)
         if not write:
-            return Staged(Pointer(str(metadata.table_uuid), location, ""), _to_json(metadata), False)
+            return Staged(Pointer(str(metadata.table_uuid), location, ""), formats.to_json(metadata), False)
         return self._write(metadata, 0, False)
 
     def register(self, metadata_location: str, root: str) -> Staged:
@@ -118,7 +119,7 @@ class Commits:
         for snapshot in metadata.snapshots:
             manifests.secure_snapshot(self._files, metadata.location, snapshot, known)
         pointer = Pointer(str(metadata.table_uuid), metadata.location.rstrip("/"), metadata_location)
-        return Staged(pointer, _to_json(metadata), False)
+        return Staged(pointer, formats.to_json(metadata), False)
 
     # --- committing -------------------------------------------------------------------------------------------------
 
@@ -132,6 +133,8 @@ class Commits:
             requirements = _requirements.validate_python([dict(r) for r in request.requirements])
             for requirement in requirements:
                 requirement.validate(base)
+            for update in request.updates:
+                formats.check_types(update.get("schema") or {})
             raw = [_mark(u, attempt_id) for u in request.updates]
             updates = _updates.validate_python(normalise(raw, base))
             metadata = self._apply(updates, base, pointer, root)
@@ -141,7 +144,7 @@ class Commits:
         _check_properties(metadata.properties, metadata.location)
         self._secure(updates, base, metadata)
         if not updates and base is not None and pointer is not None:
-            return Staged(pointer, _to_json(base), True)
+            return Staged(pointer, formats.to_json(base), True)
         if base is None:
             self._files.make_table(metadata.location)
         version = _version(pointer.metadata_location) + 1 if pointer else 0
@@ -152,16 +155,14 @@ class Commits:
     ) -> TableMetadata:
         if base is None:
             empty: TableMetadata = TableMetadataV1.model_construct(last_column_id=-1, schema=Schema())
-            metadata = update_table_metadata(empty, tuple(updates), enforce_validation=True)
+            formats.check_snapshots(updates, empty)
+            metadata = formats.apply(empty, updates, None, whole=True)
             if not metadata.location:
                 raise ValueError("a new table needs set-location")
             _check_inside(root, metadata.location, "a table's folder")
             return metadata
-        for update in updates:
-            if isinstance(update, AddSnapshotUpdate):
-                _check_sequence(update.snapshot, base)
-        location = pointer.metadata_location if pointer else None
-        metadata = update_table_metadata(base, tuple(updates), metadata_location=location)
+        formats.check_snapshots(updates, base)
+        metadata = formats.apply(base, updates, pointer.metadata_location if pointer else None, whole=False)
         if metadata.location.rstrip("/") != base.location.rstrip("/"):
             raise fail("iceberg.unsupported", "a table cannot change its location", hint="create a new table there")
         if metadata.table_uuid != base.table_uuid:
@@ -175,14 +176,17 @@ class Commits:
             old = [s for s in base.snapshots if s.snapshot_id in parents] if base else []
             known = manifests.manifest_paths(self._files, old)
             for snapshot in added:
+                checked = set(known)
                 manifests.secure_snapshot(self._files, metadata.location, snapshot, known)
+                if metadata.format_version >= 3:
+                    formats.check_rows(self._files, metadata.location, snapshot, checked)
         for statistics in (*metadata.statistics, *metadata.partition_statistics):
             _check_inside(metadata.location, statistics.statistics_path, "a statistics file")
 
     def _write(self, metadata: TableMetadata, version: int, appends_only: bool) -> Staged:
         location = metadata.location.rstrip("/")
         path = f"{location}/metadata/{version:05d}-{self._new_uuid()}.metadata.json"
-        content = _to_json(metadata)
+        content = formats.to_json(metadata)
         self._files.write_new(path, content)
         self._keep(path, metadata)
         return Staged(Pointer(str(metadata.table_uuid), location, path), content, appends_only)
@@ -205,7 +209,9 @@ class Commits:
         known = {s.snapshot_id for s in origin.snapshots}
         snapshots = [s for s in held.snapshots if s.snapshot_id not in known]
         if not snapshots:
-            return Staged(base, _to_json(current), True)
+            return Staged(base, formats.to_json(current), True)
+        if held.format_version >= 3 or current.format_version >= 3:
+            return None  # their rows are numbered already, and others have taken the numbers
         moved = [name for name, ref in held.refs.items() if origin.refs.get(name) != ref]
         if len(moved) > 1 or (moved and moved[0] not in current.refs and moved[0] != "main"):
             return None
@@ -236,7 +242,7 @@ class Commits:
             return None
         swap = replacing.swap_of(self._files, before, after, {s.snapshot_id for s in snapshots})
         if not swap.removed:  # manifests were put together: the newer ones stay as they are
-            return Staged(base, _to_json(current), True)
+            return Staged(base, formats.to_json(current), True)
         try:
             _, snapshot, _ = replacing.swap_files(
                 self._files, current, swap, after.snapshot_id, self._new_uuid(), after.timestamp_ms
@@ -343,20 +349,12 @@ def _check_removed(updates: Sequence[Mapping[str, Any]], base: TableMetadata | N
         )
 
 
-def _check_sequence(snapshot: Snapshot, base: TableMetadata) -> None:
-    number = snapshot.sequence_number
-    if base.format_version == 2 and number is not None and number <= base.last_sequence_number:
-        raise exceptions.CommitFailedException(
-            f"sequence number {number} is not above the table's {base.last_sequence_number}: another commit was first"
-        )
-
-
 def _check_format(metadata: TableMetadata) -> None:
-    if metadata.format_version not in (1, 2):
+    if not 1 <= metadata.format_version <= formats.NEWEST:
         raise fail(
             "iceberg.unsupported",
             f"Iceberg format version {metadata.format_version} is not supported",
-            hint="use format-version 2",
+            hint=f"use format-version 2, or {formats.NEWEST} where all your engines read it",
         )
 
 
@@ -408,7 +406,3 @@ def _with_field_ids(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _version(metadata_location: str) -> int:
     match = re.match(r"v?(\d+)", metadata_location.rsplit("/", 1)[-1])
     return int(match[1]) if match else 0
-
-
-def _to_json(metadata: TableMetadata) -> bytes:
-    return metadata.model_dump_json().encode()

@@ -30,6 +30,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 
 from dataos.core.errors import DataOSError, fail
+from dataos.lakehouse import formats
 from dataos.lakehouse.files import Files, contains
 
 _COMPUTED = ("added-", "deleted-", "removed-", "total-", "changed-partition", "partitions.", "partition-summaries")
@@ -126,6 +127,7 @@ class SnapshotDraft:
     def __init__(
         self, files: Files, base: TableMetadata, snapshot_id: int, name: str, schema: Schema, branch: str = "main"
     ) -> None:
+        formats.refuse_rewriting(base, "manifests cannot be written anew")
         self._parent = head_of(base, branch)
         self._seam = _SeamIO(files)
         self._base = base

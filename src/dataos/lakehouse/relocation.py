@@ -4,7 +4,7 @@ Iceberg names all files by absolute paths: metadata files name manifest lists, t
 files, and position deletes name data files row by row. Rewriting goes the other way round, so that a size that a file
 states of another is the other's new one. Each file is replaced atomically and moving twice changes nothing: after a
 crash the whole is simply done again. Nobody may write to the tables meanwhile (the home is locked).
-Source: Iceberg table specification, format versions 1 and 2 (version 3 is refused by this catalog).
+Source: Iceberg table specification, format versions 1 to 3; Puffin specification.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from dataos.core.errors import DataOSError, fail
 from dataos.core.moves import Moves
-from dataos.lakehouse import avrofiles
+from dataos.lakehouse import avrofiles, puffinfiles
 from dataos.lakehouse.files import plain
 
 _MANIFEST_PATH_ID = 500
@@ -129,6 +129,8 @@ def _move_deletes(file: dict[str, Any], moves: Moves, path: Path, seen: set[Path
             done.deletes += _rewrite_parquet(path, moves)
         elif form == "AVRO":
             done.deletes += avrofiles.rewrite(path, lambda row: _move_field(row, "file_path", moves))
+        elif form == "PUFFIN":
+            done.deletes += puffinfiles.rewrite(path, lambda document: _move_vectors(document, moves))
         else:
             raise fail(
                 "iceberg.unsupported",
@@ -181,6 +183,18 @@ def _rewrite_parquet(path: Path, moves: Moves) -> bool:
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     if changed:
         avrofiles.replace(path, sink.getvalue().to_pybytes())
+    return changed
+
+
+def _move_vectors(document: dict[str, Any], moves: Moves) -> bool:
+    """What a Puffin file's footer says of deletion vectors: of which data files they are."""
+    changed = False
+    for blob in document.get("blobs", []):
+        known: dict[str, str] = blob.get("properties") or {}
+        target = known.get("referenced-data-file")
+        if target is not None and moves.path(target) != target:
+            known["referenced-data-file"] = moves.path(target)
+            changed = True
     return changed
 
 

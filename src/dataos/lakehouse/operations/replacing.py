@@ -17,7 +17,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Snapshot
 
 from dataos.core.errors import DataOSError, fail
-from dataos.lakehouse import manifests
+from dataos.lakehouse import formats, manifests
 from dataos.lakehouse.files import Files
 from dataos.lakehouse.manifests import SnapshotDraft
 from dataos.lakehouse.operations import references
@@ -53,6 +53,7 @@ def replace_files(
     files: Files, metadata: TableMetadata, asked: Replacement, name: Callable[[], str], now_ms: int
 ) -> Planned:
     """Raises DataOSError `iceberg.conflict` (the table has changed where it was rewritten), `dataset.replace`."""
+    formats.refuse_rewriting(metadata, "files cannot be replaced")
     added = {spec: _added(files, metadata, path, spec) for path, spec in asked.added}
     if not asked.removed:
         raise fail("dataset.replace", "no files are named that are to be replaced")

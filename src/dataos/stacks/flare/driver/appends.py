@@ -48,11 +48,16 @@ def check(entry: Input, table: Any, since: int, upto: int, options: Mapping[str,
 
 def copy(table: Any, since: int, upto: int, target: Path) -> int:
     """Write the rows as one Parquet file; how many they are."""
-    import pyarrow.parquet as pq
-
     if since not in {s.snapshot_id for s in table.metadata.snapshots}:  # expired, though its child is known
         raise fail("flare.stream_lost", f"snapshot {since}, where the stream stands, was expired", hint=f"{_AGAIN}")
     scan = table.incremental_append_scan(from_snapshot_id_exclusive=since, to_snapshot_id_inclusive=upto)
+    return keep(scan, target)
+
+
+def keep(scan: Any, target: Path) -> int:
+    """Write the rows of a scan as one Parquet file; how many they are."""
+    import pyarrow.parquet as pq
+
     rows = 0
     with scan.to_arrow_batch_reader() as batches, pq.ParquetWriter(target, batches.schema) as writer:
         for batch in batches:

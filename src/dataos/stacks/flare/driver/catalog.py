@@ -64,6 +64,13 @@ class Table:
         return next((s for s in self.metadata.get("snapshots", []) if s["snapshot-id"] == wanted), None)
 
 
+def has_vectors(table: Table, snapshot: Mapping[str, Any] | None) -> bool:
+    """May rows of a snapshot be deleted by deletion vectors (format version 3)? Yes where its summary does not tell."""
+    if snapshot is None or int(table.metadata.get("format-version", 1)) < 3:
+        return False
+    return snapshot.get("summary", {}).get("total-delete-files") != "0"
+
+
 def rows_of(snapshot: Mapping[str, Any] | None) -> int | None:
     """Rows of a snapshot, where its summary tells them for certain; 0 for none."""
     if snapshot is None:

@@ -15,12 +15,13 @@ from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare import fileformats, structures
 from dataos.stacks.flare.driver import appends, csvfiles, partitions, unpacking
 from dataos.stacks.flare.driver.avromessages import Decoder
-from dataos.stacks.flare.driver.catalog import Catalog, rows_of
+from dataos.stacks.flare.driver.catalog import Catalog, has_vectors, rows_of
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.formats import model as formats
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
+from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import Input
 from dataos.stacks.flare.quoting import literal, quoted
 
@@ -172,9 +173,19 @@ class Readers:
                 f"{entry.address} has no branch `{branch}`",
                 hint="it has " + (", ".join(sorted(found.branches)) or "none") + "; make it with dataset create-branch",
             )
+        if snapshot is not None and self._engine.name is EngineName.SAIL and has_vectors(found, snapshot):
+            return self._copied(entry, source, int(snapshot["snapshot-id"]))
         # the snapshot of now, however often the view is computed and whatever this job writes meanwhile
         at = f" VERSION AS OF {snapshot['snapshot-id']}" if snapshot else ""
         return self._engine.sql(f"SELECT * FROM {name}{at}"), rows_of(snapshot)
+
+    def _copied(self, entry: Input, source: Source, snapshot: int) -> tuple[DataFrame, int]:
+        """A table with deletion vectors: its rows, by PyIceberg. The embedded engine takes those that DuckDB wrote for
+        Parquet (it knows the format as `PUFFIN` only)."""
+        target = self._scratch / f"input-{entry.name}.parquet"
+        table = self._catalog.open(source.warehouse, source.namespace, source.table)
+        rows = appends.keep(table.scan(snapshot_id=snapshot), target)
+        return self._engine.read_made(str(target)), rows
 
     def _query(self, entry: Input) -> tuple[DataFrame, int | None]:
         wanted: dict[str, Any] = {"address": str(entry.address)}

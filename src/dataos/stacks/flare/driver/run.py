@@ -194,7 +194,7 @@ class Run:
             self._assert(spec, engine)
             self._profile(spec, engine, steps)
             self._write(spec, engine, steps, catalog, converter, client, scratch)
-            self._maintain(spec, engine, client)
+            self._maintain(spec, engine, catalog, client)
         except DataOSError as error:
             raise self._traced_to_input(spec, readers, error) from error
 
@@ -408,7 +408,7 @@ class Run:
         files = FileWriters(engine, converter, spec.root, self._out, scratch)
         return Destinations(tables, files, self._out, client, self._log)
 
-    def _maintain(self, spec: FlareSpec, engine: Engine, client: Client) -> None:
+    def _maintain(self, spec: FlareSpec, engine: Engine, catalog: Catalog, client: Client) -> None:
         """Actions on tables, in the manifest's order (ch04 6.8)."""
         for planned in spec.actions:
             entry = next(i for i in spec.inputs if i.name == planned.input)
@@ -417,8 +417,8 @@ class Run:
             try:
                 with self.result.timed(f"{planned.name} {entry.name}"):
                     counts = maintaining.act(
-                        planned, self._job, self._server, engine, client, entry, spec.views, self._now, self._scratch,
-                        self._log,
+                        planned, self._job, self._server, engine, catalog, client, entry, spec.views, self._now,
+                        self._scratch, self._log,
                     )  # fmt: skip
             except Exception as error:
                 raise problems.of_step(error, f"action {planned.name}", "", path, ()) from error

@@ -13,7 +13,7 @@ from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path
 from dataos.stacks.flare import merging, tagging
 from dataos.stacks.flare.driver import schemas
-from dataos.stacks.flare.driver.catalog import Catalog, Table
+from dataos.stacks.flare.driver.catalog import Catalog, Table, has_vectors
 from dataos.stacks.flare.driver.engine import Engine, table_name
 from dataos.stacks.flare.driver.job import Target
 from dataos.stacks.flare.driver.output import Log
@@ -82,11 +82,21 @@ class Writers(Views):
                     raise self.fault(
                         output, "flare.types", f"column `{column}`: {error.problem.message}", "cast it"
                     ) from error
+        elif output.merge is not None and self._has_vectors(table):
+            raise self.problem(
+                "flare.merge",
+                f"{output.address} has deletion vectors (format version 3): the embedded engine cannot merge into it",
+                output.merge.path,
+                "let Apache Spark run the job (a Compute with a Spark address), or rewrite the table's files there",
+            )
         elif output.merge is not None and not self._clauses(output.merge).stars:
             chosen = [quoted(c) for c, _ in columns]  # its clauses name what they take
         else:
             chosen = self._fit(output, columns, table)
         return table, chosen
+
+    def _has_vectors(self, table: Table) -> bool:
+        return self._engine.name is EngineName.SAIL and has_vectors(table, table.snapshot)
 
     def _stamped(self, columns: Sequence[tuple[str, Any]]) -> list[str]:
         """The system column for a frame that has none of its own."""

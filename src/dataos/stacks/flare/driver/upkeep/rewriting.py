@@ -45,6 +45,7 @@ from dataos.stacks.flare.driver.upkeep import orders, predicates
 from dataos.stacks.flare.driver.upkeep.partitions import split
 
 _SMALL, _LARGE = 0.75, 1.8
+_NEWEST = 2  # format version that PyIceberg writes
 _FLUSH_BYTES = 64 << 20
 _PARQUET = FileFormatFactory.get(FileFormat.PARQUET)
 _UNSURE = ("server.", "wait.", "store.")
@@ -108,6 +109,13 @@ def rewrite(
     snapshot = table.current_snapshot()
     if snapshot is None:
         return result
+    if table.format_version > _NEWEST:
+        raise fail(
+            "dataset.rewrite",
+            f"the table has format version {table.format_version}, whose rows are numbered: files are rewritten up "
+            f"to version {_NEWEST}",
+            hint="let Apache Spark do it, which keeps the numbers: CALL system.rewrite_data_files",
+        )
     order = _order(table, options)
     where: BooleanExpression = AlwaysTrue()
     if options.where:
