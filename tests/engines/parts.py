@@ -30,6 +30,7 @@ SPARK_VERSION = "4.1.4"
 ICEBERG_VERSION = "1.12.0"
 TRINO_VERSION = "476"
 KAFKA_VERSION = "4.4.0"
+VERSITYGW_VERSION = "1.8.0"
 _PYSPARK = "bcbd5e18690cf79d438e97210ad06fb8d451a251bb77becc2b0418868d2acd73"
 _ICEBERG = "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82"
 _ICEBERG_AWS = "dd7e49ffa4ac9b215bed846581991259e3aec9bb2fa08d6cec029c46cd66d957"
@@ -45,6 +46,10 @@ _TRINO_PLUGINS = ("iceberg", "memory")
 
 class Missing(Exception):
     """A part cannot be had here; the text says why."""
+
+
+class NoToolsError(Missing):
+    """It cannot be built here: this system has no compiler that is new enough. Not even CI needs it then."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,31 @@ def _fill_kafka(folder: Path) -> None:
             raise Missing(f"the jars of Kafka {KAFKA_VERSION} are not those that are pinned here: sha256 {found}")
 
 
+def _fill_versitygw(folder: Path) -> None:
+    """The gateway that is S3 over files, built by Go; Go's checksum database vouches for what it is built of."""
+    go = _go()
+    with _folder() as work:
+        env = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-p=2", "GOTMPDIR": str(work)}
+        _run(go, "install", f"github.com/versity/versitygw/cmd/versitygw@v{VERSITYGW_VERSION}", env=env)
+
+
+def _go() -> str:
+    """A Go that fetches the newer Go that a module asks for. Raises `NoToolsError`."""
+    program = shutil.which("go")
+    told = subprocess.run([program, "version"], capture_output=True, text=True, check=False).stdout if program else ""
+    found = re.search(r"go1\.([0-9]+)", told)
+    if program is None or found is None or int(found[1]) < 21:
+        raise NoToolsError(f"Go 1.21 or newer is needed to build versitygw ({told.strip() or 'none is installed'})")
+    return program
+
+
+def s3_tools() -> None:
+    """What building the S3 store needs; nothing once it is built. Raises `NoToolsError`."""
+    if not VERSITYGW.folder.exists():
+        _go()
+
+
+VERSITYGW = Part(f"versitygw-{VERSITYGW_VERSION}", _fill_versitygw)
 SPARK = Part(f"spark-{SPARK_VERSION}-iceberg-{ICEBERG_VERSION}", _fill_spark)
 ICEBERG_AWS = Part(f"iceberg-aws-bundle-{ICEBERG_VERSION}", _fill_iceberg_aws)
 KAFKA = Part(f"kafka-{KAFKA_VERSION}", _fill_kafka)
@@ -222,8 +252,8 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _run(*argv: str) -> None:
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+def _run(*argv: str, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
         raise Missing(f"`{Path(argv[0]).name}` failed: {' / '.join(said)[:400]}")
@@ -237,12 +267,14 @@ def main() -> int:
         (ICEBERG_AWS, lambda: None),
         (TRINO, trino_java),
         (KAFKA, lambda: java(17, 99)),
+        (VERSITYGW, s3_tools),
     ):
         try:
             needs()
             print(f"engines: {part.fetch().name} is there", flush=True)
         except Missing as why:
-            missing.append(part.name)
+            if not isinstance(why, NoToolsError):
+                missing.append(part.name)
             print(f"engines: {part.name} is missing: {why}", file=sys.stderr, flush=True)
     return 1 if missing and os.environ.get("CI") == "true" else 0
 

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engines import parts
+from support.s3 import SECRET
 
 _OPENED = [
     "java.lang",
@@ -27,6 +29,7 @@ _OPENED = [
     "java.util.concurrent",
     "java.util.concurrent.atomic",
 ]
+ACCESS_KEY = "me"
 _OPENED_INNER = ("jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")
 
 
@@ -197,6 +200,66 @@ class Broker:
             return found
         finally:
             consumer.close()
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """A running versitygw. It knows one key pair, that of `support.s3.depot`: `me` and its secret."""
+
+    endpoint: str
+    region: str
+    folder: Path
+
+    def client(self, bucket: str) -> Any:
+        """An obstore client of a bucket."""
+        from obstore.store import S3Store as Client
+
+        return Client(
+            bucket,
+            endpoint=self.endpoint,
+            region=self.region,
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
+
+    def bucket(self, name: str, objects: Mapping[str, bytes] | None = None) -> None:
+        """Make a bucket with objects in it."""
+        (self.folder / name).mkdir(exist_ok=True)
+        for key, content in (objects or {}).items():
+            self.put(name, key, content)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Put an object."""
+        import obstore
+
+        obstore.put(self.client(bucket), key, content)
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """Keys of a bucket's objects, sorted."""
+        import obstore
+
+        found = obstore.list(self.client(bucket)).collect()
+        return sorted(str(o["path"]) for o in found if str(o["path"]).startswith(prefix))
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Content of an object."""
+        import obstore
+
+        return bytes(obstore.get(self.client(bucket), key).bytes())
+
+
+@contextmanager
+def s3_store(folder: Path, program: Path, region: str = "us-east-1") -> Generator[S3Store]:
+    """An S3 whose objects are files below the folder."""
+    port = free_port()
+    files = folder / "buckets"
+    files.mkdir(parents=True)
+    argv = [str(program), "--port", f"127.0.0.1:{port}", "--region", region, "--quiet", "posix", str(files)]
+    env = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET}
+    with _process(argv, folder / "s3.log", env) as process:
+        _wait(process, folder / "s3.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
+        yield S3Store(f"http://127.0.0.1:{port}", region, files)
 
 
 @contextmanager
