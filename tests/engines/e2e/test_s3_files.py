@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dataos.depots import objectstores
-from dataos.depots.ports import DepotEntry, ObjectStoreConnection
+from dataos.depots.ports import ObjectStoreConnection
 from e2e.test_file_outputs import ORDERS
 from e2e.test_file_outputs import server as server
 from e2e.test_file_outputs import test_from_a_bucket_and_into_one as test_from_a_bucket_and_into_one
@@ -26,7 +26,7 @@ def folder(store: running.S3Store, bucket: str) -> objectstores.Folder:
     """As a depot opens a bucket."""
     keys = {"access_key_id": running.ACCESS_KEY, "secret_access_key": SECRET}
     connection = ObjectStoreConnection("s3", bucket, "", endpoint=store.endpoint, path_style=True, credentials=keys)
-    return objectstores.Folder(connection, objectstores._client(DepotEntry("races", "u", "S3", {}), connection, 10.0))
+    return objectstores.Folder(connection, objectstores.client("races", connection, 10.0))
 
 
 def test_one_of_many_that_make_an_object_makes_it(s3_store: running.S3Store) -> None:
