@@ -212,3 +212,13 @@ def test_an_incremental_input_of_a_program_goes_on_where_the_last_run_ended(serv
         done = run(server, BEGIN + 'save("out", load("orders").select("id"))', [entry], [target], "windows")
         assert done.code == 0, done.err + log(server, "windows")
         assert rows(server, "SELECT count(*) AS n FROM lakehouse.retail.windows") == [{"n": expected}]
+
+
+def test_a_job_that_writes_elsewhere_than_before_says_so(server: Installation) -> None:
+    """ch04 6.2: outputs under the same job name are bound anew, with a notice."""
+    for name, said in (("bound1", False), ("bound1", False), ("bound2", True), ("bound2", False)):
+        target = {"name": "out", "dataset": f"dataos://lakehouse:retail/{name}?acl=rw"}
+        done = run(server, BEGIN + 'save("out", spark.range(1))', [], [target], "binding")
+        assert done.code == 0, done.err
+        assert ("does not write dataos://lakehouse:retail/bound1" in done.err) is said
+    assert rows(server, "SELECT count(*) AS n FROM lakehouse.retail.bound1") == [{"n": 2}]

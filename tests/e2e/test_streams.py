@@ -205,3 +205,23 @@ def test_a_stream_reads_what_another_writes(made: Installation, folder: Path) ->
         made.ok("runtime", "stop", "-t", "workflow", "-n", name, "-w", "public")
         assert streams.ended(made, name)["runtime"] == "aborted"
     assert streams.ids(made, "lower") == list(range(20))
+
+
+def test_bad_records_are_left_out_and_functions_of_the_author_are_called(made: Installation, folder: Path) -> None:
+    """ch04 3.6, 3.17: `mode` in a stream; a UDF in its steps, in every batch."""
+    job = {"streaming": streams.trigger(), "udfs": {"shout": "lambda t: t.upper() + '!'"}}
+    streams.put(folder, "a.csv", range(2))
+    (folder / "b.csv").write_text("id,text\n7,row 7\n8,row 8,and more,and more\n9,row 9\n")
+    inputs = [lines(folder, maxFilesPerTrigger=1, mode="DROPMALFORMED")]
+    sql = "SELECT cast(id AS bigint) AS id, shout(text) AS text FROM lines"
+    done = streams.run(made, "bad-records", inputs, sql, [streams.table("bad")], **job)
+    told = streams.log(made, "bad-records")
+    assert done["runtime"] == "succeeded", told
+    assert streams.ids(made, "bad") == [0, 1, 7, 9]
+    assert "1 malformed rows were left out (mode DROPMALFORMED)" in told
+    found = made.ok("query", "SELECT text FROM lakehouse.live.bad WHERE id = 7", "-O", "json").json
+    assert found == [{"text": "ROW 7!"}]
+    counted = streams.workflow("bad-counted", inputs, "SELECT shout(text) AS t, count(*) AS n FROM lines GROUP BY 1", [streams.table("n")], **job)  # fmt: skip
+    refused = made.cli("apply", "-f", made.write("counted.yaml", counted))
+    assert refused.code == 1
+    assert "GROUP BY on a stream would need the rows of all batches" in refused.err

@@ -194,7 +194,10 @@ class Attempts:
                 )
             )
         planner = self.planner(runnable.stack)
-        return notices + (await planner.advise(job, self._rooms) if isinstance(planner, Adviser) else [])
+        if not isinstance(planner, Adviser):
+            return notices
+        wrote = await self._store.read(_wrote, job)
+        return notices + await planner.advise(replace(job, wrote=wrote), self._rooms)
 
     async def sweep(self) -> None:
         """After a restart: abandon what attempts hold that are not open any more."""
@@ -544,6 +547,16 @@ def owner_of(connection: sa.Connection, run_id: str) -> tuple[str, str]:
     query = query.join(tables.runs, tables.runs.c.uid == tables.resources.c.uid)
     found = connection.execute(query.where(tables.runs.c.id == run_id)).one()
     return found.workspace or "", found.name
+
+
+def _wrote(connection: sa.Connection, job: JobRequest) -> tuple[str, ...]:
+    """Addresses that the newest try of a job wrote, or would have; empty where it never ran."""
+    held, runs, known = tables.attempts, tables.runs, tables.resources
+    query = sa.select(held.c.result).join(runs, runs.c.id == held.c.run_id).join(known, known.c.uid == runs.c.uid)
+    query = query.where(known.c.type == "workflow", known.c.workspace == job.workspace, known.c.name == job.resource)
+    query = query.where(known.c.status != "deleted", held.c.job == job.job, held.c.result.is_not(None))
+    found = connection.execute(query.order_by(held.c.created_at.desc()).limit(1)).first()
+    return tuple(str(a) for a in (found.result or {}).get("writes", ())) if found is not None else ()
 
 
 def recorded(row: sa.Row[Any]) -> Attempt:

@@ -41,6 +41,7 @@ class JobRequest:
     memory_bytes: int | None = None
     timeout_s: float | None = None
     compute: str = "runnable-default"
+    wrote: tuple[str, ...] = ()  # addresses that its newest try wrote, for `Adviser`; empty: it never ran
 
 
 @dataclass(frozen=True)

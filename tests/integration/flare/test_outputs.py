@@ -460,3 +460,39 @@ def test_a_branch_is_read(loader: Loader, server: Server) -> None:
     done = loader.jobs.run(spec([{**entry, "options": {"branch": "stge"}}], None, [output("old", copy)]))
     assert "has no branch `stge`" in done.problem["message"]
     assert "main, stage" in done.problem["hint"]
+
+
+def test_columns_may_come_and_go_where_the_output_lets_them(jobs: Jobs, server: Server) -> None:
+    """ch04 18: schemaEvolution strict (as ever), add, ignore."""
+
+    def write(sql: str, evolution: str | None, **options: Any) -> Any:
+        more = {"schemaEvolution": evolution} if evolution else {}
+        written = output("made", "evolve.t", saveMode="append", **more, **options)
+        return jobs.run(spec([], {"made": sql}, [written]), {})
+
+    first = write("SELECT 1 AS id, 'a' AS name", None)
+    assert first.code == 0, first.log
+    for word in (None, "strict"):
+        done = write("SELECT 2 AS id, 'b' AS name, 2.5D AS more", word)
+        assert (done.code, done.problem["code"]) == (1, "flare.schema")
+        assert "options.schemaEvolution: add does that" in done.problem["hint"]
+        done = write("SELECT 2 AS id", word)
+        assert (done.code, done.problem["code"]) == (1, "flare.schema")
+    done = write("SELECT 2 AS id, named_struct('x', 1) AS more, array(1) AS list", "Add")
+    assert done.code == 0, done.log
+    assert "new columns `more`, `list` (schemaEvolution: add)" in done.log
+    assert columns(server, "evolve.t") == ["id", "name", "more", "list"]
+    done = write("SELECT 3 AS id, 'c' AS name, 'x' AS other", "ignore")
+    assert done.code == 0, done.log
+    assert "`other` are not written" in done.log
+    assert columns(server, "evolve.t") == ["id", "name", "more", "list"]
+    merge = {"onClause": "old.id = new.id", "whenClause": "MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"}
+    done = write("SELECT 1 AS id, 'A' AS name, named_struct('x', 7) AS more, array(9) AS list, true AS flag", "add", iceberg={"merge": merge})  # fmt: skip
+    assert done.code == 0, done.log
+    assert rows(server, "evolve.t", "id", "name", "more", "list", "flag") == [
+        (1, "A", {"x": 7}, [9], True), (2, None, {"x": 1}, [1], None), (3, "c", None, None, None),
+    ]  # fmt: skip
+    ids = [f.field_id for f in table(server, "evolve.t").schema().fields]
+    assert len(set(ids)) == len(ids)
+    done = write("SELECT 4 AS id, map(1, 2) AS name", "add")
+    assert (done.code, done.problem["code"]) == (1, "flare.schema")  # types are not let go

@@ -93,3 +93,29 @@ def test_a_step_that_calls_one_is_computed_once(jobs: Jobs, server: Server, tmp_
     done = jobs.run(spec([entry], steps, wanted, udfs={"f": source}), {"people": [file]})
     assert done.code == 0, done.log
     assert calls.read_text() == "xxx"
+
+
+def test_they_are_called_from_assertions(jobs: Jobs, server: Server, tmp_path: Path) -> None:
+    """In the filter and in the SQL of an assertion, of an output and of the job; a failing one fails before anything is
+    written."""
+    file = tmp_path / "a.csv"
+    file.write_text(CSV)
+    entry = {"name": "people", "dataset": "dataos://dropzone:none/a.csv", "format": "csv"}
+    own = {"is_long": {"python": "lambda t: t is not None and len(t) > 3", "returnType": "boolean"}}
+
+    def load(least: int, target: str, **job: Any) -> Done:
+        checks = [
+            {"column": "name", "filter": "is_long(name)", "tests": [f"distinct_count >= {least}"]},
+            {"sql": "SELECT count(*) AS n FROM made WHERE is_long(name)", "tests": ["n == 1"]},
+        ]
+        written = output("made", target, assertions=checks)
+        steps = {"made": "SELECT * FROM people"}
+        return jobs.run(spec([entry], steps, [written], udfs=own, **job), {"people": [file]})
+
+    done = load(1, "udfs.checked", assertions=[{"sql": "SELECT count_if(is_long(name)) AS n FROM people", "tests": ["n = 1"]}])  # fmt: skip
+    assert done.code == 0, done.log
+    assert len(rows(server, "udfs.checked")) == 3
+    done = load(2, "udfs.unchecked")
+    assert (done.code, done.problem["code"]) == (1, "flare.assertions_failed")
+    done = load(1, "udfs.unchecked", assertions=[{"sql": "SELECT is_long(name, 1) AS n FROM people", "tests": ["n = 1"]}])  # fmt: skip
+    assert (done.code, done.problem["code"], done.problem["path"]) == (1, "flare.udf", "job.assertions[0].sql")

@@ -124,6 +124,7 @@ class Output:
     column_tags: tuple[ColumnTag, ...]
     path: Path
     address_path: Path
+    evolution: str = "strict"  # of a table's columns: strict, add (new ones become columns), ignore (they are left out)
 
 
 @dataclass(frozen=True)

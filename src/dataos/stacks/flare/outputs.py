@@ -75,6 +75,7 @@ class _Options(Spec):
     description: Any = None
     tags: tuple[Text, ...] = spelled("tag", default=(), lone=True)
     column_tags: Any = spelled("columnTag", default=None)
+    schema_evolution: Text | None = None
     schema_subject: Any = None
     schema_id: Any = None
     file: dict[str, Any] = {}
@@ -141,6 +142,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False
         reading.warn((*where, "partitionBy"), f"`partitionBy` has no effect on {what}")
     if kind in MESSAGES and mode == "overwrite" and options.save_mode:
         reading.warn((*where, "saveMode"), "messages of a topic are not replaced: it is appended to")
+    evolution = _evolution(options, kind, reading, where)
     column_tags = tagging.read(entry.column_tags, reading, (*path, "columnTags"))
     if options.column_tags is not None:
         where_tags = (*where, "columnTags")
@@ -179,6 +181,7 @@ def read(entry: OutputEntry, reading: Reading, path: Path, streams: bool = False
         column_tags=column_tags,
         path=path,
         address_path=(*path, "dataset"),
+        evolution=evolution,
     )
 
 
@@ -225,6 +228,23 @@ def _gather(entry: OutputEntry, reading: Reading, path: Path) -> dict[str, Any]:
     if iceberg:
         options[key] = iceberg
     return options
+
+
+def _evolution(options: _Options, kind: str | None, reading: Reading, path: Path) -> str:
+    """What becomes of columns that the table does not have, or the rows do not (ch04 18)."""
+    extra = next((text_of(v) for k, v in options.extra_options.items() if k.lower() == "schemaevolution"), None)
+    word = options.schema_evolution or extra
+    if word is None:
+        return "strict"
+    found = one_of(word, ("strict", "add", "ignore"), (*path, "schemaEvolution"), reading, "schemaEvolution")
+    if found not in (None, "strict") and kind not in (None, "iceberg"):
+        reading.error(
+            (*path, "schemaEvolution"),
+            f"`schemaEvolution: {found}` is of Lakehouse tables, and this output is written as {kind}",
+            hint="leave it out, and select the columns in the last step",
+            code="stack.unsupported",
+        )
+    return found or "strict"
 
 
 def _file_mode(options: _Options) -> str | None:
@@ -281,7 +301,7 @@ def _refuse_options(options: _Options, kind: str | None, reading: Reading, path:
                 f"`{key}` in extraOptions",
                 "write `overwrite-mode: dynamic` under iceberg.properties",
             )
-        elif key.lower() != "branch" and value is not None:
+        elif key.lower() not in ("branch", "schemaevolution") and value is not None:
             reading.warn((*path, "extraOptions", key), f"`{key}` has no effect on an Iceberg table")
 
 

@@ -107,11 +107,13 @@ class FlarePlanner:
         return [_prefixed(p, job) for p in found]
 
     async def advise(self, job: JobRequest, rooms: Rooms) -> list[Problem]:
-        """Which engine runs the job, where that is not the usual one."""
-        choice = await choosing.choose(_read(job), job.compute, rooms.computes)
+        """Which engine runs the job, where that is not the usual one; and outputs that are not those of before."""
+        spec = _read(job)
+        notices = _rebound(spec, job)
+        choice = await choosing.choose(spec, job.compute, rooms.computes)
         if choice.spark is None:
-            return []
-        return [Problem("flare.engine_choice", f"job `{job.job}` {choice.told}", path=job.path)]
+            return notices
+        return [*notices, Problem("flare.engine_choice", f"job `{job.job}` {choice.told}", path=job.path)]
 
     async def plan(self, attempt: AttemptRequest, rooms: Rooms) -> Plan:
         """The launch of one attempt. Raises DataOSError `depot.*`, `flare.input`, `iceberg.*`."""
@@ -189,6 +191,17 @@ class FlarePlanner:
             deliveries=tuple(handed.overs),
             by_batch=any(s.stream for s in sources.values()),
         )
+
+
+def _rebound(spec: FlareSpec, job: JobRequest) -> list[Problem]:
+    """A job that writes elsewhere than it did: what it wrote before stays, and is not written any more (ch04 6.2)."""
+    now = {str(o.address) for o in spec.outputs} | set(_maintained(spec))
+    left = [address for address in job.wrote if address not in now]
+    if not left or not spec.outputs:
+        return []
+    text = f"job `{job.job}` does not write {', '.join(left)} any more, which its last run did"
+    hint = "what is there stays as it is; a job with another name would leave the old one to go on"
+    return [Problem("flare.outputs_changed", text, hint=hint, path=f"{job.path}.{render(spec.outputs[0].path[:-1])}")]
 
 
 def _spark_of(choice: choosing.Choice, rooms: Rooms) -> dict[str, str]:
@@ -495,6 +508,7 @@ def _folder_table_target(output: Output, depot: DepotEntry, form: str, handed: H
             f"output `{output.name}`: {form} tables are not written to depots of type {depot.type}",
             hint="write them to a folder (FILE), to S3 or to a Lakehouse; or write files (`format: parquet`)",
         )
+    _strict(output, depot)
     for said, what in ((output.merge, "`merge`"), (output.branch, "`branch`"), (output.dynamic, "`overwrite-mode`")):
         if said:
             raise fail(
@@ -517,6 +531,17 @@ def _folder_table_target(output: Output, depot: DepotEntry, form: str, handed: H
     return handed.add(output, "parquet", table)
 
 
+def _strict(output: Output, depot: DepotEntry) -> None:
+    """Raises DataOSError where an output lets columns come and go, and no catalog of ours keeps its table."""
+    if output.evolution != "strict":
+        raise fail(
+            "stack.unsupported",
+            f"output `{output.name}`: `schemaEvolution: {output.evolution}` is of Lakehouse tables, and depot "
+            f"'{depot.name}' is none",
+            hint="leave it out, and select the columns in the last step",
+        )
+
+
 def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     """A table of a database: its rows are left as Parquet, and loaded by the server."""
     _table(output.address)
@@ -527,6 +552,7 @@ def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Targ
             f"output `{output.name}`: depot '{depot.name}' of type {depot.type} holds tables of a database, no {form}",
             hint="leave `format` out, or write `jdbc`; Iceberg tables go to the depot of a Lakehouse",
         )
+    _strict(output, depot)
     if output.merge is not None or output.partitions:
         raise fail(
             "stack.unsupported",

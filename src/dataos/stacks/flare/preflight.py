@@ -53,6 +53,6 @@ def _texts(spec: FlareSpec) -> Iterator[tuple[Path, Callable[[], object]]]:
             yield (*spec.profile.path, "filters"), partial(sql.check_condition, condition, spec.views)
     for check in (*spec.assertions, *(a for o in spec.outputs for a in o.assertions)):
         if check.sql is not None:
-            yield (*check.path, "sql"), partial(sql.check, check.sql, spec.views)
+            yield (*check.path, "sql"), partial(sql.check, check.sql, spec.views, udfs=udfs)
         if check.filter is not None:
-            yield (*check.path, "filter"), partial(sql.check_condition, check.filter, spec.views)
+            yield (*check.path, "filter"), partial(sql.check_condition, check.filter, spec.views, udfs=udfs)

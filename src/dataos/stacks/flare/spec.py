@@ -99,8 +99,8 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     _check_outputs(inputs, written, views, reading)
     if streams:
         keys = [k for k, found in (("profile", profile), ("actions", upkeep)) if found]
-        streaming.check(stream, inputs, steps, views, keys, reading, where)
-    _check_assertions(inputs, written, checks, views, reading)
+        streaming.check(stream, inputs, steps, views, keys, reading, where, udfs.arities(own, job.udfs))
+    _check_assertions(inputs, written, checks, views, udfs.arities(own, job.udfs), reading)
     if profile is not None:
         _check_profile(profile, inputs, views, reading)
     upkeep = tuple(a for a in (_check_action(a, inputs, views, reading) for a in upkeep) if a)
@@ -513,6 +513,7 @@ def _check_assertions(
     written: tuple[Output, ...],
     checks: tuple[assertions.Assertion, ...],
     views: tuple[str, ...],
+    own: udfs.Udfs,
     reading: Reading,
 ) -> None:
     if checks and len(inputs) > 1 and any(c.column for c in checks):
@@ -522,4 +523,4 @@ def _check_assertions(
     for check in (*checks, *(a for o in written for a in o.assertions)):
         for key, text, test in (("sql", check.sql, sql.check), ("filter", check.filter, sql.check_condition)):
             if text is not None:
-                reading.attempt((*check.path, key), partial(test, text, views, engine=EngineName.SPARK))
+                reading.attempt((*check.path, key), partial(test, text, views, engine=EngineName.SPARK, udfs=own))

@@ -88,12 +88,16 @@ def check(
 
 
 def check_condition(
-    text: str, views: Views, now: datetime | None = None, engine: EngineName = EngineName.SAIL
+    text: str,
+    views: Views,
+    now: datetime | None = None,
+    engine: EngineName = EngineName.SAIL,
+    udfs: Udfs = _NO_UDFS,
 ) -> Checked:
     """Check a boolean expression (an assertion's `filter`). Raises as `check`; positions count in `text`."""
     prefix = "SELECT 1 WHERE "
     try:
-        checked = check(prefix + text, views, now, engine=engine)
+        checked = check(prefix + text, views, now, engine=engine, udfs=udfs)
     except DataOSError as error:
         raise DataOSError([shifted(p, len(prefix)) for p in error.problems]) from error
     tree = parsing.parse(checked.text)[0]

@@ -22,6 +22,7 @@ from dataos.stacks.flare.blocks import InputEntry, OutputEntry, text_of
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.model import Input, Step, Streaming
 from dataos.stacks.flare.sql import check as check_sql
+from dataos.stacks.flare.udfs import Udfs
 
 MESSAGES = ("kafkajson", "kafkaavro")
 """Formats of topics, which are read as streams where `isStream` does not say otherwise."""
@@ -226,8 +227,10 @@ def check(
     keys: Iterable[str],
     reading: Reading,
     path: Path,
+    own: Udfs | None = None,
 ) -> None:
-    """What a stream's inputs and steps cannot be; `keys`: parts of the job that no stream has. `path`: of the job."""
+    """What a stream's inputs and steps cannot be; `keys`: parts of the job that no stream has; `own`: its functions.
+    `path`: of the job."""
     for key in keys:
         reading.error(
             (*path, key),
@@ -251,7 +254,7 @@ def check(
                 code="flare.streaming",
             )
     if stream is not None and not stream.for_each_batch:
-        check_steps(steps, views, [i.name for i in inputs if i.stream], reading)
+        check_steps(steps, views, [i.name for i in inputs if i.stream], reading, own)
 
 
 # --- what steps may do ------------------------------------------------------------------------------------------------
@@ -263,12 +266,14 @@ _REMEDY = (
 _STATEFUL_FUNCTIONS = ("drop_duplicates", "pivot")
 
 
-def check_steps(steps: Iterable[Step], views: Sequence[str], streams: Iterable[str], reading: Reading) -> None:
+def check_steps(
+    steps: Iterable[Step], views: Sequence[str], streams: Iterable[str], reading: Reading, own: Udfs | None = None
+) -> None:
     """Refuse what would need rows of other batches, in steps that stand on one of the streams (names of inputs)."""
     live = {s.lower() for s in streams}
     for step in steps:
         try:
-            reads = check_sql(step.sql, views, engine=EngineName.SPARK).reads
+            reads = check_sql(step.sql, views, engine=EngineName.SPARK, udfs=own or {}).reads
             statements = parsing.parse(step.sql)
         except DataOSError:
             continue  # told of already

@@ -137,14 +137,21 @@ class Catalog:
         return Table(self._call("POST", path, body)["metadata"])
 
     def change(
-        self, warehouse: str, namespace: Sequence[str], name: str, table: Table, updates: Sequence[Mapping[str, Any]]
+        self,
+        warehouse: str,
+        namespace: Sequence[str],
+        name: str,
+        table: Table,
+        updates: Sequence[Mapping[str, Any]],
+        requirements: Sequence[Mapping[str, Any]] = (),
     ) -> Table:
-        """Commit metadata changes on the table as it was seen."""
+        """Commit metadata changes on the table as it was seen. `requirements`: what must hold besides."""
         body = {
             "identifier": {"namespace": list(namespace), "name": name},
             "requirements": [
                 {"type": "assert-table-uuid", "uuid": table.metadata["table-uuid"]},
                 {"type": "assert-default-spec-id", "default-spec-id": table.metadata["default-spec-id"]},
+                *requirements,
             ],
             "updates": list(updates),
         }

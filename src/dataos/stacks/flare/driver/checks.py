@@ -17,6 +17,7 @@ from dataos.stacks.flare.driver.engine import Engine
 from dataos.stacks.flare.driver.output import Log, Result, table
 from dataos.stacks.flare.model import relative
 from dataos.stacks.flare.quoting import literal, quoted
+from dataos.stacks.flare.udfs import Udfs
 
 _EXPRESSIONS = {
     "avg": "avg({n})",
@@ -66,7 +67,9 @@ class Measured:
 class Checker:
     """Measures assertions on registered views."""
 
-    def __init__(self, engine: Engine, views: sql.Views, now: datetime, root: Path) -> None:
+    def __init__(self, engine: Engine, views: sql.Views, now: datetime, root: Path, own: Udfs | None = None) -> None:
+        """`own`: the job's functions and how many arguments they take."""
+        self._udfs = own or {}
         self._engine = engine
         self._views = views
         self._now = now
@@ -103,7 +106,8 @@ class Checker:
             plans.append((position, assertion, tests, guard, types[column]))
         where = ""
         if condition is not None:
-            where = f" WHERE {sql.check_condition(condition, self._views, self._now, self._engine.name).text}"
+            checked = sql.check_condition(condition, self._views, self._now, self._engine.name, self._udfs)
+            where = f" WHERE {checked.text}"
         text = f"SELECT {', '.join(expressions)} FROM {quoted(view)}{where}"
         try:
             row = self._engine.run(text)[0]
@@ -151,7 +155,8 @@ class Checker:
         text = assertion.sql or ""
         path = self._relative(assertion, "sql")
         try:
-            frame = self._engine.sql(sql.check(text, self._views, self._now, engine=self._engine.name).text)
+            checked = sql.check(text, self._views, self._now, engine=self._engine.name, udfs=self._udfs)
+            frame = self._engine.sql(checked.text)
             rows = frame.collect()
             columns = [c.lower() for c in frame.columns]
         except Exception as error:

@@ -213,6 +213,7 @@ class Program:
                 partitions=call.partitions or declared.partitions, merge=call.merge, sort=call.sort or declared.sort,
                 properties={**declared.properties, **call.properties},
                 compression=call.compression or declared.compression,
+                evolution=declared.evolution if call.evolution == "strict" else call.evolution,
             )  # fmt: skip
         output = replace(output, name=view)
         frame.createOrReplaceTempView(view)

@@ -324,7 +324,7 @@ class Run:
 
     def _assert(self, spec: FlareSpec, engine: Engine) -> None:
         """Every assertion of the run, before anything is written. Raises with one problem for each dataset."""
-        checker = Checker(engine, spec.views, self._now, spec.root)
+        checker = Checker(engine, spec.views, self._now, spec.root, self._udfs)
         failures: list[Problem] = []
         groups: list[tuple[str, str, tuple[Any, ...], Any]] = []
         if spec.assertions:

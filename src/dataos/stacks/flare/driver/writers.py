@@ -117,6 +117,7 @@ class Writers(Views):
             order = self._sort_order(output, columns, {f["name"]: f["id"] for f in fields})
             table = self._catalog.create(*place, fields, spec, order, self._properties(output))
         else:
+            table = self._widen(output, target, table, columns)
             table = self._evolve(output, target, table, partitions)
             table = self._document(output, target, table)
             table = self._resort(output, target, table, columns)
@@ -212,19 +213,24 @@ class Writers(Views):
             f"the table has {', '.join(f['name'] for f in wanted.values())}; "
             f"the data has {', '.join(c for c, _ in columns)}"
         )
+        empty = {f["name"].lower() for f in table.fields if f["name"] in missing and not f.get("required")}
+        if output.evolution != "strict":
+            missing = [m for m in missing if m.lower() not in empty]
         if missing:
             raise self.fault(
                 output,
                 "flare.schema",
                 f"Cannot find data for the output column {_ticked(missing)} of {output.address}: {lists}",
-                "select the column in the last step (CAST(NULL AS ...) AS name fills it with NULL)",
+                "select the column in the last step (CAST(NULL AS ...) AS name fills it with NULL)"
+                + ("; or options.schemaEvolution: ignore" if output.evolution == "strict" else ""),
             )
-        if extra:
+        if extra and output.evolution == "strict":
             raise self.fault(
                 output,
                 "flare.schema",
                 f"Too many data columns for {output.address}: {_ticked(extra)} not in the table: {lists}",
-                "leave the column out, or add it to the table first (dataset add-field)",
+                "leave the column out, or add it to the table first (dataset add-field); options.schemaEvolution: add "
+                "does that",
             )
         chosen: list[str] = []
         for field in table.fields:
@@ -232,6 +238,9 @@ class Writers(Views):
             if key not in wanted:  # the system column, which the data need not have
                 value = self._stamp.expression if self._stamp is not None else "CAST(NULL AS MAP<STRING, STRING>)"
                 chosen.append(f"{value} AS {quoted(field['name'])}")
+                continue
+            if key not in have:
+                chosen.append(f"CAST(NULL AS {schemas.spark_text(field['type'])}) AS {quoted(field['name'])}")
                 continue
             column, kind = have[key]
             verdict = schemas.assignable(kind, field["type"])
@@ -245,7 +254,38 @@ class Writers(Views):
                 )
             text = f"CAST({quoted(column)} AS {verdict})" if verdict else quoted(column)
             chosen.append(f"{text} AS {quoted(field['name'])}")
+        if output.evolution == "add":
+            chosen += [quoted(c) for c, _ in self._new_columns(output, columns, table)]
+        elif extra:
+            self._log.warning(f"{output.address}: {_ticked(extra)} are not written (schemaEvolution: ignore)")
         return chosen
+
+    def _new_columns(self, output: Output, columns: Sequence[tuple[str, Any]], table: Table) -> list[tuple[str, Any]]:
+        """Columns that the table does not have yet. Raises DataOSError for one of a type that no table has."""
+        known = {f["name"].lower() for f in table.fields}
+        found = [(c, t) for c, t in columns if c.lower() not in known]
+        for column, kind in found:
+            try:
+                schemas.iceberg_type(kind, [0])
+            except DataOSError as error:
+                text = f"column `{column}`: {error.problem.message}"
+                raise self.fault(output, "flare.types", text, "cast it") from error
+        return found
+
+    def _widen(self, output: Output, target: Target, table: Table, columns: Sequence[tuple[str, Any]]) -> Table:
+        """Give the table the columns that are new in the view, at its end, where the output lets them come."""
+        new = self._new_columns(output, columns, table) if output.evolution == "add" else []
+        if not new:
+            return table
+        counter = [int(table.metadata["last-column-id"])]
+        fields = [*table.fields, *schemas.iceberg_fields(new, counter)]
+        self._log.info(f"{output.address}: new columns {_ticked([c for c, _ in new])} (schemaEvolution: add)")
+        updates = [
+            {"action": "add-schema", "schema": {"type": "struct", "fields": fields}, "last-column-id": counter[0]},
+            {"action": "set-current-schema", "schema-id": -1},
+        ]
+        last = {"type": "assert-last-assigned-field-id", "last-assigned-field-id": table.metadata["last-column-id"]}
+        return self._catalog.change(target.warehouse, target.namespace, target.name, table, updates, [last])
 
     def _evolve(
         self, output: Output, target: Target, table: Table, partitions: Sequence[tuple[PartitionField, str, str]]
