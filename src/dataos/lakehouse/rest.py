@@ -6,6 +6,7 @@ A token of a job attempt opens that attempt's view: its commits are held until t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -140,9 +141,10 @@ class _Routes:
             name = known[0]
         await self._authorise(principal, "list", name, None, None)
         warehouse = await self._catalog.load_warehouse(name)
+        access = protocol.bucket_access(request) if in_bucket(warehouse.location) else {}
         return JSONResponse(
             {
-                "defaults": {**warehouse.properties, **await self._access(request, name)},
+                "defaults": {**warehouse.properties, **access},
                 "overrides": {"prefix": name},
                 "endpoints": list(protocol.ENDPOINTS),
                 "idempotency-key-lifetime": _KEY_LIFETIME,
@@ -225,7 +227,7 @@ class _Routes:
         )
         stage = protocol.member(parsed, "stage-create", bool, False)
         made = await self._catalog.create_table(view, create, stage=stage, key=_key(request, principal))
-        return _loaded(made, access=await self._access(request, warehouse))
+        return _loaded(made, access=_access(request, made))
 
     async def register_table(self, request: Request, warehouse: str, namespace: str) -> Response:
         parsed = await protocol.body(request)
@@ -238,7 +240,7 @@ class _Routes:
             overwrite=protocol.member(parsed, "overwrite", bool, False),
             key=_key(request, principal),
         )
-        return _loaded(loaded, access=await self._access(request, warehouse))
+        return _loaded(loaded, access=_access(request, loaded))
 
     async def load_table(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
@@ -251,14 +253,8 @@ class _Routes:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         refs_only = request.query_params.get("snapshots") == "refs"
-        access = await self._access(request, warehouse)
+        access = _access(request, loaded)
         return _loaded(loaded, {"ETag": tag}, access=access, current_refs_only=refs_only)
-
-    async def _access(self, request: Request, warehouse: str) -> dict[str, str]:
-        """How the client reaches files in a bucket: through this server's own object door, as who it is. The keys of
-        the bucket stay here."""
-        root = (await self._catalog.load_warehouse(warehouse)).location
-        return protocol.bucket_access(request) if in_bucket(root) else {}
 
     async def table_exists(self, request: Request, warehouse: str, namespace: str, table: str) -> Response:
         ref = TableRef(warehouse, namespaces.from_path(namespace), table)
@@ -343,6 +339,13 @@ def _key(request: Request, principal: Principal) -> str | None:
 
 def _commit(ref: TableRef, parsed: dict[str, Any]) -> CommitRequest:
     return CommitRequest(ref, protocol.objects(parsed, "requirements"), protocol.objects(parsed, "updates"))
+
+
+def _access(request: Request, loaded: Loaded) -> dict[str, str]:
+    """How the client reaches a table's files in a bucket: through this server's own object door, as who it is. The keys
+    of the bucket stay here."""
+    location = loaded.metadata_location or str(json.loads(loaded.metadata)["location"])
+    return protocol.bucket_access(request) if in_bucket(location) else {}
 
 
 def _listing(content: dict[str, Any], token: str | None) -> Response:
