@@ -568,3 +568,17 @@ def test_keys_of_a_schema_registry_belong_to_kafkaavro():
         spec, reading = read(put(base(), "job.inputs.0", {**base()["job"]["inputs"][0], **topic, key: value}))
         assert spec is None
         assert str(reading.problems[0].path).startswith(f"workflow.dag[0].spec.stackSpec.job.inputs[0].{key}")
+
+
+def test_options_of_the_job_are_those_of_queries_that_have_none():
+    """ch04 3.3: `job.options`, misplaced beside `inputs`."""
+    query = {"name": "q", "query": "SELECT 1 AS a"}
+    own = {"name": "own", "query": "SELECT 1 AS a", "options": {"cluster": "small"}}
+    job = {"inputs": [query, own], "options": {"cluster": "big", "SSL": True}, "assertions": [{"sql": "SELECT 1 AS n FROM q", "tests": ["n = 1"]}]}  # fmt: skip
+    reading = Reading()
+    spec = flare.read({"job": job, "configs": {"a": "b"}}, reading)
+    assert spec is not None, reading.problems
+    assert [i.cluster for i in spec.inputs] == ["big", "small"]
+    said = [w.message for w in reading.warnings]
+    assert "`job.options` is read as the options of the input `q`" in said
+    assert "`configs` has no effect on a Flare job" in said

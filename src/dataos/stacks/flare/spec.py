@@ -70,7 +70,10 @@ def read(data: Any, reading: Reading, path: Path = ()) -> FlareSpec | None:
     cpu, memory = read_sizing(block, reading, path)
     remote = read_remote(block, reading, path)
     level = one_of(job.log_level, _LEVELS, (*where, "logLevel"), reading, "logLevel") if job.log_level else None
-    read_inputs = [_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(job.inputs)]
+    if block.configs:
+        reading.warn((*path, "configs"), "`configs` has no effect on a Flare job")
+    given = [_with_job_options(e, job.options, reading, (*where, "options")) for e in job.inputs]
+    read_inputs = [_input(e, reading, (*where, "inputs", n)) for n, e in enumerate(given)]
     inputs = tuple(i for i in read_inputs if i)
     # what is faulty has a name all the same: who reads it is not at fault too
     faulty = [e.name for e, found in zip(job.inputs, read_inputs, strict=True) if found is None]
@@ -153,6 +156,14 @@ def _lift(data: Any, reading: Reading, path: Path) -> Any:
         job.setdefault(folded[key.lower()], block.pop(key))
     block[job_key] = job
     return block
+
+
+def _with_job_options(entry: InputEntry, options: Any, reading: Reading, path: Path) -> InputEntry:
+    """A query that has no options of its own has those of the job (ch04 3.3)."""
+    if not isinstance(options, dict) or not options or entry.query is None or entry.options:
+        return entry
+    reading.warn(path, f"`job.options` is read as the options of the input `{entry.name}`", code="manifest.variant")
+    return entry.model_copy(update={"options": dict(cast("dict[str, Any]", options))})
 
 
 def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
