@@ -10,6 +10,9 @@ from dataos.depots import objectstores
 from dataos.depots.ports import ObjectStoreConnection
 from e2e.test_file_outputs import ORDERS
 from e2e.test_file_outputs import server as server
+from e2e.test_file_outputs import (
+    test_a_schema_at_an_address_is_read_at_each_run as test_a_schema_at_an_address_is_read_at_each_run,
+)
 from e2e.test_file_outputs import test_from_a_bucket_and_into_one as test_from_a_bucket_and_into_one
 from engines import running
 from support.s3 import SECRET
