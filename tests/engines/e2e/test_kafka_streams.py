@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from engines import running
 from support import streams
@@ -156,3 +157,22 @@ def test_a_batch_takes_no_more_than_it_may(made: Installation, kafka: running.Br
     assert done["runtime"] == "succeeded", streams.log(made, "many")
     assert streams.ids(made, "many") == list(range(100))
     assert int(streams.state(made, "many")["(stream)"]["batch"]) >= 4
+
+
+def test_a_batch_read_outlives_a_restart_of_the_broker(made: Installation, kafka: running.Broker) -> None:
+    """The broker goes while a job reads: it is waited for or the job is tried again, and no message comes twice."""
+    many = 80_000
+    kafka.make("broken-off", 2)
+    kafka.send("broken-off", (f"{i:01000}" for i in range(many)), key="k")
+    source = topic("broken-off") | {"isStream": False}
+    sql = "SELECT CAST(CAST(value AS STRING) AS BIGINT) AS id FROM clicks"
+    body = yaml.safe_load(streams.workflow("broken-off", [source], sql, [streams.table("broken", saveMode="append")]))
+    body["workflow"]["dag"][0]["retry"] = {"count": 3, "strategy": "OnTransientError"}
+    made.ok("apply", "-f", made.write("broken-off.yaml", json.dumps(body)))
+    wait_until(lambda: "Loading clicks" in streams.log(made, "broken-off"), 60, "the job reads")
+    kafka.stop()
+    time.sleep(2)
+    kafka.start()
+    assert streams.ended(made, "broken-off")["runtime"] == "succeeded", streams.log(made, "broken-off")
+    counts = "SELECT count(*) AS n, count(DISTINCT id) AS d, max(id) AS last FROM lakehouse.live.broken"
+    assert made.ok("query", counts, "-O", "json").json == [{"n": many, "d": many, "last": many - 1}]
