@@ -146,9 +146,14 @@ def test_the_reference_header_is_a_token_too(server, token):
     check_error(call(server, "GET", "/api/v1/resources", headers={"Authorization": f"Basic {token}"}), 401)
 
 
+FOR_JOBS = ("/api/v1/stream/", "/api/v1/outputs/")
+"""What only a job's token opens."""
+
+
 def is_open_to_jobs(path: str) -> bool:
-    """Inputs, the job's own stream, and what is a table's: seen and changed in the job's own view, as by /iceberg."""
-    return path.startswith(("/api/v1/inputs", "/api/v1/stream/")) or (
+    """Inputs, the job's own stream and outputs, and what is a table's: seen and changed in the job's own view, as by
+    /iceberg."""
+    return path.startswith(("/api/v1/inputs", *FOR_JOBS)) or (
         path.startswith("/api/v1/datasets/") and "/compact" not in path
     )
 
@@ -213,7 +218,7 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token, job_tok
                     continue  # lists and mappings of any names
                 if takes_manifest(path, method) and isinstance(body, dict):
                     continue  # any mapping is a document: whether it is a manifest is another question
-                own = job_token if path.startswith("/api/v1/stream/") else token  # only jobs have one
+                own = job_token if path.startswith(FOR_JOBS) else token
                 for problem in check_error(call(server, method, path, token=own, body=body, raw=raw), 400):
                     assert problem["code"] == "request.invalid"
                     assert problem["path"].startswith("body")

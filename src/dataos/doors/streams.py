@@ -155,7 +155,7 @@ def router(
     async def job(request: Request) -> AttemptScope:
         principal = await authenticate(request)
         if principal.attempt is None:
-            raise fail("auth.forbidden", "only a job's program works on a stream", hint="apply a Workflow")
+            raise fail("auth.forbidden", "only a job's program does this", hint="apply a Workflow")
         return principal.attempt
 
     @api.post("/inputs/position", responses=answers.ok(Position))
