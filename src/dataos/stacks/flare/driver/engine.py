@@ -82,7 +82,7 @@ class Sail(Engine):
         threads: int,
         memory_bytes: int,
         scratch: Path,
-        objects: bool,
+        objects: bool = False,
     ) -> None:
         self._scratch = scratch
         entries = ['{type="memory",name="sail",initial_database=["default"]}']
