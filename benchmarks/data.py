@@ -89,6 +89,20 @@ def run_job(made: Installation, name: str, job: dict[str, Any], spark: str | Non
     return attempt_s(made, name)
 
 
+def try_job(made: Installation, name: str, job: dict[str, Any], spark: str | None = None) -> float | str:
+    """As `run_job`; why it failed, if it did."""
+    try:
+        return run_job(made, name, job, spark)
+    except AssertionError as error:
+        print(str(error)[:2000])
+        return "failed with 6 GiB"
+
+
+def told(found: float | str) -> str:
+    """A figure of `try_job`."""
+    return f"{found:.1f} s" if isinstance(found, float) else found
+
+
 def copy_job(file: str, table: str, sql: str = TYPED, **options: Any) -> dict[str, Any]:
     """CSV files into a table."""
     return {
@@ -147,21 +161,23 @@ def bench_flare_rows() -> list[Figure]:
                 "whenClause": "MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
             }
             change = copy_job("changes.csv", "t", saveMode="append", iceberg={"merge": merge})
-            merged = run_job(made, "merge", change)
+            merged = try_job(made, "merge", change)
         counted = made.ok("query", "SELECT count(*) AS n FROM lakehouse.bench.t", "-O", "json").json[0]["n"]
-        assert counted == ROWS + CHANGES // 2, counted
+        assert counted == ROWS + (CHANGES // 2 if isinstance(merged, float) else 0), counted
         beside, beside_merge = f"DuckDB COPY to Parquet {bare:.1f} s, ratio {ours / bare:.2f}", ""
         if spark is not None:
             first = copy_job("changes.csv", "warm", saveMode="overwrite")
             run_job(made, "warm-spark", first, spark)  # its first job pays for loading classes
             theirs = run_job(made, "load-spark", copy_job("rows.csv", "s", saveMode="overwrite"), spark)
             change = copy_job("changes.csv", "s", saveMode="append", iceberg={"merge": merge})
-            their_merge = run_job(made, "merge-spark", change, spark)
+            their_merge = try_job(made, "merge-spark", change, spark)
             beside += f"; Apache Spark {theirs:.1f} s, {theirs / ours:.1f} times ours"
-            beside_merge = f"Apache Spark {their_merge:.1f} s, {their_merge / merged:.1f} times ours"
+            beside_merge = f"Apache Spark: {told(their_merge)}"
+            if isinstance(merged, float) and isinstance(their_merge, float):
+                beside_merge += f", {their_merge / merged:.1f} times ours"
         return [
             Figure(f"Flare: {ROWS:,} rows of CSV into Iceberg", f"{ours:.1f} s", "1.5 x DuckDB, 1/3 of Spark", beside),
-            Figure(f"Flare: {CHANGES:,} rows merged into {ROWS:,}", f"{merged:.1f} s", "-", beside_merge),
+            Figure(f"Flare: {CHANGES:,} rows merged into {ROWS:,}", told(merged), "-", beside_merge),
             Figure("server's largest memory meanwhile", f"{largest.mb:.0f} MB", "-"),
         ]
 
