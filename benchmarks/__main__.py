@@ -153,7 +153,7 @@ def bench_files() -> list[Figure]:
             "name: files\nversion: v2alpha\ntype: depot\ndepot: {type: FILE, file: {path: " + str(made.work) + "}}\n"
         )
         made.ok("apply", "-f", made.write("depot.yaml", depot))
-        file = made.write("many.yaml", EMPTY.replace("name: empty", "name: many").replace("data/tiny.csv", "many"))
+        file = made.write("many.yaml", EMPTY.replace("name: empty", "name: many").replace("data/tiny.csv", "none/many"))
         took = timed(lambda: made.ok("apply", "-f", file, "--wait", timeout=1200))
         rows = made.ok("query", "SELECT count(DISTINCT a) AS n FROM lakehouse.bench.tiny", "-O", "json").json[0]["n"]
         peak = next(s for s in Path(f"/proc/{made.pid}/status").read_text().splitlines() if s.startswith("VmHWM"))
@@ -234,8 +234,8 @@ def main() -> None:
         for f in BENCHES[name]():
             tables[name].append(f"| {f.what} | {f.measured} | {f.budget} | {f.note} |")
             print(tables[name][-1], flush=True)
-    if options.write:
-        write(tables)
+        if options.write:
+            write(dict(tables))
 
 
 def write(tables: dict[str, list[str]]) -> None:
