@@ -730,3 +730,49 @@ def test_a_home_or_client_folder_that_cannot_be_made_is_refused(home):
         assert done.code == 1
         assert f"cannot write to the {word}" in done.err
         assert name in done.err
+
+
+BAD_FLARE = """\
+name: bad-flare
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: {name}
+      spec:
+        stack: flare:7.0
+        stackSpec:
+          job:
+            inputs:
+              - name: a
+                dataset: dataos:////x:y/z
+              - name: b
+                dataset: dataos://landing:none/b.csv
+                format: csvbb
+            steps:
+              - sequence:
+                  - name: made
+                    sql: select * from b
+                    functions:
+                      - name: no_such
+            outputs:
+              - {{name: missing, dataset: "dataos://lakehouse:bad/t?acl=rw"}}
+"""
+
+
+@pytest.mark.acceptance("ch04-AS13")
+@pytest.mark.parametrize("name", ["load$", "l" * 60])
+def test_all_that_is_wrong_in_a_flare_job_is_told_at_once(server: Installation, name: str) -> None:
+    found = server.cli("apply", "-l", "-f", server.write("bad-flare.yaml", BAD_FLARE.format(name=name)))
+    assert found.code == 1
+    text = found.out + found.err
+    for line, part in {
+        6: name,
+        13: "Invalid dataset found: dataos:////x:y/z",
+        16: "csvbb",
+        22: "no_such",
+        24: "missing",
+    }.items():
+        lines = [said for said in text.splitlines() if f"bad-flare.yaml:{line}:" in said]
+        assert any(part in said for said in lines), (line, part, text)
+    assert server.cli("get", "-t", "workflow", "-n", "bad-flare", "-w", "public").code != 0

@@ -136,6 +136,7 @@ workflow:
 """
 
 
+@pytest.mark.acceptance("ch04-AS11")
 def test_a_query_is_an_input(server: Installation) -> None:
     """ch04-AS11 (plain join or aggregate): the query engine runs it, as the user of the job."""
     server.ok("apply", "-f", server.write("counted.yaml", QUERIED), "--wait")

@@ -77,6 +77,7 @@ def rows(server: Installation, sql: str) -> list[dict[str, Any]]:
     return server.ok("query", sql, "-O", "json").json
 
 
+@pytest.mark.acceptance("ch04-AS20")
 def test_the_program_of_the_chapter_runs_in_a_workflow_unchanged(server: Installation) -> None:
     """ch04-AS20: server and key are those of the run, whatever the program names."""
     target = {"name": "y2024", "dataset": "dataos://lakehouse:retail/orders_2024?acl=rw", "title": "Of 2024"}

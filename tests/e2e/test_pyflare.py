@@ -79,6 +79,7 @@ def rows(server: Installation, sql: str) -> list[dict[str, object]]:
     return server.ok("query", sql, "-O", "json").json
 
 
+@pytest.mark.acceptance("ch04-AS20")
 def test_the_program_of_the_chapter_runs_unchanged(server: Installation) -> None:
     """ch04-AS20: with an API key, from outside."""
     done = program(server, CHAPTER, key_of(server))
@@ -91,6 +92,7 @@ def test_the_program_of_the_chapter_runs_unchanged(server: Installation) -> None
     assert not list(Path("/tmp").glob("pyflare-*/input-dataset_1.parquet"))
 
 
+@pytest.mark.acceptance("ch04-AS20")
 def test_a_depot_that_is_not_in_the_session(server: Installation) -> None:
     """ch04-AS20: InvalidInputException, and nothing is read."""
     done = program(server, CHAPTER.replace('.with_depot(depot_name="lakehouse", acl="rw")', ""))

@@ -451,6 +451,7 @@ def with_functions(runner: Runner, sql: str, *functions: dict[str, Any], **job: 
     return runner.jobs.run(body, {"orders": [runner.file]})
 
 
+@pytest.mark.acceptance("ch04-AS12")
 def test_functions_of_a_step_work_one_after_the_other(server: Server, runner: Runner) -> None:
     """ch04-AS12: one of each family in a chain, on a real job; the lineage goes through them."""
     keys = ["id", "customer_name", "phone", "ssn", "at", "mail_domain", "code"]
