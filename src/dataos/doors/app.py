@@ -67,19 +67,9 @@ def build(
     app.add_middleware(_Versions)
     app.add_middleware(_Spelling)
     if objects is not None:
-        app.add_middleware(_Before, objects)
+        app.add_middleware(objects)
     app.add_middleware(Observed, meters=meters or Meters(), access_log=access_log)
     return app
-
-
-class _Before:
-    """Lets something else answer first."""
-
-    def __init__(self, app: ASGIApp, first: Callable[[ASGIApp], ASGIApp]) -> None:
-        self._app = first(app)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
 
 
 class _Spelling:
