@@ -46,18 +46,7 @@ class Bucket:
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object unless one of that key is there: then False."""
-
-        def create() -> bool:
-            import obstore
-            from obstore.exceptions import AlreadyExistsError
-
-            try:
-                obstore.put(self.client, key, content, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                return False
-            return True
-
-        return self._do(create)
+        return self._do(lambda: objectstores.create(self.client, key, content))
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None if it is not there."""
@@ -96,11 +85,7 @@ class Bucket:
 
     def failure(self, error: Exception) -> DataOSError | None:
         """What obstore's error means; None if it is none of obstore's."""
-        from obstore.exceptions import BaseError
-
-        if isinstance(error, (BaseError, OSError, ValueError)):
-            return objectstores.problem(self.name, self.connection, error, self._timeout_s)
-        return None
+        return objectstores.failure(self.name, self.connection, error, self._timeout_s)
 
     def _do(self, call: Callable[[], T]) -> T:
         try:

@@ -148,7 +148,7 @@ class ObjectStoreAdapter:
         return tableplaces.Place(
             f"{udl} ({folder.place(relative)})",
             folder.place(relative),
-            create=lambda path, content: _create(folder, f"{relative}/{path}", content),
+            create=lambda path, content: create(folder.client, folder.key(f"{relative}/{path}"), content),
             replace=lambda path, content: _replace(folder, f"{relative}/{path}", content),
             delta=tableplaces.delta_options(store),
             iceberg=tableplaces.iceberg_options(store),
@@ -183,12 +183,11 @@ class ObjectStoreAdapter:
                 hint="is it busy, or are there very many objects? Name a folder further down",
                 retry=5.0,
             ) from None
-        except Exception as error:  # obstore's errors have one base class, and OSErrors for what is absent or denied
-            from obstore.exceptions import BaseError
-
-            if not isinstance(error, (BaseError, OSError, ValueError)):
+        except Exception as error:
+            found = failure(entry.name, connection, error, timeout_s)
+            if found is None:
                 raise
-            raise problem(entry.name, connection, error, timeout_s) from None  # its text shows requests and headers
+            raise found from None  # obstore's text shows requests and headers
 
 
 class Folder:
@@ -362,13 +361,13 @@ def client(name: str, connection: ObjectStoreConnection, timeout_s: float) -> An
         ) from None
 
 
-def _create(folder: Folder, path: str, content: bytes) -> bool:
-    """Make an object unless one of that key is there. Returns whether it was made."""
+def create(client: Any, key: str, content: bytes) -> bool:
+    """Make an object, by one request, unless one of that key is there. Returns whether it was made."""
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
     try:
-        obstore.put(folder.client, folder.key(path), content, mode="create")
+        obstore.put(client, key, content, mode="create", use_multipart=False)
     except AlreadyExistsError:
         return False
     return True
@@ -407,6 +406,16 @@ async def _missing(entry: DepotEntry, folder: Folder, relative: str) -> DataOSEr
 
 def _where(connection: ObjectStoreConnection) -> str:
     return connection.location() + (f" ({connection.endpoint})" if connection.endpoint else "")
+
+
+def failure(name: str, connection: ObjectStoreConnection, error: Exception, timeout_s: float) -> DataOSError | None:
+    """What obstore's error on the store of the depot `name` means; None if it is none of obstore's, whose errors have
+    one base class, and OSErrors for what is absent or denied."""
+    from obstore.exceptions import BaseError
+
+    if not isinstance(error, (BaseError, OSError, ValueError)):
+        return None
+    return problem(name, connection, error, timeout_s)
 
 
 def problem(name: str, connection: ObjectStoreConnection, error: BaseException, timeout_s: float) -> DataOSError:

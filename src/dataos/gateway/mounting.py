@@ -19,6 +19,7 @@ from dataos.gateway.providers.lakehouse import LakehouseProvider
 from dataos.gateway.providers.tablefolders import TableFolderProvider
 from dataos.gateway.relations import RelationProvider
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.files import in_bucket
 from dataos.manifest import depot_types, registry
 
 _log = get_logger(__name__)
@@ -81,7 +82,7 @@ class MountedDepots:
             try:
                 if entry.type == "ICEBERG":
                     found = await self._catalog.load_warehouse(warehouse(entry))
-                    store = await self._depots.warehouse_store(entry.name)
+                    store = await self._depots.warehouse_store(entry.name) if in_bucket(found.location) else None
                     if store is not None:
                         buckets.append(_bucket(store))
                     else:

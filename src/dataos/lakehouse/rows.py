@@ -18,6 +18,7 @@ from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.core.names import did_you_mean
 from dataos.lakehouse import holds
+from dataos.lakehouse.files import SCHEME
 from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
 from dataos.store import tables
 
@@ -77,7 +78,7 @@ def warehouse(connection: sa.Connection, name: str) -> Warehouse:
 
 def bucket_warehouses(connection: sa.Connection) -> dict[str, str]:
     """Locations of the warehouses that lie in buckets, by name."""
-    query = sa.select(_w.c.name, _w.c.location).where(_w.c.location.startswith("s3://")).order_by(_w.c.name)
+    query = sa.select(_w.c.name, _w.c.location).where(_w.c.location.startswith(SCHEME)).order_by(_w.c.name)
     return {row.name: row.location for row in connection.execute(query)}
 
 

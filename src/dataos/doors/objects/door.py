@@ -28,6 +28,7 @@ from dataos.governance.principals import Principal
 from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.buckets import Buckets, Kept
 from dataos.lakehouse.files import SCHEME
+from dataos.lakehouse.protocol import BUCKET_REGION
 from dataos.lakehouse.views import TableRef
 
 _log = logs.get(__name__)
@@ -169,7 +170,7 @@ class ObjectDoor:
             if "location" in asked:
                 return answers.xml("LocationConstraint", [])
             if request.method == "HEAD":
-                return Response(headers={"x-amz-bucket-region": "us-east-1"})
+                return Response(headers={"x-amz-bucket-region": BUCKET_REGION})
         if request.method == "GET" and asked.get("list-type") == "2":
             return await self._list(principal, place, asked)
         raise _unsupported(f"{request.method} of a bucket with {', '.join(asked) or 'no parameters'}")

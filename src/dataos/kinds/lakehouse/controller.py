@@ -19,6 +19,7 @@ from dataos.core.errors import Problem
 from dataos.core.ids import UserId
 from dataos.kinds.lakehouse.spec import LakehouseSpec
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.files import SCHEME
 from dataos.manifest.blocks import SecretUse
 from dataos.manifest.documents import Manifest
 from dataos.manifest.specs import render
@@ -145,7 +146,7 @@ class LakehouseController:
 def bucket_location(spec: LakehouseSpec) -> str:
     """Root of the tables in a bucket: `s3://bucket/folder`, however the manifest spells the scheme. Iceberg's clients
     agree on this one."""
-    return "/".join(part for part in (f"s3://{spec.place.get('bucket')}", spec.place.get("relativePath")) if part)
+    return "/".join(part for part in (f"{SCHEME}{spec.place.get('bucket')}", spec.place.get("relativePath")) if part)
 
 
 def _depot(connection: sa.Connection, manifest: Manifest, spec: LakehouseSpec) -> dict[str, Any]:

@@ -89,10 +89,11 @@ class Catalog:
         self._server = server
         self._token = token
 
-    def in_bucket(self, warehouse: str) -> bool:
-        """Do its files lie in a bucket, which the server gives access to? Raises DataOSError as `find`."""
+    def access(self, warehouse: str) -> dict[str, str]:
+        """How its files are reached if they lie in a bucket: Iceberg's `s3.*` properties; empty for a folder's. Raises
+        DataOSError as `find`."""
         body = self._call("GET", f"/iceberg/v1/config?warehouse={quote(warehouse, safe='')}")
-        return "s3.endpoint" in body["defaults"]
+        return {key: value for key, value in body["defaults"].items() if key.startswith("s3.")}
 
     def find(self, warehouse: str, namespace: Sequence[str], table: str) -> Table | None:
         """The table, or None. Raises DataOSError `iceberg.*`, `auth.*`, `server.*`."""

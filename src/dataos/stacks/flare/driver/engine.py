@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ class Sail(Engine):
         threads: int,
         memory_bytes: int,
         scratch: Path,
-        objects: bool = False,
+        objects: Mapping[str, str] | None = None,
     ) -> None:
         self._scratch = scratch
         entries = ['{type="memory",name="sail",initial_database=["default"]}']
@@ -104,7 +104,7 @@ class Sail(Engine):
             self._default("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
             self._default("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(pool))
         if objects:  # Sail has one S3 store for all buckets, and reads how to reach it when it first needs one
-            for key, value in {**_OBJECTS, "AWS_ENDPOINT": server, "AWS_ACCESS_KEY_ID": token.reveal()}.items():
+            for key, value in {**_OBJECTS, **{key: objects[name] for key, name in _ACCESS.items()}}.items():
                 self._say(key, value)
         spill = scratch / "spill"
         spill.mkdir(parents=True, exist_ok=True)
@@ -286,18 +286,24 @@ class Spark(Engine):
             self._forwarder.close()
 
 
+_ACCESS = {
+    "AWS_ENDPOINT": "s3.endpoint",
+    "AWS_ACCESS_KEY_ID": "s3.access-key-id",
+    "AWS_SECRET_ACCESS_KEY": "s3.secret-access-key",
+    "AWS_SESSION_TOKEN": "s3.session-token",
+    "AWS_REGION": "s3.region",
+    "AWS_DEFAULT_REGION": "s3.region",
+}
+"""What Sail calls Iceberg's properties of S3 access."""
+
 _OBJECTS = {
-    "AWS_SECRET_ACCESS_KEY": "bearer",
-    "AWS_SESSION_TOKEN": "",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ALLOW_HTTP": "true",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 }
-"""How Sail reaches the server's object door: the access key id is the token, and nobody asks for a signature."""
+"""That Sail reaches the server's object door with nothing but that."""
 
 _SESSION = {
     "spark.sql.session.timeZone": "UTC",
@@ -339,7 +345,7 @@ def start(
         return Spark(spark, spark_token, catalog or server, token, warehouses)
     known = Catalog(server, token)
     names = sorted(set(warehouses))
-    objects = any(known.in_bucket(name) for name in names)
+    objects = next((found for name in names if (found := known.access(name))), None)  # the same for all: the server's
     return Sail(server, token, names, threads=threads, memory_bytes=memory_bytes, scratch=scratch, objects=objects)
 
 
