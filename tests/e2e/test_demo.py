@@ -12,21 +12,25 @@ from support.server import installation
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     with installation(tmp_path_factory.mktemp("demo"), start=False, env={"DATAOS_LISTEN__PORT": "0"}) as made:
-        made.first = made.ok("demo", "flights", timeout=300)
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def first(demo) -> str:
+    """What the first run said."""
+    return demo.ok("demo", "flights", timeout=300).out
 
 
 def rows(made, sql):
     return json.loads(made.ok("query", sql, "-O", "json").out)
 
 
-def test_it_answers_its_questions(demo):
-    out = demo.first.out
-    assert "336776" in out
-    assert "What to try next" in out
+def test_it_answers_its_questions(first):
+    assert "336776" in first
+    assert "What to try next" in first
     for carrier, delay in (("EV", "15.8"), ("B6", "9.46")):
-        assert f"{carrier} " in out, carrier
-        assert delay in out
+        assert f"{carrier} " in first, carrier
+        assert delay in first
 
 
 def test_the_figures_are_those_of_the_data(demo):
@@ -92,7 +96,7 @@ def test_the_workflow_cares_for_its_tables(demo):
 
 
 @pytest.mark.acceptance("ch02-AS15")
-def test_the_way_of_a_column_from_file_to_answer(demo):
+def test_the_way_of_a_column_from_file_to_answer(demo, first):
     """Told by the demo, and by the command; made by no scan, only by the jobs."""
     way = [
         "dataos://flightslake:nyc/route_daily [mean_arr_delay]",
@@ -108,7 +112,7 @@ def test_the_way_of_a_column_from_file_to_answer(demo):
     assert len(lines) == len(way)
     for line, part in zip(lines, way, strict=True):
         assert part in line
-    assert told in demo.first.out
+    assert told in first
     down = demo.ok(
         "lineage", "-a", "dataos://flightfiles:raw/flights/2013-12-31.csv", "-c", "arr_delay", "--down", "-O", "json"
     )

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
@@ -120,7 +120,7 @@ class Disk:
         self._image = template()
         self._engine = sa.create_engine("sqlite+pysqlite://", poolclass=StaticPool, hide_parameters=True)
         self.connection = self._engine.connect()
-        self.raw: sqlite3.Connection = self.connection.connection.dbapi_connection
+        self.raw = cast("sqlite3.Connection", self.connection.connection.dbapi_connection)
         self.raw.isolation_level = None  # as in the real store, transactions are begun by hand: in `begin`
 
     def begin(self) -> sa.Transaction:

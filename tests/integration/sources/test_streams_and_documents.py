@@ -299,6 +299,7 @@ def test_a_snowflake_key_is_opened_with_its_passphrase():
     made, one = SnowflakeAdapter(CONTEXT), entry("SNOWFLAKE", **GIVEN["snowflake"][1])
     settings = made.settings(one, {"username": "ida", "key": pem, "passphrase": "open"}, 2.0)
     loaded = serialization.load_der_private_key(settings["private_key"], None)
+    assert isinstance(loaded, rsa.RSAPrivateKey)
     assert loaded.private_numbers() == key.private_numbers()
     for wrong in ({"key": pem, "passphrase": "shut"}, {"key": "canary"}, {"key": pem, "password": "canary"}):
         with pytest.raises(DataOSError) as caught:

@@ -88,5 +88,6 @@ def test_the_function_table_is_consistent():
 def test_a_select_of_nothing_is_a_syntax_error(text):
     with pytest.raises(DataOSError) as caught:
         parsed, source = statements.parse(text)
+        assert isinstance(parsed, statements.Select)
         shapes.check(parsed.tree, source, "c")
     assert caught.value.problem.code == "query.syntax"
