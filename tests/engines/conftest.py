@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import parts, running
+from engines import parts, pulsarbroker, running
 
 
 def _need(part: parts.Part, java: Callable[[], object]) -> Path:
@@ -54,6 +54,26 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Broker]:
     """A Kafka broker (KRaft)."""
     home = _need(parts.KAFKA, lambda: parts.java(17, 99))
     with running.Broker(tmp_path_factory.mktemp("engines") / "kafka", home / "jars") as broker:
+        yield broker
+
+
+NAMESPACE_KEY = ("$ConnectionString", "Endpoint=sb://127.0.0.1/;SharedAccessKeyName=root;SharedAccessKey=k-canary=")
+"""How an Event Hubs namespace on loopback is logged in to."""
+
+
+@pytest.fixture(scope="session")
+def event_hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Broker]:
+    """A Kafka broker that asks for the login of Event Hubs' Kafka endpoint."""
+    home = _need(parts.KAFKA, lambda: parts.java(17, 99))
+    with running.Broker(tmp_path_factory.mktemp("engines") / "hubs", home / "jars", NAMESPACE_KEY) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def pulsar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulsarbroker.PulsarBroker]:
+    """A Pulsar of one process."""
+    home = _need(parts.PULSAR, lambda: parts.java(17, 24))
+    with pulsarbroker.PulsarBroker(tmp_path_factory.mktemp("engines") / "pulsar", home / "jars") as broker:
         yield broker
 
 

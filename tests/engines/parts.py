@@ -30,6 +30,7 @@ SPARK_VERSION = "4.1.4"
 ICEBERG_VERSION = "1.12.0"
 TRINO_VERSION = "476"
 KAFKA_VERSION = "4.4.0"
+PULSAR_VERSION = "4.0.7"
 VERSITYGW_VERSION = "1.8.0"
 _PYSPARK = "bcbd5e18690cf79d438e97210ad06fb8d451a251bb77becc2b0418868d2acd73"
 _ICEBERG = "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82"
@@ -40,6 +41,13 @@ _KAFKA_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion><groupId>dataos</groupId><artifactId>broker</artifactId><version>1</version>
 <dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
 <version>{KAFKA_VERSION}</version></dependency></dependencies></project>
+"""
+_PULSAR = "da26b564862951935e5209fb1b17223d14f66400fda5d3f366f94b9ab564655b"
+_PULSAR_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>dataos</groupId><artifactId>broker</artifactId><version>1</version>
+<dependencies><dependency><groupId>org.apache.pulsar</groupId><artifactId>pulsar-broker</artifactId>
+<version>{PULSAR_VERSION}</version><exclusions><exclusion><groupId>org.apache.pulsar</groupId>
+<artifactId>jetcd-core-shaded</artifactId></exclusion></exclusions></dependency></dependencies></project>
 """
 _TRINO_PLUGINS = ("iceberg", "memory")
 
@@ -128,17 +136,27 @@ def _fill_trino(folder: Path) -> None:
 
 
 def _fill_kafka(folder: Path) -> None:
-    """Kafka's broker with all that it needs, by Maven; the hash is of the list of their names and hashes."""
+    """Kafka's broker with all that it needs."""
+    _fill_jars(folder, f"Kafka {KAFKA_VERSION}", _KAFKA_POM, _KAFKA)
+
+
+def _fill_pulsar(folder: Path) -> None:
+    """Pulsar's broker with all that it needs (its client of etcd is left out: it is not used, and not everywhere)."""
+    _fill_jars(folder, f"Pulsar {PULSAR_VERSION}", _PULSAR_POM, _PULSAR)
+
+
+def _fill_jars(folder: Path, title: str, pom: str, sha256: str) -> None:
+    """What a project depends on, by Maven; the hash is of the list of names and hashes of its jars."""
     with _folder() as work:
-        (work / "pom.xml").write_text(_KAFKA_POM)
+        (work / "pom.xml").write_text(pom)
         _run(
             "mvn", "-B", "-q", "-f", str(work / "pom.xml"), f"{_MAVEN_PLUGIN}:copy-dependencies", "-DincludeScope=runtime",
             f"-DoutputDirectory={folder / 'jars'}", f"-Dmaven.repo.local={work / 'repository'}",
         )  # fmt: skip
         listed = "".join(f"{_sha256(j)}  {j.name}\n" for j in sorted((folder / "jars").iterdir()))
         found = hashlib.sha256(listed.encode()).hexdigest()
-        if found != _KAFKA:
-            raise Missing(f"the jars of Kafka {KAFKA_VERSION} are not those that are pinned here: sha256 {found}")
+        if found != sha256:
+            raise Missing(f"the jars of {title} are not those that are pinned here: sha256 {found}")
 
 
 def _fill_versitygw(folder: Path) -> None:
@@ -169,6 +187,7 @@ VERSITYGW = Part(f"versitygw-{VERSITYGW_VERSION}", _fill_versitygw)
 SPARK = Part(f"spark-{SPARK_VERSION}-iceberg-{ICEBERG_VERSION}", _fill_spark)
 ICEBERG_AWS = Part(f"iceberg-aws-bundle-{ICEBERG_VERSION}", _fill_iceberg_aws)
 KAFKA = Part(f"kafka-{KAFKA_VERSION}", _fill_kafka)
+PULSAR = Part(f"pulsar-{PULSAR_VERSION}", _fill_pulsar)
 TRINO = Part(f"trino-{TRINO_VERSION}", _fill_trino)
 
 
@@ -267,6 +286,7 @@ def main() -> int:
         (ICEBERG_AWS, lambda: None),
         (TRINO, trino_java),
         (KAFKA, lambda: java(17, 99)),
+        (PULSAR, lambda: java(17, 24)),
         (VERSITYGW, s3_tools),
     ):
         try:

@@ -67,8 +67,8 @@ def spark(folder: Path, jars: Sequence[Path], **conf: str) -> Generator[str]:
     ]  # fmt: skip
     # UDFs run in Python processes of Spark's: this Python has PySpark
     env = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    with _process(argv, folder / "spark.log", env) as process:
-        _wait(process, folder / "spark.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
+    with launched(argv, folder / "spark.log", env) as process:
+        wait_for(process, folder / "spark.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
         yield f"sc://127.0.0.1:{port}"
 
 
@@ -100,16 +100,22 @@ def trino(folder: Path, home: Path) -> Generator[int]:
             if b'"starting":false' not in answer.read():
                 raise OSError("starting")
 
-    with _process(argv, folder / "trino.log", {}) as process:
-        _wait(process, folder / "trino.log", started)
+    with launched(argv, folder / "trino.log", {}) as process:
+        wait_for(process, folder / "trino.log", started)
         yield port
 
 
 class Broker:
     """A Kafka broker that is its own controller. `stop` and `start` let it be away for a while."""
 
-    def __init__(self, folder: Path, jars: Path) -> None:
+    def __init__(self, folder: Path, jars: Path, login: tuple[str, str] | None = None) -> None:
+        """`login`: the user and password that it asks for (SASL PLAIN); None: it asks for none."""
         self.address = f"127.0.0.1:{free_port()}"
+        self._login = login
+        self.settings: dict[str, Any] = {"bootstrap.servers": self.address}
+        if login is not None:
+            self.settings |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+                              "sasl.username": login[0], "sasl.password": login[1]}  # fmt: skip
         self._folder = folder
         self._java = [
             str(parts.java(17, 99)), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*",
@@ -119,11 +125,23 @@ class Broker:
     def __enter__(self) -> Broker:
         controller = f"127.0.0.1:{free_port()}"
         self._folder.mkdir(parents=True)
+        protocol, security = "PLAINTEXT", ""
+        if self._login is not None:
+            user, password = self._login
+            protocol = "SASL_PLAINTEXT"
+            jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            jaas += f'username="{user}" password="{password}" user_{user}="{password}";'
+            security = (
+                f"listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocol}:{protocol}\n"
+                f"inter.broker.listener.name={protocol}\nsasl.enabled.mechanisms=PLAIN\n"
+                f"sasl.mechanism.inter.broker.protocol=PLAIN\n"
+                f"listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}\n"
+            )
         self._config = self._folder / "server.properties"
         self._config.write_text(
             f"process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@{controller}\n"
-            f"listeners=PLAINTEXT://{self.address},CONTROLLER://{controller}\nadvertised.listeners=PLAINTEXT://"
-            f"{self.address}\ncontroller.listener.names=CONTROLLER\nlog.dirs={self._folder / 'data'}\n"
+            f"listeners={protocol}://{self.address},CONTROLLER://{controller}\nadvertised.listeners={protocol}://"
+            f"{self.address}\n{security}controller.listener.names=CONTROLLER\nlog.dirs={self._folder / 'data'}\n"
             "offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n"
             "transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=true\n"
             "log.retention.check.interval.ms=500\nlog.segment.delete.delay.ms=0\n"
@@ -149,16 +167,16 @@ class Broker:
         from confluent_kafka.admin import AdminClient
 
         log = self._folder / "kafka.log"
-        self._running = _process([*self._java, "kafka.Kafka", str(self._config)], log, {})
+        self._running = launched([*self._java, "kafka.Kafka", str(self._config)], log, {})
         process = self._running.__enter__()
 
         def look() -> None:
             try:
-                AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
+                AdminClient({**self.settings, "log_level": 0}).list_topics(timeout=1)
             except Exception as error:
                 raise OSError from error
 
-        _wait(process, log, look)
+        wait_for(process, log, look)
 
     def stop(self) -> None:
         """End it; what it keeps stays."""
@@ -171,7 +189,7 @@ class Broker:
         from confluent_kafka.admin import AdminClient, NewTopic
 
         made = NewTopic(topic, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()})
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient(self.settings)
         for future in admin.create_topics([made]).values():
             future.result(20)
 
@@ -179,7 +197,7 @@ class Broker:
         """Messages with these values."""
         from confluent_kafka import Producer
 
-        producer = Producer({"bootstrap.servers": self.address})
+        producer = Producer(self.settings)
         for value in values:
             producer.produce(topic, value.encode(), key=key or value, **more)
         assert producer.flush(20) == 0
@@ -188,7 +206,7 @@ class Broker:
         """All messages of a topic."""
         from confluent_kafka import Consumer, TopicPartition
 
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test", "enable.auto.commit": False})
+        consumer = Consumer({**self.settings, "group.id": "test", "enable.auto.commit": False})
         try:
             places = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
             left = sum(consumer.get_watermark_offsets(p, 10)[1] for p in places)
@@ -257,13 +275,13 @@ def s3_store(folder: Path, program: Path, region: str = "us-east-1") -> Generato
     files.mkdir(parents=True)
     argv = [str(program), "--port", f"127.0.0.1:{port}", "--region", region, "--quiet", "posix", str(files)]
     env = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET}
-    with _process(argv, folder / "s3.log", env) as process:
-        _wait(process, folder / "s3.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
+    with launched(argv, folder / "s3.log", env) as process:
+        wait_for(process, folder / "s3.log", lambda: socket.create_connection(("127.0.0.1", port)).close())
         yield S3Store(f"http://127.0.0.1:{port}", region, files)
 
 
 @contextmanager
-def _process(argv: list[str], log: Path, env: dict[str, str]) -> Generator[subprocess.Popen[bytes]]:
+def launched(argv: list[str], log: Path, env: dict[str, str]) -> Generator[subprocess.Popen[bytes]]:
     """A process in a session of its own, ended with all its children."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -281,7 +299,7 @@ def _process(argv: list[str], log: Path, env: dict[str, str]) -> Generator[subpr
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, look: Callable[[], object], patience_s: float = 180.0) -> None:
+def wait_for(process: subprocess.Popen[bytes], log: Path, look: Callable[[], object], patience_s: float = 180.0) -> None:
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if process.poll() is not None:

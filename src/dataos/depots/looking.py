@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
+from dataos.core import messageids
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, Problem
+from dataos.core.messageids import MessageId
 from dataos.depots import tableformats
 from dataos.depots.ports import Acl, ColumnDescription, DepotEntry, FileDepot, ObjectStoreDepot
 from dataos.depots.resolver import Depots
@@ -106,24 +109,49 @@ async def newest_messages(depots: Depots, udl: Udl, most: int) -> dict[str, Any]
 
     Raises DataOSError `depot.unsupported` for a depot of another kind, and as `Depots.messages`.
     """
-    import pyarrow as pa
-
+    if (await depots.get(udl.depot)).type == "PULSAR":
+        return await _newest_entries(depots, udl, most)
     stand = await depots.offsets(udl)
     ranges = {p: (max(o.first, o.next - most), o.next) for p, o in stand.items()}
+    return await _newest(await depots.messages(udl, ranges, True), most)
+
+
+async def _newest_entries(depots: Depots, udl: Udl, most: int) -> dict[str, Any]:
+    """As `newest_messages`, of a topic in ledgers."""
+    spans: dict[int, tuple[str, str]] = {}
+    for partition, kept in (await depots.ledgers(udl)).items():
+        if kept.last is None or not kept.ledgers:
+            continue
+        first, last = MessageId(kept.ledgers[0][0], -1), MessageId(*kept.last)
+        skipped = messageids.count(kept.ledgers, first, last) - most
+        after = messageids.walk(kept.ledgers, first, last, skipped) if skipped > 0 else first
+        spans[partition] = (after.text(), last.text())
+    return await _newest(await depots.entries(udl, spans), most)
+
+
+async def _newest(pieces: AsyncGenerator[bytes], most: int) -> dict[str, Any]:
+    import pyarrow as pa
+
     content = bytearray()
-    async for piece in await depots.messages(udl, ranges, True):
+    async for piece in pieces:
         content += piece
     table = pa.ipc.open_stream(bytes(content)).read_all()
-    table = table.sort_by([("timestamp", "ascending"), ("offset", "ascending")])
+    order = next(o for o in _ORDERS if set(o) <= set(table.schema.names))
+    table = table.sort_by([(name, "ascending") for name in order])
     rows = table.slice(max(0, table.num_rows - most)).to_pylist()
     columns = [{"name": f.name, "type": str(f.type)} for f in table.schema]
     return {"columns": columns, "rows": [[_plain(v) for v in row.values()] for row in rows], "truncated": False}
+
+
+_ORDERS = (("timestamp", "offset"), ("enqueuedTime", "sequenceNumber"), ("__publishTime",))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, list):
+        if not all(isinstance(item, dict) for item in cast("list[Any]", value)):  # a map
+            return {str(k): _plain(v) for k, v in cast("list[tuple[Any, Any]]", value)}
         return [{k: _plain(v) for k, v in item.items()} for item in cast("list[dict[str, Any]]", value)]
     return value.isoformat() if isinstance(value, datetime) else value
 

@@ -150,6 +150,42 @@ class MessageDepot(Protocol):
 
 
 @dataclass(frozen=True)
+class Ledgers:
+    """What is kept of one partition whose messages lie in ledgers, which are closed and removed whole.
+
+    `ledgers`: (id, entries, bytes), in order; of the open one what it holds by now. `last`: (ledger, entry) of the last
+    entry that may be read; None: there is none."""
+
+    ledgers: tuple[tuple[int, int, int], ...]
+    last: tuple[int, int] | None
+
+
+@runtime_checkable
+class LedgerDepot(Protocol):
+    """The ability of depots whose datasets are logs of messages that are known by ledger and entry (Pulsar)."""
+
+    async def ledgers(self, entry: DepotEntry, credentials: Mapping[str, str], udl: Udl) -> dict[int, Ledgers]:
+        """What each partition of a topic keeps now; -1 is that of a topic without partitions.
+
+        Raises DataOSError `depot.dataset_not_found`, and as `check`."""
+        ...
+
+    def entries(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        spans: Mapping[int, tuple[str, str]],
+    ) -> AsyncGenerator[bytes]:
+        """Messages of some partitions, after the first id (`ledger:entry` or `ledger:entry:batch`) up to the second, as
+        an Arrow IPC stream: value, __key, __topic, __messageId, __publishTime, __eventTime, __messageProperties,
+        __producer_name, __schemaVersion.
+
+        Raises as `ledgers`."""
+        ...
+
+
+@dataclass(frozen=True)
 class MessageSchema:
     """A schema of a registry. `type`: AVRO, PROTOBUF, JSON; `references`: (name, subject, version) that it names."""
 

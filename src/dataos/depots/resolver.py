@@ -30,6 +30,8 @@ from dataos.depots.ports import (
     FileDepot,
     HoldsTables,
     LakehouseListing,
+    LedgerDepot,
+    Ledgers,
     MessageDepot,
     MessageSchema,
     ObjectStoreConnection,
@@ -210,6 +212,23 @@ class Depots:
         entry = await self.get(udl.depot)
         source = self._messages(entry)
         return source.messages(entry, await self.credentials(udl.depot, "r"), udl, ranges, headers)
+
+    async def ledgers(self, udl: Udl) -> dict[int, Ledgers]:
+        """What the partitions of a topic keep (see `LedgerDepot.ledgers`)."""
+        entry = await self.get(udl.depot)
+        return await self._ledgers(entry).ledgers(entry, await self.credentials(udl.depot, "r"), udl)
+
+    async def entries(self, udl: Udl, spans: Mapping[int, tuple[str, str]]) -> AsyncGenerator[bytes]:
+        """Messages of a topic (see `LedgerDepot.entries`)."""
+        entry = await self.get(udl.depot)
+        source = self._ledgers(entry)
+        return source.entries(entry, await self.credentials(udl.depot, "r"), udl, spans)
+
+    def _ledgers(self, entry: DepotEntry) -> LedgerDepot:
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, LedgerDepot):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it has no message ids")
+        return adapter
 
     async def message_schema(self, udl: Udl, number: int | None, subject: str, version: str) -> MessageSchema:
         """A schema of the registry of a topic's depot (see `RegistryDepot.schema_of`)."""

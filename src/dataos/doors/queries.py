@@ -55,16 +55,20 @@ class InputBody(BaseModel):
         default=None, description="Of a topic: partition -> first offset, and the one to end before."
     )
     headers: bool = Field(default=False, description="Of a topic: the headers of messages too.")
+    spans: dict[int, tuple[str, str]] | None = Field(
+        default=None, description="Of a topic in ledgers: partition -> the message id to begin after, and the last one."
+    )
 
 
 def router(
     gateways: Callable[[str | None], Awaitable[Gateway]],
     content: Callable[[Udl, str], Awaitable[AsyncGenerator[bytes]]],
     messages: Callable[[Udl, Mapping[int, tuple[int, int]], bool], Awaitable[AsyncGenerator[bytes]]],
+    entries: Callable[[Udl, Mapping[int, tuple[str, str]]], Awaitable[AsyncGenerator[bytes]]],
     authenticate: Authenticate,
 ) -> APIRouter:
     """Routes of the gateways; `gateways` gives a Cluster's by name (None: the default one), `content` an object's,
-    `messages` those of a topic."""
+    `messages` those of a topic by offsets, `entries` by message ids."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
 
     async def operator(request: Request) -> Principal:
@@ -97,7 +101,7 @@ def router(
     async def inputs(body: InputBody, principal: Principal = Depends(reader)) -> Response:
         """A dataset, or the answer of a query, as an Arrow IPC stream, for a job and as the user it runs as.
 
-        With `path`: the bytes of one object of a store; with `offsets`: messages of a topic."""
+        With `path`: the bytes of one object of a store; with `offsets` or `spans`: messages of a topic."""
         if (body.address is None) == (body.query is None):
             raise fail("request.invalid", "name an `address` or a `query`", hint="one of them")
         if body.query is not None:
@@ -110,6 +114,8 @@ def router(
             return await _bytes(await content(udl, body.path))
         if body.offsets is not None:
             return await _bytes(await messages(udl, body.offsets, body.headers), ARROW)
+        if body.spans is not None:
+            return await _bytes(await entries(udl, body.spans), ARROW)
         return _stream(await (await gateways(None)).open_input(udl, principal))
 
     return api

@@ -105,11 +105,14 @@ class SchemaId(Answer):
 
 
 class Position(Answer):
-    """Where a source stands; one of the three is there."""
+    """Where a source stands; one of the four is there."""
 
     files: list[list[Any]] | None = Field(default=None, description="[path, bytes, modified (UTC microseconds)]")
     partitions: dict[str, list[int | None]] | None = Field(
         default=None, description="Number -> [oldest offset, next offset, offset of the moment]"
+    )
+    ledgers: dict[str, dict[str, Any]] | None = Field(
+        default=None, description="Number -> {ledgers: [[id, entries, bytes]], last: [ledger, entry]}"
     )
     table: str | None = Field(default=None, description="Id of the newest snapshot.")
 

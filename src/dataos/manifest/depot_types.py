@@ -144,7 +144,6 @@ _OBJECTS = Abilities(read=YES, write=YES, list=YES, query=LATER)
 _ATTACHED = Abilities(read=YES, write=YES, list=YES, query=YES, scan=LATER)
 _TABLES = Abilities(read=LATER, write=LATER, list=YES, query=LATER, scan=LATER)
 _SEARCH = Abilities(read=LATER, write=LATER, list=YES)
-_STREAM = Abilities(read=LATER, write=LATER, list=YES, stream=LATER, scan=LATER)
 _TABLE_NOTE = "with `format: ICEBERG` or `DELTA` its tables are listed"
 _TABLES_READ = "queries: with `format: ICEBERG` or `DELTA`, its tables"
 
@@ -226,10 +225,11 @@ _ALL = (
         needs_secret=False,
         extra="kafka",
     ),
-    _type("EVENTHUB", Abilities(read=LATER, write=LATER, list=YES, stream=LATER),
-          "eh_shared_access_key_name eh_shared_access_key", adapter="EventhubAdapter", extra="kafka"),
-    _type("PULSAR", _STREAM, adapter="PulsarAdapter", sections=("fastbase",), aliases=("FASTBASE",),
-          needs_secret=False),
+    _type("EVENTHUB", Abilities(read=YES, write=YES, list=YES, stream=YES),
+          "eh_shared_access_key_name eh_shared_access_key", adapter="EventhubAdapter", options="ca_file",
+          extra="kafka"),
+    _type("PULSAR", Abilities(read=YES, write=YES, list=YES, stream=YES, scan=LATER), adapter="PulsarAdapter",
+          sections=("fastbase",), aliases=("FASTBASE",), needs_secret=False, extra="pulsar"),
     _type("REDIS", Abilities(read=LATER, write=LATER, list=YES), adapter="RedisAdapter", needs_secret=False,
           extra="redis"),
     _type("HTTP", Abilities(read=LATER), adapter="HttpAdapter", needs_secret=False),

@@ -293,7 +293,7 @@ def build(
         resources.router(rooms_of_resources, authenticate),
         workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
         identities.router(store, users, authenticate),
-        queries.router(clusters.gateway, depots.content, depots.messages, authenticate),
+        queries.router(clusters.gateway, depots.content, depots.messages, depots.entries, authenticate),
         streams.router(
             lambda udl, branch, at_us: positions.look(rooms, udl, branch, at_us),
             Batches(store, clock, ids, runner, catalog, rooms, recorder, checkpoint),

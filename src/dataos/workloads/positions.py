@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
-from dataos.depots.ports import FileDepot, ObjectStoreDepot
+from dataos.depots.ports import FileDepot, LedgerDepot, ObjectStoreDepot
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.workloads.ports import Rooms
@@ -20,8 +20,8 @@ from dataos.workloads.ports import Rooms
 
 async def look(rooms: Rooms, udl: Udl, branch: str, at_us: int | None) -> dict[str, Any]:
     """{files: [[path, size, modified]]} (UTC microseconds; of object stores below the depot's root), {partitions:
-    {number: [first, next, at]}}, or {table: the snapshot's id or None}, by what the address is. What is not there yet
-    is empty.
+    {number: [first, next, at]}}, {ledgers: {number: {ledgers: [[id, entries, bytes]], last: [ledger, entry] or None}}},
+    or {table: the snapshot's id or None}, by what the address is. What is not there yet is empty.
 
     Raises DataOSError `depot.*`, `iceberg.*`.
     """
@@ -47,6 +47,9 @@ async def look(rooms: Rooms, udl: Udl, branch: str, at_us: int | None) -> dict[s
                 raise
             objects = []
         return {"files": [[o.path, o.size_bytes, int(o.modified_at.timestamp() * 1e6)] for o in objects]}
+    if isinstance(adapter, LedgerDepot):
+        kept = await rooms.depots.ledgers(udl)
+        return {"ledgers": {str(n): {"ledgers": k.ledgers, "last": k.last} for n, k in sorted(kept.items())}}
     found = await rooms.depots.offsets(udl, at_us)
     return {"partitions": {str(n): [o.first, o.next, o.at] for n, o in sorted(found.items())}}
 

@@ -19,7 +19,7 @@ from dataos.stacks.flare.udfs import Udf
 FILES = tuple(fileformats.FORMATS)
 """Formats of files."""
 
-FORMATS = (*FILES, "iceberg", "delta", "jdbc", "kafkajson", "kafkaavro")
+FORMATS = (*FILES, "iceberg", "delta", "jdbc", "kafkajson", "kafkaavro", "eventhub", "pulsar")
 """Formats that are built: files of folders and object stores, tables of a Lakehouse, tables of databases, topics."""
 
 

@@ -18,7 +18,7 @@ _FORMATS = {
 }  # fmt: skip
 _LATER_FORMATS = (
     "hudi", "redshift", "snowflake", "bigquery", "mongodb",
-    "elasticsearch", "opensearch", "pulsar", "eventhub",
+    "elasticsearch", "opensearch",
 )  # fmt: skip
 _TRANSFORMS = ("identity", "year", "month", "day", "hour", "bucket")
 _MISPLACED = ("partitionSpec", "merge", "properties")

@@ -25,7 +25,7 @@ from dataos.lakehouse.views import AttemptView, TableRef
 from dataos.manifest import depot_types, registry, specs
 from dataos.manifest.specs import Reading, render
 from dataos.processes.ports import Isolation, Launch, Mount
-from dataos.stacks.flare import choosing, fileformats
+from dataos.stacks.flare import choosing, fileformats, positions
 from dataos.stacks.flare import spec as flare
 from dataos.stacks.flare.driver import job as jobs
 from dataos.stacks.flare.model import FILES, FlareSpec, Input, Output
@@ -35,7 +35,8 @@ _MODULE = "dataos.stacks.flare.driver"
 _DEFAULT_MEMORY = 2 << 30
 _FEW_FILES = 64
 _LOADED = ("postgresql", "mysql", "sqlite")  # databases that the server loads rows into
-_TOPICS = ("KAFKA",)
+_TOPICS = {"KAFKA": ("kafkajson", "kafkaavro"), "EVENTHUB": ("eventhub",), "PULSAR": ("pulsar",)}
+"""Types whose datasets are topics -> the formats of their messages, the usual one first."""
 
 
 class FlarePlanner:
@@ -56,6 +57,11 @@ class FlarePlanner:
                 _check_stream(spec, entry, depot)
                 if source == "kafkaavro":
                     _registered(depot)
+                if entry.format is None:  # else they were looked at with the manifest
+                    for fault in positions.faults(source, entry.options):
+                        if fault.fatal:
+                            where = render((*entry.path, "options", fault.key))
+                            problems.append(_prefixed(_fault(fault, where), job))
                 if depot.type != "ICEBERG" and any(a.input == entry.name for a in spec.actions):
                     raise fail(
                         "flare.action",
@@ -260,6 +266,10 @@ def _read(job: JobRequest) -> FlareSpec:
     return spec
 
 
+def _fault(fault: positions.Fault, where: str) -> Problem:
+    return Problem("flare.option", fault.text, hint=fault.hint, path=where)
+
+
 def _prefixed(problem: Problem, job: JobRequest) -> Problem:
     path = f"{job.path}.{problem.path}" if problem.path else job.path
     body = {**problem.to_json(), "path": path}
@@ -300,7 +310,7 @@ def _allowed(rooms: Rooms, depot: DepotEntry) -> tuple[str, ...]:
     if depot.type == "ICEBERG":
         return ("iceberg",)
     if depot.type in _TOPICS:
-        return ("kafkajson", "kafkaavro")
+        return _TOPICS[depot.type]
     if rooms.depots.engine_kind(depot) is not None:  # the query engine reads it in place
         return ("jdbc",)
     descriptor = registry.find_depot_type(depot.type)
@@ -566,18 +576,20 @@ def _rows_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Targ
 def _topic_target(output: Output, depot: DepotEntry, handed: Handed) -> jobs.Target:
     """A topic: its rows are left as Parquet, and sent by the server."""
     _table(output.address)
-    if output.format == "kafkaavro":
-        _registered(depot)
-    elif output.format not in (None, "kafkajson"):
+    forms = _TOPICS[depot.type]
+    if output.format not in (None, *forms):
         raise fail(
             "flare.format",
             f"output `{output.name}`: depot '{depot.name}' of type {depot.type} takes messages, no {output.format}",
-            hint="leave `format` out, or write `kafkajson` or `kafkaavro`",
+            hint="leave `format` out, or write " + " or ".join(f"`{f}`" for f in forms),
         )
+    if output.format == "kafkaavro":
+        _registered(depot)
     if output.merge is not None:
         raise fail("stack.unsupported", f"output `{output.name}`: `merge` is of Lakehouse tables", hint="leave it out")
     refuse_read_only(depot)
-    return handed.add(output, "parquet")
+    target = handed.add(output, "parquet")
+    return replace(target, messages=output.format or forms[0])
 
 
 def _read_by(spec: FlareSpec) -> list[str]:

@@ -24,6 +24,7 @@ from dataos.stacks.flare import (
     assertions,
     incremental,
     outputs,
+    positions,
     preflight,
     profiling,
     programs,
@@ -180,6 +181,12 @@ def _input(entry: InputEntry, reading: Reading, path: Path) -> Input | None:
     format_ = format_ or outputs.canonical_format(entry.format, reading, (*path, "format"))
     stream = streaming.read_input(entry, format_, made, reading, path)
     options = {k: text_of(v) for k, v in (entry.options or {}).items() if v is not None}
+    for fault in positions.faults(format_ or "", options):
+        where = (*path, "options", fault.key)
+        if fault.fatal:
+            reading.error(where, fault.text, hint=fault.hint, code="flare.option")
+        else:
+            reading.warn(where, fault.text)
     schema = _schema(entry, reading, path)
     schema_at = _schema_at(entry, reading, path)
     schema_id = _registry_keys(entry, format_, options, reading, path)

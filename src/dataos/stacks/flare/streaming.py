@@ -24,7 +24,7 @@ from dataos.stacks.flare.model import Input, Step, Streaming
 from dataos.stacks.flare.sql import check as check_sql
 from dataos.stacks.flare.udfs import Udfs
 
-MESSAGES = ("kafkajson", "kafkaavro")
+MESSAGES = ("kafkajson", "kafkaavro", "eventhub", "pulsar")
 """Formats of topics, which are read as streams where `isStream` does not say otherwise."""
 
 RATES = ("rate", "rate-micro-batch")

@@ -38,6 +38,8 @@ class KafkaAdapter:
     """KAFKA depots."""
 
     extra = "kafka"
+    reading = messages.Reading
+    records = staticmethod(messages.records)
 
     def __init__(self, context: AdapterContext) -> None:
         self._timeout_s = context.connect_timeout_s
@@ -67,7 +69,11 @@ class KafkaAdapter:
                 f"depot '{entry.name}' has no topic '{dataset}' that its user may see",
                 hint=names.did_you_mean(dataset, list(topics)),
             )
-        last = topics[dataset] - 1
+        return self._columns(topics[dataset] - 1)
+
+    @staticmethod
+    def _columns(last: int) -> list[ColumnDescription]:
+        """Columns of the messages of a topic whose partitions are numbered up to `last`."""
         return [
             ColumnDescription("key", "binary", True),
             ColumnDescription("value", "binary", True),
@@ -109,7 +115,7 @@ class KafkaAdapter:
         silence_s = max(_SILENCE_S, 2 * self._timeout_s)
 
         def begin(kafka: Any, settings: dict[str, Any]) -> messages.Reading:
-            return messages.Reading(kafka, settings, topic, ranges, headers, silence_s)
+            return self.reading(kafka, settings, topic, ranges, headers, silence_s)
 
         reading = await self._call(entry, credentials, begin, self._timeout_s * 2)
         try:
@@ -146,7 +152,7 @@ class KafkaAdapter:
                 self._partitions(kafka, entry, looking, topic)
             finally:
                 looking.close()
-            return messages.send(kafka, settings, topic, files, _SEND_S)
+            return messages.send(kafka, settings, topic, self.records(files), _SEND_S)
 
         await self._call(entry, credentials, send, _SEND_S + self._timeout_s)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Reading:
         self._silence_s = silence_s
         self._ends = {p: after for p, (first, after) in ranges.items() if after > first}
         self._left = set(self._ends)
-        self._schema = schema(headers)
+        self._schema = self.columns(headers)
         self._sink = io.BytesIO()
         self._writer: Any = pa.ipc.new_stream(self._sink, self._schema)
         self._done = False
@@ -92,6 +92,27 @@ class Reading:
             )
             begins = [kafka.TopicPartition(topic, p, ranges[p][0]) for p in sorted(self._left)]
             self._consumer.assign(begins)
+
+    @staticmethod
+    def columns(headers: bool) -> Any:
+        """What a message is as a row."""
+        return schema(headers)
+
+    def values(self, rows: Sequence[Any]) -> list[list[Any]]:
+        """The values of each column, of some messages."""
+        stamps = [m.timestamp() for m in rows]
+        columns: list[list[Any]] = [
+            [m.key() for m in rows],
+            [m.value() for m in rows],
+            [m.topic() for m in rows],
+            [m.partition() for m in rows],
+            [m.offset() for m in rows],
+            [at * 1000 if kind else None for kind, at in stamps],
+            [max(0, kind - 1) for kind, _ in stamps],
+        ]
+        if self._headers:
+            columns.append([[{"key": k, "value": v} for k, v in m.headers() or ()] or None for m in rows])
+        return columns
 
     def next(self) -> bytes:
         """The next piece of the stream. Raises DataOSError `depot.messages_gone`, and what the client raises."""
@@ -167,19 +188,7 @@ class Reading:
     def _batch(self, rows: Sequence[Any]) -> Any:
         import pyarrow as pa
 
-        stamps = [m.timestamp() for m in rows]
-        columns: list[Any] = [
-            [m.key() for m in rows],
-            [m.value() for m in rows],
-            [m.topic() for m in rows],
-            [m.partition() for m in rows],
-            [m.offset() for m in rows],
-            [at * 1000 if kind else None for kind, at in stamps],
-            [max(0, kind - 1) for kind, _ in stamps],
-        ]
-        if self._headers:
-            columns.append([[{"key": k, "value": v} for k, v in m.headers() or ()] or None for m in rows])
-        made = [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)]
+        made = [pa.array(c, f.type) for c, f in zip(self.values(rows), self._schema, strict=True)]
         return pa.record_batch(made, schema=self._schema)
 
 
@@ -199,18 +208,18 @@ def records(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         for batch in parquet.iter_batches(2000):
             for row in batch.to_pylist():
                 if not own:
-                    yield {"value": json.dumps(row, default=_plain, ensure_ascii=False).encode()}
+                    yield {"value": to_json(row)}
                     continue
                 part = {k: row[n] for k, n in folded.items()}
                 record: dict[str, Any] = {
-                    "value": _bytes(part["value"], "value"),
-                    "key": _bytes(part.get("key"), "key"),
+                    "value": to_bytes(part["value"], "value"),
+                    "key": to_bytes(part.get("key"), "key"),
                 }
                 if part.get("partition") is not None:
                     record["partition"] = int(part["partition"])
                 if part.get("headers"):
                     record["headers"] = [
-                        (str(h["key"]), _bytes(h["value"], "headers")) for h in _pairs(part["headers"])
+                        (str(h["key"]), to_bytes(h["value"], "headers")) for h in _pairs(part["headers"])
                     ]
                 yield record
 
@@ -220,13 +229,19 @@ def _pairs(headers: Any) -> list[Mapping[str, Any]]:
     return [h if isinstance(h, dict) else {"key": h[0], "value": h[1]} for h in headers]
 
 
-def _bytes(value: Any, what: str) -> bytes | None:
+def to_json(value: Any) -> bytes:
+    """A row as one JSON object."""
+    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+
+
+def to_bytes(value: Any, what: str) -> bytes | None:
+    """A value as a part of a message (`what`, for messages to people). Raises DataOSError `depot.write`."""
     if value is None or isinstance(value, bytes):
         return value
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, dict | list):
-        return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+        return to_json(value)
     if isinstance(value, bool | int | float):
         return json.dumps(value).encode()
     raise fail("depot.write", f"`{what}` of a message is {type(value).__name__}", hint="cast it to string or binary")
@@ -239,8 +254,10 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def send(kafka: Any, settings: Mapping[str, Any], topic: str, files: Sequence[Path], timeout_s: float) -> int:
-    """Send all rows; how many. Each is acknowledged by all replicas when this returns.
+def send(
+    kafka: Any, settings: Mapping[str, Any], topic: str, made: Iterable[Mapping[str, Any]], timeout_s: float
+) -> int:
+    """Send messages, as `records` makes them; how many. Each is acknowledged by all replicas when this returns.
 
     Raises DataOSError `depot.write` (a message was refused), and what the client raises.
     """
@@ -253,7 +270,7 @@ def send(kafka: Any, settings: Mapping[str, Any], topic: str, files: Sequence[Pa
     producer = kafka.Producer({**settings, "enable.idempotence": True, "acks": "all", "linger.ms": 20})
     count = 0
     try:
-        for record in records(files):
+        for record in made:
             while True:
                 try:
                     producer.produce(topic, on_delivery=heard, **record)

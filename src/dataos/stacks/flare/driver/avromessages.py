@@ -37,12 +37,12 @@ class Schemas:
     def by_id(self, number: int) -> Any:
         """The parsed schema of an id. Raises DataOSError `flare.schema_text`, and as the server does."""
         if number not in self._written:
-            self._written[number] = self._parsed(self._ask(id=number))
+            self._written[number] = self.parsed(self._ask(id=number))
         return self._written[number]
 
     def of_subject(self, subject: str) -> Any:
         """The parsed newest schema of a subject. Raises as `by_id`."""
-        return self._parsed(self._ask(subject=subject))
+        return self.parsed(self._ask(subject=subject))
 
     def register(self, subject: str, schema: str) -> int:
         """The id of a schema under a subject, made where it is new. Raises as the server does."""
@@ -58,14 +58,14 @@ class Schemas:
             raise fail("flare.schema_text", text, hint="read it as `kafkajson`, and decode the value in a program")
         return found
 
-    def _parsed(self, found: Mapping[str, Any], named: dict[str, Any] | None = None) -> Any:
+    def parsed(self, found: Mapping[str, Any], named: dict[str, Any] | None = None) -> Any:
         """With the schemas that it names, which may name others."""
         from fastavro import parse_schema
         from fastavro.schema import SchemaParseException
 
         known: dict[str, Any] = {} if named is None else named
         for _, subject, version in found["references"]:
-            self._parsed(self._ask(subject=subject, version=str(version)), known)
+            self.parsed(self._ask(subject=subject, version=str(version)), known)
         try:
             return parse_schema(json.loads(found["schema"]), named_schemas=known)
         except (ValueError, TypeError, KeyError, SchemaParseException) as error:
@@ -96,28 +96,31 @@ class Decoder:
         import pyarrow as pa
 
         if self._type is None:
-            number = self._entry.schema_id
-            self._reader = self._schemas.of_subject(self._subject) if number is None else self._schemas.by_id(number)
-            self._type, self._adapt = avro.type_of(self._reader)
+            self._learn()
         place = schema.get_field_index("value")
         return schema.set(place, pa.field("value", self._type))
+
+    def _learn(self) -> None:
+        """Ask what values are. Raises as `Schemas`."""
+        number = self._entry.schema_id
+        self._reader = self._schemas.of_subject(self._subject) if number is None else self._schemas.by_id(number)
+        self._type, self._adapt = avro.type_of(self._reader)
 
     def batch(self, batch: Any) -> Any:
         """The messages with their values decoded. Raises DataOSError `flare.message` for one that cannot be, where
         `mode` is FAILFAST."""
         import pyarrow as pa
 
-        schema = self.schema(batch.schema)
+        schema = Decoder.schema(self, batch.schema)
         values: list[Any] = []
         kept: list[int] = []
         faults = 0
         column = batch.column(schema.get_field_index("value"))
         for row, data in enumerate(column.to_pylist()):
             try:
-                value = None if data is None else self._decode(data)
+                value = None if data is None else self._decode(data, batch, row)
             except ValueError as error:
-                where = {n: batch.column(batch.schema.get_field_index(n))[row].as_py() for n in ("partition", "offset")}
-                told = f"the message at partition {where['partition']}, offset {where['offset']}: {error}"
+                told = f"the message at {self._place(batch, row)}: {error}"
                 if self._mode == "failfast":
                     raise fail(
                         "flare.message",
@@ -140,22 +143,31 @@ class Decoder:
         columns = [pa.array(values, self._type) if f.name == "value" else batch.column(n) for n, f in enumerate(schema)]
         return pa.record_batch(columns, schema=schema)
 
-    def _decode(self, data: bytes) -> Any:
-        """Raises ValueError with what is wrong; DataOSError where the registry cannot be asked."""
-        from fastavro import schemaless_reader
-        from fastavro.read import SchemaResolutionError
+    def _place(self, batch: Any, row: int) -> str:
+        """Where a message lies."""
+        return f"partition {_cell(batch, row, 'partition')}, offset {_cell(batch, row, 'offset')}"
 
+    def _decode(self, data: bytes, batch: Any, row: int) -> Any:
+        """The value of a row's message.
+
+        Raises ValueError with what is wrong; DataOSError where the registry cannot be asked."""
         if len(data) < _HEAD.size or data[0] != 0:
             begins = data[:8].hex(" ") or "nothing"
             raise ValueError(f"it is not in the form of a schema registry (it begins with {begins})")
-        number = int(_HEAD.unpack_from(data)[1])
+        return self._resolved(data, _HEAD.size, int(_HEAD.unpack_from(data)[1]))
+
+    def _resolved(self, data: bytes, start: int, number: int) -> Any:
+        """The record that begins there, written with the schema of a number, as the reader's. Raises as `_decode`."""
+        from fastavro import schemaless_reader
+        from fastavro.read import SchemaResolutionError
+
         try:
             written = self._schemas.by_id(number)
         except DataOSError as error:
             if error.problem.code != "depot.schema_not_found":
                 raise
             raise ValueError(error.problem.message) from None
-        stream = io.BytesIO(data[_HEAD.size :])
+        stream = io.BytesIO(data[start:])
         try:
             value = schemaless_reader(stream, written, None if written == self._reader else self._reader)
         except SchemaResolutionError as error:
@@ -165,10 +177,14 @@ class Decoder:
             raise ValueError(
                 f"it is not what schema {number} says: {str(error)[:160] or 'it ends too early'}"
             ) from None
-        left = len(data) - _HEAD.size - stream.tell()
+        left = len(data) - start - stream.tell()
         if left:
             raise ValueError(f"it is not what schema {number} says: {left} bytes are left over")
         return self._adapt(value) if self._adapt is not None else value
+
+
+def _cell(batch: Any, row: int, name: str) -> Any:
+    return batch.column(batch.schema.get_field_index(name))[row].as_py()
 
 
 def encode(folder: Path, output: Output, client: Client) -> None:

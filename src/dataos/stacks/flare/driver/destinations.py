@@ -9,7 +9,7 @@ from typing import Any
 
 from dataos.client.api import Client
 from dataos.stacks.flare import tagging
-from dataos.stacks.flare.driver import avromessages
+from dataos.stacks.flare.driver import avromessages, pulsarmessages
 from dataos.stacks.flare.driver.catalog import Table
 from dataos.stacks.flare.driver.filewriters import FileWriters
 from dataos.stacks.flare.driver.job import Target
@@ -51,8 +51,10 @@ class Destinations:
                 written = self._tables.write(output, target, ready.table, ready.chosen)
             else:
                 written = self._files.write(output, target, ready.chosen)
-                if output.format == "kafkaavro":
+                if target.messages == "kafkaavro":
                     avromessages.encode(self._out / target.folder, output, self._client)
+                elif target.messages == "pulsar":
+                    pulsarmessages.encode(self._out / target.folder, output, self._client)
         rows = "rows unknown" if written.rows is None else f"{written.rows} rows"
         self._log.info(f"{output.address}: {rows}{', new table' if written.created else ''}")
         result.outputs.append(

@@ -41,7 +41,8 @@ class Source:
 class Target:
     """Where an output goes. table: warehouse, namespace, table, and a branch other than `main`; files: a folder of the
     out folder, whence the server brings them to their place, the mark that their names hold, and their format;
-    `whole`: they are the rows of a table that the server writes, hence without folders of partitions.
+    `whole`: they are the rows of a table that the server writes, hence without folders of partitions; `messages`: they
+    are messages of that format, which the server sends.
     """
 
     kind: Literal["table", "files"] = "table"
@@ -53,6 +54,7 @@ class Target:
     mark: str = ""
     format: str = ""
     whole: bool = False
+    messages: str = ""
 
     @property
     def name(self) -> str:
@@ -158,4 +160,5 @@ def _target(body: dict[str, Any]) -> Target:
         mark=body.get("mark", ""),
         format=body.get("format", ""),
         whole=body.get("whole", False),
+        messages=body.get("messages", ""),
     )

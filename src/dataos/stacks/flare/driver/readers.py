@@ -259,6 +259,11 @@ class Readers:
         frame, rows = self._arrow(entry, wanted, decoder)
         return self._register(entry, frame, rows, True)
 
+    def entries(self, entry: Input, spans: Mapping[int, tuple[str, str]], decoder: Decoder) -> View:
+        """Messages of a topic in ledgers, after one message id up to another, by partition."""
+        frame, rows = self._arrow(entry, {"address": str(entry.address), "spans": spans}, decoder)
+        return self._register(entry, frame, rows, True)
+
     def made(self, entry: Input, first: int, after: int, start_us: int, step_us: int, many: int, spread: bool) -> View:
         """Rows of the clock: `many` in each step, spread over it or all at its beginning."""
         each = f"id * {step_us} DIV {many}" if spread else f"(id DIV {many}) * {step_us}"

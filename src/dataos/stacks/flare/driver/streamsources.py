@@ -228,7 +228,7 @@ class Messages(StreamSource):
         ends = {p: self._end(p, o) for p, o in found.items()}
         ranges = {p: (begins[p], ends[p]) for p in found if ends[p] > begins[p]}
         if limited and self._most is not None:
-            ranges = _share(ranges, self._most)
+            ranges = share(ranges, self._most)
         if not ranges and not fresh:
             return None  # from `latest` on: where that was is kept even before anything comes
         state = {str(p): str(ranges[p][1] if p in ranges else begins[p]) for p in sorted(begins)}
@@ -341,10 +341,14 @@ class Rate(StreamSource):
 
 def make(entry: Input, source: Source, client: Client, log: Log) -> StreamSource:
     """The source of an input."""
+    from dataos.stacks.flare.driver import eventsources, pulsarsources  # they stand on this module
+
     kinds: dict[str, type[StreamSource]] = {
         "files": Files, "objects": Files, "table": Table, "messages": Messages, "rate": Rate,
     }  # fmt: skip
-    return kinds[source.kind](entry, source, client, log)
+    topics: dict[str, type[StreamSource]] = {"eventhub": eventsources.Events, "pulsar": pulsarsources.Entries}
+    kind = topics.get(source.format, Messages) if source.kind == "messages" else kinds[source.kind]
+    return kind(entry, source, client, log)
 
 
 def whole(entry: Input, source: Source, client: Client, log: Log) -> Slice | None:
@@ -364,7 +368,7 @@ def _mark(path: str) -> str:
     return b64encode(hashlib.sha256(path.encode()).digest()[:9], b"-_").decode()
 
 
-def _share(ranges: Mapping[int, tuple[int, int]], most: int) -> dict[int, tuple[int, int]]:
+def share(ranges: Mapping[int, tuple[int, int]], most: int) -> dict[int, tuple[int, int]]:
     """So many offsets in all, shared by what each partition has; at least one of each that comes to more than none."""
     whole = sum(b - a for a, b in ranges.values())
     if whole <= most:
