@@ -299,7 +299,9 @@ def launched(argv: list[str], log: Path, env: dict[str, str]) -> Generator[subpr
             process.wait()
 
 
-def wait_for(process: subprocess.Popen[bytes], log: Path, look: Callable[[], object], patience_s: float = 180.0) -> None:
+def wait_for(
+    process: subprocess.Popen[bytes], log: Path, look: Callable[[], object], patience_s: float = 180.0
+) -> None:
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if process.poll() is not None:

@@ -66,7 +66,7 @@ def test_events_are_read_once_with_the_columns_of_the_connector(made: Installati
     event_hubs.send("events", (str(i) for i in range(20, 25)))
     assert streams.rerun(made, "events")["runtime"] == "succeeded"
     assert streams.ids(made, "events") == list(range(25))
-    sql = 'SELECT * FROM lakehouse.live.events WHERE id IN (3, 22) ORDER BY id'
+    sql = "SELECT * FROM lakehouse.live.events WHERE id IN (3, 22) ORDER BY id"
     first, last = made.ok("query", sql, "-O", "json").json
     assert first["partitionkey"] == "3"
     assert first["kind"] == '"order"'
