@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from engines import parts, running
 
@@ -104,15 +103,13 @@ class PulsarBroker:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """What the admin service answers; None for nothing. Raises OSError."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(f"{self.admin_url}/admin/v2/{path}", data, headers, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=20) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            raise OSError(f"{method} {path}: {error.code} {error.read()[:200]!r}") from None
-        return json.loads(text) if text else None
+            answer = httpx.request(method, f"{self.admin_url}/admin/v2/{path}", json=body, timeout=20)
+        except httpx.HTTPError as error:
+            raise OSError(f"{method} {path}: {error}") from error
+        if answer.is_error:
+            raise OSError(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+        return answer.json() if answer.content else None
 
     def make(self, topic: str, partitions: int) -> None:
         """A new topic with partitions."""
@@ -128,7 +125,7 @@ class PulsarBroker:
             self.ask("POST", f"persistent/{_TENANT}/{topic}/trim")
 
     @contextmanager
-    def client(self) -> Iterator[Any]:
+    def client(self) -> Generator[Any]:
         """Pulsar's own client."""
         import pulsar
 

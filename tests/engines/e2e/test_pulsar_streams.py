@@ -135,6 +135,11 @@ def test_json_and_plain_types_and_broken_messages(made: Installation, pulsar: Pu
     succeeded(made, "baskets", streams.run(made, "baskets", [entry], sql, [streams.table("baskets")]))
     rows = made.ok("query", "SELECT id, many FROM lakehouse.live.baskets ORDER BY id", "-O", "json").json
     assert rows == [{"id": 1, "many": 2}, {"id": 2, "many": 0}]
+    out = {"name": "made", "dataset": "dataos://bus:default/baskets?acl=rw", "format": "pulsar"}
+    more = "SELECT CAST(9 AS INT) AS id, array('jam') AS things FROM clicks LIMIT 1"
+    succeeded(made, "more", streams.run(made, "more", [entry], more, [out]))
+    assert json.loads(pulsar.read("baskets")[-1].data()) == {"id": 9, "things": ["jam"]}
+    assert pulsar.ask("GET", "schemas/public/default/baskets/schema")["version"] == 0
     pulsar.send("words", ["4", "5"], StringSchema())
     sql = "SELECT CAST(value AS BIGINT) AS id FROM clicks WHERE value LIKE '_'"
     succeeded(

@@ -15,9 +15,17 @@ from e2e.test_streams import (
     test_rows_of_the_clock_come_once,  # noqa: F401
 )
 from engines import running
+from engines.pulsarbroker import PulsarBroker
 from support import streams
 from support.server import Installation, installation
 
+BUS = """name: bus
+version: v2alpha
+type: depot
+depot:
+  type: PULSAR
+  pulsar: {{adminUrl: '{admin}', serviceUrl: '{service}', tenant: public}}
+"""
 TOPIC = "name: shop\nversion: v2alpha\ntype: depot\ndepot:\n  type: KAFKA\n  kafka: {{brokers: ['{address}']}}\n"
 
 
@@ -44,3 +52,21 @@ def test_messages_are_read_once(made: Installation, kafka: running.Broker) -> No
     kafka.send("spark", [str(i) for i in range(20, 25)])
     assert streams.rerun(made, "spark-clicks")["runtime"] == "succeeded"
     assert streams.ids(made, "spark_clicks") == list(range(25))
+
+
+def test_messages_of_pulsar_are_read_once(made: Installation, pulsar: PulsarBroker) -> None:
+    text = BUS.format(admin=pulsar.admin_url, service=pulsar.service_url)
+    made.ok("apply", "-f", made.write("bus.yaml", text))
+    entry: dict[str, Any] = {"name": "clicks", "dataset": "dataos://bus:default/spark"}
+    entry["options"] = {"startingOffsets": "earliest"}
+    sql = (
+        "SELECT CAST(CAST(value AS STRING) AS BIGINT) AS id, __publishTime AS at, __messageProperties AS p FROM clicks"
+    )
+    job = ("spark-bus", [entry], sql, [streams.table("spark_bus")])
+    pulsar.send("spark", [str(i) for i in range(20)], batch=7)
+    done = streams.run(made, *job, streaming=streams.trigger())
+    assert done["runtime"] == "succeeded", streams.log(made, "spark-bus")
+    assert "runs on Apache Spark at" in streams.log(made, "spark-bus")
+    pulsar.send("spark", [str(i) for i in range(20, 25)], batch=7)
+    assert streams.rerun(made, "spark-bus")["runtime"] == "succeeded"
+    assert streams.ids(made, "spark_bus") == list(range(25))

@@ -73,7 +73,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         ("dropzone", "FILE", {"path": str(tmp_path / "landing")}),
         ("orderzdb", "POSTGRESQL", {"host": "localhost"}),
         ("lakehouse", "ICEBERG", {"warehouse": "lakehouse"}),
-        ("events", "PULSAR", {}),
+        ("searching", "ELASTICSEARCH", {"nodes": ["localhost:9200"]}),
+        ("events", "PULSAR", {"adminUrl": "http://localhost:1", "serviceUrl": "pulsar://localhost:2", "tenant": "t"}),
+        ("hub", "EVENTHUB", {"endpoint": "sb://localhost/"}),
     ):
         store.write_sync(register, DepotEntry(name, f"uid-{name}", kind, location))
 
@@ -106,6 +108,12 @@ GOOD = [
     csv("dataos://orderzdb:public/orders"),
     csv("dataos://orderzdb:public/orders", format="Postgres"),
     csv("dataos://lakehouse:sales/made_by_an_earlier_job"),
+    csv("dataos://events:none/orders", isStream=False),
+    csv(
+        "dataos://events:none/orders", isStream=False, format="Pulsar", options={"startingOffsets": '{"orders": "1:2"}'}
+    ),
+    csv("dataos://hub:default/orders", isStream=False),
+    csv("dataos://hub:default/orders", isStream=False, format="EventHub"),
 ]
 
 
@@ -120,7 +128,14 @@ BAD = [
     (csv("dataos://dropzone:none/data"), "flare.format", "names no format"),
     (csv("dataos://dropzone:none/a.csv", format="iceberg"), "flare.format", "format `iceberg` cannot be read from it"),
     (csv("dataos://lakehouse:sales/known", format="csv"), "flare.format", "format `csv` cannot be read from it"),
-    (csv("dataos://events:none/a.csv"), "depot.unsupported", "is of type PULSAR, which cannot yet be read by jobs"),
+    (csv("dataos://searching:default/a"), "depot.unsupported", "is of type ELASTICSEARCH, which cannot yet be read by"),
+    (csv("dataos://events:none/a"), "flare.streaming", "a topic is read as a stream, and the job has no `streaming`"),
+    (csv("dataos://hub:default/a", format="kafkajson", isStream=False), "flare.format", "format `kafkajson` cannot be"),
+    (
+        csv("dataos://events:none/a", format="eventhub", isStream=False),
+        "flare.format",
+        "format `eventhub` cannot be read",
+    ),
 ]
 
 
@@ -132,6 +147,26 @@ def test_inputs_are_checked(world: World, inputs: list[dict[str, Any]], code: st
     assert problem.path == "workflow.dag[0].spec.stackSpec.job.inputs[0].dataset"
 
 
+@pytest.mark.parametrize(
+    ("dataset", "options", "said"),
+    [
+        ("dataos://hub:default/a", {"eventhubs.startingposition": '{"offset": "77"}'}, "AMQP"),
+        ("dataos://events:none/a", {"startingOffsets": "12"}, "`startingOffsets`: it is earliest, latest, or"),
+        ("dataos://events:none/a", {"topicsPattern": "a.*"}, "`topicsPattern` is not taken"),
+    ],
+)
+def test_options_that_only_the_depot_explains_are_checked(
+    world: World, dataset: str, options: dict[str, str], said: str
+) -> None:
+    (problem,) = world.check(spec(csv(dataset, isStream=False, options=options), None, [output("a")]))
+    assert problem.code == "flare.option"
+    assert said in problem.message
+    (key,) = options
+    assert problem.path is not None
+    assert problem.path.startswith("workflow.dag[0].spec.stackSpec.job.inputs[0].options")
+    assert key in problem.path
+
+
 def test_near_names_of_depots(world: World) -> None:
     (problem,) = world.check(spec(csv("dataos://dropzne:none/a.csv"), None, [output("a")]))
     assert problem.hint == "did you mean `dropzone`?"
@@ -141,11 +176,14 @@ def test_near_names_of_depots(world: World) -> None:
     ("dataset", "code", "said"),
     [
         ("dataos://dropzone:none/out?acl=rw", "flare.format", "add `format`: csv, json, parquet"),
-        ("dataos://events:none/out?acl=rw", "depot.unsupported", "types that can: FILE, POSTGRESQL, ICEBERG"),
+        ("dataos://searching:none/out?acl=rw", "depot.unsupported", "types that can: FILE, POSTGRESQL, ICEBERG"),
+        ("dataos://events:none/out?acl=rw csv", "flare.format", "leave `format` out, or write `pulsar`"),
+        ("dataos://hub:default/out?acl=rw pulsar", "flare.format", "leave `format` out, or write `eventhub`"),
     ],
 )
 def test_an_output_goes_where_it_can(world: World, dataset: str, code: str, said: str) -> None:
-    out = {"name": "a", "dataset": dataset}
+    place, _, form = dataset.partition(" ")
+    out = {"name": "a", "dataset": place, **({"format": form} if form else {})}
     (problem,) = world.check(spec(csv("dataos://dropzone:none/a.csv"), None, [out]))
     assert problem.code == code
     assert problem.path == "workflow.dag[0].spec.stackSpec.job.outputs[0].dataset"

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,6 +23,7 @@ from dataos.core.errors import DataOSError
 from dataos.depots.ports import AdapterContext, DepotEntry
 from dataos.depots.types.bigquery.adapter import BigqueryAdapter
 from dataos.depots.types.elasticsearch.adapter import SearchAdapter
+from dataos.depots.types.eventhub import events
 from dataos.depots.types.eventhub.adapter import EventhubAdapter
 from dataos.depots.types.http.adapter import HttpAdapter
 from dataos.depots.types.jdbc.others import DatabricksAdapter, Db2Adapter
@@ -29,6 +32,8 @@ from dataos.depots.types.mongodb.adapter import MongodbAdapter
 from dataos.depots.types.mssql.adapter import MssqlAdapter
 from dataos.depots.types.oracle.adapter import OracleAdapter
 from dataos.depots.types.presto.adapter import PrestoAdapter
+from dataos.depots.types.pulsar import adapter as pulsar_adapter
+from dataos.depots.types.pulsar import messages as pulsar_messages
 from dataos.depots.types.pulsar.adapter import PulsarAdapter
 from dataos.depots.types.redis.adapter import RedisAdapter
 from dataos.depots.types.redshift.adapter import RedshiftAdapter
@@ -126,9 +131,81 @@ def test_event_hubs_are_asked_by_their_kafka_endpoint():
         settings["sasl.password"]
         == "Endpoint=sb://mill.servicebus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=k-canary"
     )
+    assert settings["security.protocol"] == "SASL_SSL"
     with pytest.raises(DataOSError) as caught:
         made.settings(one, {"eh_shared_access_key_name": "root"})
     assert caught.value.problem.code == "depot.credentials"
+    secret = {"eh_shared_access_key_name": "root", "eh_shared_access_key": "k-canary"}
+    emulator = {"endpoint": "sb://localhost:9192/", "params": {"security.protocol": "SASL_PLAINTEXT"}}
+    settings = made.settings(entry("EVENTHUB", **emulator), secret)
+    assert (settings["bootstrap.servers"], settings["security.protocol"]) == ("localhost:9192", "SASL_PLAINTEXT")
+    with pytest.raises(DataOSError) as caught:
+        made.settings(entry("EVENTHUB", endpoint="sb://x/", params={"security.protocol": "PLAINTEXT"}), secret)
+    assert caught.value.problem.code == "depot.unsupported"
+
+
+class Event:
+    """A message as confluent-kafka gives it."""
+
+    def __init__(self, headers: list[tuple[str, bytes | None]] | None) -> None:
+        self._headers = headers
+
+    def headers(self) -> Any:
+        return self._headers
+
+    def key(self) -> bytes:
+        return b"k"
+
+    def value(self) -> bytes:
+        return b"v"
+
+    def partition(self) -> int:
+        return 3
+
+    def offset(self) -> int:
+        return 12
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, 1000
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"plain", '"plain"'),
+        (b"", '""'),
+        (None, "null"),
+        (b"\xa1\x05order", '"order"'),
+        (b"\xb1\x00\x00\x00\x05order", '"order"'),
+        (b"\xa3\x03sym", '"sym"'),
+        (b"\x81" + (-2).to_bytes(8, "big", signed=True), "-2"),
+        (b"\x82\x3f\xf8\x00\x00\x00\x00\x00\x00", "1.5"),
+        (b"\xa1\x09order", "[-95, 9, 111, 114, 100, 101, 114]"),
+        (b"\xff\x01", "[-1, 1]"),
+    ],
+)
+def test_properties_of_events_are_json_whichever_client_wrote_them(data: bytes | None, shown: str):
+    reading = events.Reading(None, {}, "t", {}, False, 1.0)
+    columns = dict(zip(reading.columns(False).names, reading.values([Event([("p", data)])]), strict=True))
+    assert columns["properties"] == [[("p", shown)]]
+    assert (columns["partition"], columns["offset"], columns["sequenceNumber"]) == (["3"], ["12"], [12])
+    assert (columns["partitionKey"], columns["publisher"]) == (["k"], [None])
+
+
+def test_rows_are_events(tmp_path: Path):
+    def sent(**columns: Any) -> list[dict[str, Any]]:
+        pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        return list(events.records([tmp_path / "rows.parquet"]))
+
+    assert sent(body=["a", None], partitionKey=["k", None]) == [{"value": b"a", "key": b"k"}, {"value": None}]
+    assert sent(Body=[b"a"], partitionId=["1"]) == [{"value": b"a", "partition": 1}]
+    texts = pa.array([[("kind", "x")]], pa.map_(pa.string(), pa.string()))
+    assert sent(body=["a"], properties=texts) == [{"value": b"a", "headers": [("kind", b"x")]}]
+    assert sent(body=["a"], other=[1]) == [{"value": b'{"body": "a", "other": 1}'}]
+    for wrong in ({"partitionId": ["1"], "partitionKey": ["k"]}, {"partitionId": ["one"]}):
+        with pytest.raises(DataOSError) as caught:
+            sent(body=["a"], **wrong)
+        assert caught.value.problem.code == "depot.write"
 
 
 # --- Redis ---------------------------------------------------------------------------------------------------------
@@ -212,6 +289,69 @@ def test_pulsar_namespaces_and_topics():
         assert server.requests[0][2]["authorization"] == "Bearer tok"
         place = asyncio.run(made.resolve(one, Udl.parse("dataos://source:mill/looms")))
         assert place == "pulsar://p:6650 persistent://public/mill/looms"
+
+
+def test_what_pulsars_client_is_given():
+    made = PulsarAdapter(CONTEXT)
+    one = entry(
+        "PULSAR", adminUrl="http://p:8080", serviceUrl="pulsar+ssl://p:6651", tenant="t", params={"listenerName": "out"}
+    )
+    settings = made.settings(one, {"token": "t-canary"}, "/tmp/ca.pem")
+    assert settings == {
+        "service_url": "pulsar+ssl://p:6651", "operation_timeout_seconds": 4, "connection_timeout_ms": 2000,
+        "tls_validate_hostname": True, "tls_trust_certs_file_path": "/tmp/ca.pem", "listener_name": "out",
+        "stats_interval_in_seconds": 0, "token": "t-canary", "login": None,
+    }  # fmt: skip
+    assert made.settings(one, LOGIN)["login"] == ("ida", "pass-canary")
+
+
+def _partitions(_: int, path: str) -> tuple[int, bytes]:
+    return (200, b'{"partitions": 0}') if path.endswith("/partitions") else (404, b"{}")
+
+
+async def _first(made: PulsarAdapter, one: DepotEntry, secret: dict[str, str]) -> bytes:
+    spans = {-1: ("1:-1", "1:5")}
+    return await anext(made.entries(one, secret, Udl.parse("dataos://source:default/t"), spans))
+
+
+def test_faults_of_pulsars_client_are_told_without_its_text(monkeypatch: pytest.MonkeyPatch):
+    with s3.answering(_partitions, "application/json") as server:
+        made = PulsarAdapter(AdapterContext((), 0.5))
+        one = entry("PULSAR", adminUrl=server.endpoint, serviceUrl="pulsar://127.0.0.1:1", tenant="public")
+        found = problem(_first(made, one, {"token": "tok-canary"}))
+        assert found.code in ("depot.unreachable", "depot.timeout")
+        assert found.retry is not None
+        wrong = problem(made.ledgers(one, {}, Udl("source", "default", None)))
+        assert wrong.code == "manifest.address"
+        monkeypatch.setitem(sys.modules, "pulsar", None)
+        absent = problem(_first(made, one, {}))
+        assert absent.code == "depot.driver"
+        assert "pip install 'dataos[pulsar]'" in absent.hint
+    with s3.answering(lambda n, path: (404, b"{}"), "application/json") as server:
+        one = entry("PULSAR", adminUrl=server.endpoint, serviceUrl="pulsar://127.0.0.1:1", tenant="public")
+        assert problem(_first(made, one, {})).code == "depot.dataset_not_found"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("AuthenticationError", "depot.credentials"),
+        ("AuthorizationError", "depot.credentials"),
+        ("IncompatibleSchema", "depot.schema_refused"),
+        ("TopicNotFound", "depot.dataset_not_found"),
+        ("MessageTooBig", "depot.write"),
+        ("ConnectError", "depot.unreachable"),
+        ("Timeout", "depot.timeout"),
+    ],
+)
+def test_errors_of_pulsars_client_have_codes(name: str, code: str):
+    import pulsar
+
+    one = entry("PULSAR", adminUrl="http://p", serviceUrl="pulsar://p:6650", tenant="t")
+    for error in (getattr(pulsar, name)("canary"), pulsar_messages.Refused(f"Result.{name}")):
+        found = pulsar_adapter.problem(one, error, 2.0).problem
+        assert found.code == code
+        assert "canary" not in repr(found)
 
 
 def test_http_asks_the_base_address_and_cannot_be_listed():

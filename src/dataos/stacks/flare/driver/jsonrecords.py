@@ -32,6 +32,64 @@ def change_of(schema: Any) -> Change:
     return _Changes().of(schema)
 
 
+def write(value: Any, schema: Any) -> bytes:
+    """A row as JSON of a parsed schema, times in its unit. Raises ValueError where they do not go together."""
+    body = _Written().of(schema, value)
+    data = json.dumps(body, default=_plain, ensure_ascii=False).encode()
+    change_of(schema)(parse(data))
+    return data
+
+
+class _Written:
+    """What JSON has for values of Arrow; named types are known below where they stand."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Any] = {}
+
+    def of(self, node: Any, value: Any) -> Any:
+        if isinstance(node, str) and node in self._named:
+            node = self._named[node]
+        if isinstance(node, list):
+            branches = [b for b in cast("list[Any]", node) if b != "null"]
+            return self.of(branches[0], value) if len(branches) == 1 else value
+        if not isinstance(node, dict):
+            return value
+        body = cast("dict[str, Any]", node)
+        kind = body["type"]
+        if isinstance(kind, dict | list):
+            return self.of(kind, value)
+        if "name" in body:
+            self._named[str(body["name"])] = body
+        if value is None:
+            return None
+        if kind == "record":
+            fields = {str(f["name"]): f["type"] for f in body["fields"]}
+            unknown = next((name for name in _typed(value, dict, "a struct") if name not in fields), None)
+            if unknown is not None:
+                raise ValueError(f"it has no field `{unknown}`")
+            return {name: self.of(fields[name], part) for name, part in value.items()}
+        if kind == "array":
+            return [self.of(body["items"], part) for part in _typed(value, list, "an array")]
+        if kind == "map":
+            return {str(k): self.of(body["values"], part) for k, part in dict(value).items()}
+        unit = _UNITS.get(str(body.get("logicalType")))
+        if unit is not None and isinstance(value, dt.date):
+            return _since(value) // unit
+        return value
+
+
+def _since(value: dt.date) -> dt.timedelta:
+    if not isinstance(value, dt.datetime):
+        return value - _EPOCH.date()
+    return value - (_EPOCH if value.tzinfo is not None else _EPOCH.replace(tzinfo=None))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
 class _Changes:
     """Of one schema; named types are known below where they stand."""
 
@@ -162,6 +220,13 @@ def _decimal(value: Any) -> decimal.Decimal:
 
 
 _MILLIS, _MICROS = dt.timedelta(milliseconds=1), dt.timedelta(microseconds=1)
+_UNITS = {
+    "date": dt.timedelta(days=1),
+    "timestamp-millis": _MILLIS,
+    "timestamp-micros": _MICROS,
+    "local-timestamp-millis": _MILLIS,
+    "local-timestamp-micros": _MICROS,
+}
 _LOGICAL: dict[str, Change] = {
     "date": _day,
     "timestamp-millis": _moment(_MILLIS, dt.UTC),

@@ -8,6 +8,7 @@ Pulsar connector for Spark (columns, and what becomes of rows).
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, cast
 from dataos.client.api import Client
 from dataos.core.errors import fail
 from dataos.core.messageids import SCHEMA_KEY
+from dataos.stacks.flare import positions
 from dataos.stacks.flare.driver import jsonrecords
 from dataos.stacks.flare.driver.avromessages import Decoder, Notice, Schemas
 from dataos.stacks.flare.driver.formats import avro
@@ -120,8 +122,6 @@ class PulsarDecoder(Decoder):
     def _place(self, batch: Any, row: int) -> str:
         data = batch.column(batch.schema.get_field_index("__messageId"))[row].as_py()
         topic = batch.column(batch.schema.get_field_index("__topic"))[row].as_py()
-        from dataos.stacks.flare import positions
-
         found = positions.decode(data)
         return f"{topic} {found if isinstance(found, str) else found.text()}"
 
@@ -218,7 +218,8 @@ def _values(schema: Any, topic: Mapping[str, Any], schemas: _Schemas, output: Ou
         record = kind
     known = str(topic["type"]).upper()
     if known == "JSON":
-        return _Values(column, "JSON", json.loads(topic["schema"]), _as_json)
+        own = schemas.parsed({**topic, "references": []})
+        return _Values(column, "JSON", json.loads(topic["schema"]), lambda value: _as_json(value, own))
     made, adapt = avro.schema_of(record, output.address.dataset or "value")
     definition = _optional(made)
     if known == "AVRO":
@@ -242,8 +243,6 @@ def _evolved(topic: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_avro(value: Any, schema: Any, adapt: avro.Adapt) -> bytes | None:
-    import io
-
     from fastavro import schemaless_writer
 
     if value is None:
@@ -252,22 +251,20 @@ def _as_avro(value: Any, schema: Any, adapt: avro.Adapt) -> bytes | None:
     try:
         schemaless_writer(stream, schema, adapt(value))
     except _BROKEN as error:
-        text = f"a row does not go with the schema of its topic: {str(error)[:200]}"
-        raise fail("flare.types", text, hint="cast its columns in a step") from None
+        raise _misfit(error) from None
     return stream.getvalue()
 
 
-def _as_json(value: Any) -> bytes | None:
-    return None if value is None else json.dumps(value, default=_plain, ensure_ascii=False).encode()
+def _as_json(value: Any, schema: Any) -> bytes | None:
+    try:
+        return None if value is None else jsonrecords.write(value, schema)
+    except _BROKEN as error:
+        raise _misfit(error) from None
 
 
-def _plain(value: Any) -> Any:
-    """As `jsonrecords` reads it."""
-    if isinstance(value, bytes):
-        from base64 import b64encode
-
-        return b64encode(value).decode()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _misfit(error: Exception) -> Exception:
+    text = f"a row does not go with the schema of its topic: {str(error)[:200]}"
+    return fail("flare.types", text, hint="cast its columns in a step")
 
 
 def _encode_file(path: Path, whole: Any, schema: Any, made: _Values) -> None:
