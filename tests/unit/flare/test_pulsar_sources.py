@@ -10,7 +10,7 @@ import pytest
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
-from dataos.stacks.flare.driver import streamsources
+from dataos.stacks.flare.driver import inputsources
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.driver.pulsarsources import Entries
@@ -36,7 +36,7 @@ def source(topic: Topic, stream: bool | None = None, said: io.StringIO | None = 
     )
     client: Any = topic
     log = Log(stream=said or io.StringIO())
-    made = streamsources.make(entry, Source("messages", format="pulsar", stream=True), client, log)
+    made = inputsources.make(entry, Source("messages", format="pulsar", stream=True), client, log)
     assert isinstance(made, Entries)
     return made
 

@@ -13,7 +13,7 @@ from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Reading
 from dataos.stacks.flare import spec as flare
 from dataos.stacks.flare import streaming
-from dataos.stacks.flare.driver import streamsources
+from dataos.stacks.flare.driver import inputsources, streamsources
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log
 from dataos.stacks.flare.model import FlareSpec
@@ -221,7 +221,7 @@ def source(entry: dict[str, Any], kind: Any, told: Told) -> Any:
     spec, reading = read(data)
     assert spec is not None, reading.problems
     client: Any = told
-    return streamsources.make(spec.inputs[0], Source(kind, stream=True), client, Log(stream=io.StringIO()))
+    return inputsources.make(spec.inputs[0], Source(kind, stream=True), client, Log(stream=io.StringIO()))
 
 
 def topic(told: Told, **options: Any) -> Any:

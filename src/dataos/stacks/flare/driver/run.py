@@ -22,11 +22,11 @@ from dataos.stacks.flare import querying, sql, udfs
 from dataos.stacks.flare import spec as specs
 from dataos.stacks.flare.driver import (
     checks,
+    inputsources,
     lineage,
     maintaining,
     problems,
     profiling,
-    streamsources,
     userfunctions,
     windows,
 )
@@ -265,7 +265,7 @@ class Run:
     def _load(self, readers: Readers, client: Client, entry: Input, source: Source, keep_system_columns: bool) -> View:
         found = self._slices.get(entry.name)
         if found is None and source.kind == "messages":  # no stream: what is there now
-            found = streamsources.whole(entry, source, client, self._log)
+            found = inputsources.whole(entry, source, client, self._log)
         if found is not None:
             return found.load(readers, keep_system_columns)
         return readers.load(entry, source, keep_system_columns)

@@ -15,7 +15,7 @@ from typing import Any
 
 from dataos.client.api import Client
 from dataos.core.errors import DataOSError, Problem
-from dataos.stacks.flare.driver import problems, streamsources
+from dataos.stacks.flare.driver import inputsources, problems, streamsources
 from dataos.stacks.flare.driver.job import Source
 from dataos.stacks.flare.driver.output import Log, problem_lines
 from dataos.stacks.flare.driver.streamsources import Slice, StreamSource
@@ -65,7 +65,7 @@ class Stream:
         self._published = published
         self._pause = pause
         self._sources = [
-            streamsources.make(i, sources[i.name], client, log) for i in spec.inputs if sources[i.name].stream
+            inputsources.make(i, sources[i.name], client, log) for i in spec.inputs if sources[i.name].stream
         ]
         self._stream, self._turn = "", 0
         self._number = 0

@@ -339,25 +339,6 @@ class Rate(StreamSource):
         return Slice("no row", {}, lambda readers, keep: readers.made(self.entry, 0, 0, 0, 1, 1, True))
 
 
-def make(entry: Input, source: Source, client: Client, log: Log) -> StreamSource:
-    """The source of an input."""
-    from dataos.stacks.flare.driver import eventsources, pulsarsources  # they stand on this module
-
-    kinds: dict[str, type[StreamSource]] = {
-        "files": Files, "objects": Files, "table": Table, "messages": Messages, "rate": Rate,
-    }  # fmt: skip
-    topics: dict[str, type[StreamSource]] = {"eventhub": eventsources.Events, "pulsar": pulsarsources.Entries}
-    kind = topics.get(source.format, Messages) if source.kind == "messages" else kinds[source.kind]
-    return kind(entry, source, client, log)
-
-
-def whole(entry: Input, source: Source, client: Client, log: Log) -> Slice | None:
-    """All that a source holds now, for a job that is no stream."""
-    made = make(entry, source, client, log)
-    made.begin({})
-    return made.cut(made.look(), limited=False) or made.nothing()
-
-
 def rows_of(kept: Mapping[str, Mapping[str, str]], name: str) -> Rows:
     """The lines that belong to an input."""
     return {k: dict(v) for k, v in kept.items() if k == name or k.startswith(f"{name}/")}
