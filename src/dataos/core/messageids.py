@@ -16,6 +16,10 @@ Ledger = tuple[int, int, int]
 """(id, entries, bytes)"""
 
 
+_FIELDS = {1: "ledger", 2: "entry", 3: "partition", 4: "batch"}  # of MessageIdData (protobuf)
+_HIGHEST = (1 << 63) - 1
+
+
 class MessageId(NamedTuple):
     """One message of a partition. `batch`: its place in an entry that holds several; -1: all of the entry.
 
@@ -77,3 +81,40 @@ def _parts(ledgers: Sequence[Ledger], after: MessageId, upto: MessageId) -> list
         if high > low:
             found.append((ledger, low, high, length // entries if entries else 0))
     return found
+
+
+def decode(data: bytes) -> str | MessageId:
+    """A message id out of the bytes that clients of Pulsar make of it; `earliest` and `latest` are ids too.
+
+    Raises ValueError. Source: MessageIdData of Pulsar's protocol.
+    """
+    found = {"ledger": 0, "entry": 0, "batch": -1}
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        if key & 7 != 0:
+            break  # what comes after the numbers says how large a batch is
+        number, place = _varint(data, place)
+        name = _FIELDS.get(key >> 3)
+        if name is not None:
+            found[name] = number - (1 << 64) if number > _HIGHEST else number
+    if place == 0:
+        raise ValueError("a message id has bytes")
+    if found["ledger"] < 0:
+        return "earliest"
+    if found["ledger"] == _HIGHEST:
+        return "latest"
+    return MessageId(found["ledger"], found["entry"], found["batch"])
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if place >= len(data) or shift > 63:
+            raise ValueError("the bytes are no message id")
+        byte = data[place]
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        place += 1
+        if not byte & 0x80:
+            return number, place

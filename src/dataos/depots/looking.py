@@ -138,20 +138,32 @@ async def _newest(pieces: AsyncGenerator[bytes], most: int) -> dict[str, Any]:
     table = pa.ipc.open_stream(bytes(content)).read_all()
     order = next(o for o in _ORDERS if set(o) <= set(table.schema.names))
     table = table.sort_by([(name, "ascending") for name in order])
-    rows = table.slice(max(0, table.num_rows - most)).to_pylist()
+    table = table.drop_columns([n for n in table.schema.names if n == "__schemaVersion"])
+    rows = table.slice(max(0, table.num_rows - most)).to_pylist(maps_as_pydicts="lossy")
     columns = [{"name": f.name, "type": str(f.type)} for f in table.schema]
-    return {"columns": columns, "rows": [[_plain(v) for v in row.values()] for row in rows], "truncated": False}
+    shown = [[_message_id(v) if n == "__messageId" else _plain(v) for n, v in row.items()] for row in rows]
+    return {"columns": columns, "rows": shown, "truncated": False}
 
 
+def _message_id(value: bytes) -> str:
+    """As options of jobs take it: `ledger:entry:partition:batch`, or without what there is not."""
+    found = messageids.decode(value)
+    if isinstance(found, str) or found.batch < 0:
+        return found if isinstance(found, str) else found.text()
+    return f"{found.ledger}:{found.entry}:-1:{found.batch}"
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), 127)}
+"""Bytes that are no text are not sent to a terminal as they are."""
 _ORDERS = (("timestamp", "offset"), ("enqueuedTime", "sequenceNumber"), ("__publishTime",))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
+        return value.decode("utf-8", "backslashreplace").translate(_CONTROLS)
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list):
-        if not all(isinstance(item, dict) for item in cast("list[Any]", value)):  # a map
-            return {str(k): _plain(v) for k, v in cast("list[tuple[Any, Any]]", value)}
         return [{k: _plain(v) for k, v in item.items()} for item in cast("list[dict[str, Any]]", value)]
     return value.isoformat() if isinstance(value, datetime) else value
 

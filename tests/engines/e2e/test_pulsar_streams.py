@@ -255,6 +255,7 @@ def test_depots_of_topics_are_tested_listed_and_sampled(made: Installation, puls
     rows = made.ok("depot", "sample", "dataos://bus:default/looked-at", "--limit", "2", "-O", "json").json
     assert [r["value"] for r in rows] == ["two", "three"]
     assert rows[0]["__messageProperties"] == {"kind": "test"}
+    assert int(rows[1]["__messageId"].split(":")[1]) == 2, "as startingOffsets takes it"
     missing = made.cli("depot", "sample", "dataos://bus:default/no-such")
     assert missing.code == 1
     assert "has no topic 'no-such'" in missing.out + missing.err

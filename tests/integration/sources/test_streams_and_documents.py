@@ -332,6 +332,21 @@ def test_faults_of_pulsars_client_are_told_without_its_text(monkeypatch: pytest.
         assert problem(_first(made, one, {})).code == "depot.dataset_not_found"
 
 
+def test_nothing_but_topics_is_asked_of_pulsars_admin_service():
+    with s3.answering(lambda n, path: (200, b'{"version": 3, "type": "STRING"}'), "application/json") as server:
+        made = PulsarAdapter(CONTEXT)
+        one = entry("PULSAR", adminUrl=server.endpoint, serviceUrl="pulsar://p:1", tenant="public")
+        for subject in ("../tenants", "../..", "default/..", "a/b/c", "default", "/x"):
+            found = problem(made.schema_of(one, {}, None, subject, "latest"))
+            assert found.code in ("request.invalid", "depot.dataset_not_found")
+        assert problem(made.schema_of(one, {}, None, "default/t", "..")).code == "depot.dataset_not_found"
+        assert problem(made.list_datasets(one, {}, "..")).code == "depot.dataset_not_found"
+        assert problem(made.ledgers(one, {}, Udl("source", "..", ".."))).code == "depot.dataset_not_found"
+        assert server.requests == []
+        assert asyncio.run(made.schema_of(one, {}, 3, "default/a b?c", "latest")).type == "STRING"
+        assert server.requests[0][1] == "/admin/v2/schemas/public/default/a%20b%3Fc/schema/3"
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [

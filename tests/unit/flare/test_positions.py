@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataos.core.messageids import MessageId
+from dataos.core.messageids import MessageId, decode
 from dataos.manifest.specs import Reading
 from dataos.stacks.flare import positions
 from dataos.stacks.flare import spec as flare
@@ -73,20 +73,20 @@ def test_positions_of_partitions() -> None:
 @given(st.integers(0, (1 << 63) - 2), st.integers(0, 1 << 62), st.integers(-1, 100), st.integers(-1, 5000))
 def test_bytes_of_message_ids_are_what_the_client_makes(ledger: int, entry: int, partition: int, batch: int) -> None:
     made = pulsar.MessageId(partition, ledger, entry, batch).serialize()
-    assert positions.decode(made) == MessageId(ledger, entry, batch)
+    assert decode(made) == MessageId(ledger, entry, batch)
     signed = [b - 256 if b > 127 else b for b in made]
     assert positions.message_ids(json.dumps({"t": signed})) == {"t": MessageId(ledger, entry, batch)}
 
 
 def test_the_ends_of_topics_are_ids_too() -> None:
-    assert positions.decode(pulsar.MessageId.earliest.serialize()) == "earliest"
-    assert positions.decode(pulsar.MessageId.latest.serialize()) == "latest"
+    assert decode(pulsar.MessageId.earliest.serialize()) == "earliest"
+    assert decode(pulsar.MessageId.latest.serialize()) == "latest"
 
 
 @given(st.binary(max_size=40))
 def test_other_bytes_are_refused_or_ids(data: bytes) -> None:
     try:
-        found = positions.decode(data)
+        found = decode(data)
     except ValueError:
         return
     assert found in ("earliest", "latest") or isinstance(found, MessageId)

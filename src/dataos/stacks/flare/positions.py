@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from dataos.core.messageids import MessageId
+from dataos.core.messageids import MessageId, decode
 
 # --- Event Hubs -------------------------------------------------------------------------------------------------------
 
@@ -117,8 +117,6 @@ def _moment(value: Any) -> int:
 # --- Pulsar -----------------------------------------------------------------------------------------------------------
 
 _IDS = 'earliest, latest, or {"topic": "ledger:entry", ...} with each topic or partition'
-_FIELDS = {1: "ledger", 2: "entry", 3: "partition", 4: "batch"}  # of Pulsar's MessageIdData (protobuf)
-_HIGHEST = (1 << 63) - 1
 
 
 def message_ids(text: str) -> str | dict[str, str | MessageId]:
@@ -154,43 +152,6 @@ def _message_id(value: Any) -> str | MessageId:
         raise ValueError(f"`{word[:80]}` is no message id: it is {_IDS}")
     numbers = [int(p) for p in parts]
     return MessageId(numbers[0], numbers[1], numbers[3] if len(numbers) == 4 else -1)
-
-
-def decode(data: bytes) -> str | MessageId:
-    """A message id out of the bytes that clients of Pulsar make of it; `earliest` and `latest` are ids too.
-
-    Raises ValueError. Source: MessageIdData of Pulsar's protocol.
-    """
-    found = {"ledger": 0, "entry": 0, "batch": -1}
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        if key & 7 != 0:
-            break  # what comes after the numbers says how large a batch is
-        number, place = _varint(data, place)
-        name = _FIELDS.get(key >> 3)
-        if name is not None:
-            found[name] = number - (1 << 64) if number > _HIGHEST else number
-    if place == 0:
-        raise ValueError("a message id has bytes")
-    if found["ledger"] < 0:
-        return "earliest"
-    if found["ledger"] == _HIGHEST:
-        return "latest"
-    return MessageId(found["ledger"], found["entry"], found["batch"])
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        if place >= len(data) or shift > 63:
-            raise ValueError("the bytes are no message id")
-        byte = data[place]
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        place += 1
-        if not byte & 0x80:
-            return number, place
 
 
 # --- what a manifest may say ------------------------------------------------------------------------------------------

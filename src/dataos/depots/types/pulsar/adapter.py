@@ -53,7 +53,8 @@ class PulsarAdapter:
         return sorted(str(name).rpartition("/")[2] for name in found or [])
 
     async def list_datasets(self, entry: DepotEntry, credentials: Mapping[str, str], collection: str) -> list[str]:
-        place = f"/admin/v2/persistent/{self._tenant(entry)}/{quote(collection, safe='')}"
+        namespace = "default" if collection == "none" else collection
+        place = f"/admin/v2/persistent/{self._tenant(entry)}/{_part(namespace)}"
         plain = await self._get(entry, credentials, place, self._timeout_s)
         parted = await self._get(entry, credentials, f"{place}/partitioned", self._timeout_s)
         topics = {str(t).rpartition("/")[2] for t in [*(plain or []), *(parted or [])]}
@@ -66,7 +67,8 @@ class PulsarAdapter:
         if dataset not in known:
             text = f"depot '{entry.name}' has no topic '{collection}/{dataset}' that its user may see"
             raise fail("depot.dataset_not_found", text, hint=names.did_you_mean(dataset, known))
-        found = await self.schema_of(entry, credentials, None, f"{collection}/{dataset}", "latest")
+        namespace = "default" if collection == "none" else collection
+        found = await self.schema_of(entry, credentials, None, f"{namespace}/{dataset}", "latest")
         return [
             *_payload(found),
             ColumnDescription("__key", "string", True),
@@ -140,9 +142,12 @@ class PulsarAdapter:
         self, entry: DepotEntry, credentials: Mapping[str, str], number: int | None, subject: str, version: str
     ) -> MessageSchema:
         """See `RegistryDepot`; `subject` is namespace/topic. A topic without one has the type BYTES."""
-        place = f"/admin/v2/schemas/{self._tenant(entry)}/{quote(subject)}/schema"
+        parts = subject.split("/")
+        if len(parts) != 2:
+            raise fail("request.invalid", f"`{subject[:80]}` names no topic", hint="subject: namespace/topic")
+        place = f"/admin/v2/schemas/{self._tenant(entry)}/{'/'.join(_part(p) for p in parts)}/schema"
         if number is not None or version != "latest":
-            place += f"/{number if number is not None else quote(version, safe='')}"
+            place += f"/{number if number is not None else _part(version)}"
         none: dict[int, Any] = {404: {}}
         found = await self._get(entry, credentials, place, self._timeout_s, none)
         if found:
@@ -263,7 +268,7 @@ class PulsarAdapter:
         return f"{made['serviceUrl']} {made['topic'] or made['tenant']}"
 
     def _tenant(self, entry: DepotEntry) -> str:
-        return quote(str(entry.location["tenant"]), safe="")
+        return _part(str(entry.location["tenant"]))
 
     async def _get(
         self,
@@ -314,7 +319,17 @@ def _topic(entry: DepotEntry, udl: Udl) -> str:
 def _path(topic: str) -> str:
     """Of a topic in the admin service."""
     domain, _, rest = topic.partition("://")
-    return f"/admin/v2/{domain}/" + "/".join(quote(part, safe="") for part in rest.split("/", 2))
+    return f"/admin/v2/{domain}/" + "/".join(_part(part) for part in rest.split("/", 2))
+
+
+def _part(text: str) -> str:
+    """One part of a path of the admin service. Raises DataOSError `depot.dataset_not_found` for one that leads
+    elsewhere."""
+    if text in ("", ".", ".."):
+        raise fail(
+            "depot.dataset_not_found", f"`{text}` names no namespace and no topic", hint="look with dataos depot ls"
+        )
+    return quote(text, safe="")
 
 
 def _payload(schema: MessageSchema) -> list[ColumnDescription]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from dataos.client.api import Client
+from dataos.core import messageids
 from dataos.core.errors import fail
 from dataos.core.messageids import SCHEMA_KEY
-from dataos.stacks.flare import positions
 from dataos.stacks.flare.driver import jsonrecords
 from dataos.stacks.flare.driver.avromessages import Decoder, Notice, Schemas
 from dataos.stacks.flare.driver.formats import avro
@@ -122,7 +122,7 @@ class PulsarDecoder(Decoder):
     def _place(self, batch: Any, row: int) -> str:
         data = batch.column(batch.schema.get_field_index("__messageId"))[row].as_py()
         topic = batch.column(batch.schema.get_field_index("__topic"))[row].as_py()
-        found = positions.decode(data)
+        found = messageids.decode(data)
         return f"{topic} {found if isinstance(found, str) else found.text()}"
 
     def _decode(self, data: bytes, batch: Any, row: int) -> Any:
