@@ -94,6 +94,13 @@ class WorkloadSettings(_Area):
     )
     scratch_mib: int = Field(default=20_480, ge=64, description="Scratch space per job attempt (MiB).")
     stop_grace_s: float = Field(default=10.0, ge=0, description="Seconds between asking a job to stop and killing it.")
+    prepared: int = Field(
+        default=2,
+        ge=0,
+        description="Programs of Flare that wait, in a sandbox of their own, for the next job like the one that ran "
+        "last: it begins a second earlier. Each holds about 150 MiB, which count for no job. 0: none wait.",
+    )
+    prepared_s: float = Field(default=300.0, gt=0, description="Seconds that such a program waits for a job.")
     keep_attempts_h: float = Field(
         default=168.0, ge=0, description="Hours that logs and scratch of ended attempts are kept."
     )

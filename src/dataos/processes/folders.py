@@ -67,6 +67,24 @@ def check_key(key: str) -> str:
     return key
 
 
+def begin(root: Path, etc: Mapping[str, str]) -> Path:
+    """Make a folder that has no key yet, with what every job folder has. The caller's to delete, unless `write` names
+    it."""
+    beside = _new(root)
+    for name in (*_GIVEN, *_MADE):
+        (beside / name).mkdir(mode=0o700)
+    for name, text in etc.items():
+        _write_file(beside, PurePosixPath("etc", name), text.encode())
+    return beside
+
+
+def take(root: Path, begun: Path) -> Path:
+    """Give a folder without a key another such name, by which nobody else knows it. Raises OSError if it is gone."""
+    taken = root / _new_name()
+    begun.rename(taken)
+    return taken
+
+
 def write(
     root: Path,
     key: str,
@@ -74,15 +92,13 @@ def write(
     files: Mapping[str, bytes],
     etc: Mapping[str, str],
     checkpoint: Callable[[str], None],
+    begun: Path | None = None,
 ) -> bool:
-    """Make the folder with all its files in one step. False, and nothing done, if the key has one already."""
-    with _beside(root) as beside:
-        for name in (*_GIVEN, *_MADE):
-            (beside / name).mkdir(mode=0o700)
+    """Make the folder with all its files in one step, of one that was begun if there is one. False, and nothing done,
+    if the key has one already."""
+    with _passing(begun or begin(root, etc)) as beside:
         for name, data in files.items():
             _write_file(beside, _given_path(name), data)
-        for name, text in etc.items():
-            _write_file(beside, PurePosixPath("etc", name), text.encode())
         checkpoint("processes.folder-half-written")
         records.write(str(beside), records.LAUNCH, {**launch, "boot_id": trees.boot_id()})
         return _appear(beside, root / key)
@@ -91,16 +107,24 @@ def write(
 def forbid(root: Path, key: str, now_us: int) -> None:
     """Make the folder of a key that has none such that it counts as ended: nobody starts it any more."""
     ended = {"exit_code": None, "signal": None, "reason": "stopped", "started_at": None, "ended_at": now_us}
-    with _beside(root) as beside:
+    with _passing(_new(root)) as beside:
         records.write(str(beside), records.EXIT, ended, sync=True)
         _appear(beside, root / key)
 
 
-@contextmanager
-def _beside(root: Path) -> Generator[Path]:
-    """A folder in the making; what is left of it goes."""
-    beside = root / f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
+def _new(root: Path) -> Path:
+    beside = root / _new_name()
     beside.mkdir(mode=0o700)
+    return beside
+
+
+def _new_name() -> str:
+    return f".new-{os.getpid()}-{trees.start_time(os.getpid())}-{secrets.token_hex(8)}"
+
+
+@contextmanager
+def _passing(beside: Path) -> Generator[Path]:
+    """A folder in the making; what is left of it goes."""
     try:
         yield beside
     finally:

@@ -66,6 +66,10 @@ class MemoryGroup:
         """Move the calling process in; its later children are born inside."""
         return self._put("cgroup.procs", "0")
 
+    def take(self, pid: int) -> bool:
+        """Move another process in. What it holds already stays counted where it was."""
+        return self._put("cgroup.procs", str(pid))
+
     def ran_out(self) -> bool:
         """True if the kernel killed something here for lack of memory."""
         name = "memory.events" if self._unified else "memory.oom_control"

@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
-from dataos.processes import folders, limits, logfiles, records, relay, sandbox, spawning, trees, watches
+from dataos.processes import folders, limits, logfiles, prepared, records, relay, sandbox, spawning, trees, watches
 from dataos.processes import shim as shim_program
 from dataos.processes.ports import START_WITHIN_S, Isolation, Launch, Observation, Phase, ProcessRunner, Usage
 
@@ -32,6 +32,7 @@ T = TypeVar("T")
 _UP_WITHIN_S = 60.0
 _GRACE_S = 10.0
 _THREADS = 8
+_PREPARE_AFTER_S = 0.5  # the job that has just begun comes first
 _ALIVE = (Phase.STARTING, Phase.RUNNING)
 
 
@@ -45,7 +46,8 @@ class LocalRunner(ProcessRunner):
     `root` has one folder per key. `server_socket` lies in a folder that holds nothing but sockets: jobs with server
     access see that folder. `checkpoint(name)` is called between any two steps of a start, so that tests can end the
     process there. `alive`: a file and seconds; jobs end when the server's sign of life in it is older, because other
-    servers take them over then. None: jobs outlive their server.
+    servers take them over then. None: jobs outlive their server. `prepared_most`: how many programs may wait for
+    their next job (`Launch.waits`), `prepared_s`: for how long.
     """
 
     _bubblewrap: sandbox.Bubblewrap | None
@@ -60,6 +62,8 @@ class LocalRunner(ProcessRunner):
         clock: Clock,
         checkpoint: Callable[[str], None] = _no_checkpoint,
         alive: tuple[Path, float] | None = None,
+        prepared_most: int = 0,
+        prepared_s: float = 300.0,
     ) -> None:
         # One spelling for good: the folder's path is part of how leftovers of a dead shim are recognised.
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,6 +83,9 @@ class LocalRunner(ProcessRunner):
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches = watches.Watches(self._shim_ended)
         self._spawner = spawning.Spawner(self._root)
+        self._prepared = prepared.Prepared(self._root, self._spawner, prepared_most, prepared_s)
+        self._prepared_s = prepared_s
+        self._again: dict[str, prepared.Form] = {}  # key -> what its program's next one would look like
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="processes")
 
     async def start(self, key: str, launch: Launch) -> None:
@@ -90,6 +97,8 @@ class LocalRunner(ProcessRunner):
         async with self._lock(key):
             state = await self._run(self._start, key, launch, limits.uptime_s())
             self._watch(key, state)
+        if key in self._again:
+            asyncio.get_running_loop().call_later(_PREPARE_AFTER_S, self._prepare_next, key)
 
     async def observe(self, key: str) -> Observation:
         """What is known of the key now."""
@@ -176,12 +185,18 @@ class LocalRunner(ProcessRunner):
         """Why the platform's own jobs run as plain processes here, for a warning at start; empty if they don't."""
         return await self._run(lambda: self._find_bubblewrap()[1])
 
+    @property
+    def prepared(self) -> int:
+        """How many programs wait for a job."""
+        return self._prepared.count
+
     async def close(self) -> None:
         """Stop watching. The processes go on; a later runner adopts them."""
         self._watches.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._prepared.close)
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._spawner.close)
 
@@ -204,38 +219,45 @@ class LocalRunner(ProcessRunner):
                 return state
             if (self._root / key).is_dir():
                 folders.discard_stale(self._root, key)
-            if not (self._root / key).is_dir():
-                is_ours = self._write(key, launch)
-                self._checkpoint("processes.folder-written")
-                if not is_ours:
-                    continue  # forbidden meanwhile, or somebody else starts it
-            if limits.uptime_s() - asked_s > START_WITHIN_S:
-                raise fail(
-                    "process.start", f"cannot start {key}: its files took longer than {START_WITHIN_S:.0f} s", retry=1.0
-                )
-            self._spawn(key)
+            slot = None
+            try:
+                if not (self._root / key).is_dir():
+                    is_ours, slot = self._write(key, launch)
+                    self._checkpoint("processes.folder-written")
+                    if not is_ours:
+                        continue  # forbidden meanwhile, or somebody else starts it
+                if limits.uptime_s() - asked_s > START_WITHIN_S:
+                    raise fail(
+                        "process.start",
+                        f"cannot start {key}: its files took longer than {START_WITHIN_S:.0f} s",
+                        retry=1.0,
+                    )
+                self._spawn(key, slot)
+            finally:
+                if slot is not None:
+                    slot.end()
             self._checkpoint("processes.shim-up")
         # Three shims in a row claimed and died before they wrote a word.
         raise self._not_up(key, "its supervisor died while starting")
 
-    def _write(self, key: str, launch: Launch) -> bool:
-        """Make the key's folder. False if it has one already."""
+    def _write(self, key: str, launch: Launch) -> tuple[bool, prepared.Slot | None]:
+        """Make the key's folder, of a prepared program's if one waits. False if it has one already."""
         _check(launch)
         bubblewrap = self._bubblewrap_for(launch)
         sandbox.check_mounts(launch.mounts, sandboxed=bubblewrap is not None)
         folder = self._root / key
         where = self._paths(folder, launch, sandboxed=bubblewrap is not None)
+        argv = [_filled(part, where) for part in launch.argv]
         inside = None
         env = {**_base_environment(where), **launch.env, **where}
         if bubblewrap is not None:
-            args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
-            args += sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
             if launch.egress:
                 ways = {a: f"{sandbox.EGRESS}/{relay.name(n)}" for n, a in enumerate(launch.egress)}
                 env["DATAOS_EGRESS"] = json.dumps(ways)
+            args = self._arguments(bubblewrap, folder, launch)
             inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.seccomp.hex()}
         record: dict[str, Any] = {
-            "argv": [_filled(part, where) for part in launch.argv],
+            "argv": argv,
             "sandbox": inside,
             "env": env,
             "cwd": "/" if inside else where["DATAOS_TEMP_DIR"],
@@ -247,12 +269,60 @@ class LocalRunner(ProcessRunner):
             "alive": self._alive,
             "egress": list(launch.egress) if inside else [],
         }
+        slot = None
+        if bubblewrap is not None and (form := self._form(bubblewrap, launch, argv, where)) is not None:
+            self._again[key] = form
+            slot = self._prepared.take(form)
         self._checkpoint("processes.folder-writing")
         try:
             etc = sandbox.etc_files() if inside else {}
-            return folders.write(self._root, key, record, launch.files, etc, self._checkpoint)
-        except OSError as error:
-            raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
+            begun = slot.folder if slot is not None else None
+            made = folders.write(self._root, key, record, launch.files, etc, self._checkpoint, begun)
+        except BaseException as error:
+            if slot is not None:
+                slot.end()
+            if isinstance(error, OSError):
+                raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
+            raise
+        return made, slot
+
+    def _arguments(self, bubblewrap: sandbox.Bubblewrap, folder: Path, launch: Launch) -> list[str]:
+        args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
+        return args + sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
+
+    def _form(
+        self, bubblewrap: sandbox.Bubblewrap, launch: Launch, argv: list[str], where: dict[str, str]
+    ) -> prepared.Form | None:
+        """What a prepared program must be like to do this job; None if none can."""
+        if not launch.waits or launch.egress or self._prepared.is_off or not prepared.fits(launch.env):
+            return None
+        try:
+            shown = prepared.places([*(m.source for m in launch.mounts), *sandbox.python_folders()])
+        except OSError:
+            return None  # the start will say what is wrong
+        return prepared.Form(
+            tuple(argv),
+            bubblewrap.program,
+            tuple(self._arguments(bubblewrap, prepared.FOLDER, launch)),
+            bubblewrap.seccomp.hex(),
+            tuple({**_base_environment(where), **where, "DATAOS_WAITS": "1"}.items()),
+            tuple(sandbox.etc_files().items()),
+            shown,
+            prepared.mounted(),
+        )
+
+    def _prepare_next(self, key: str) -> None:
+        """Once a job has run for a moment, or has ended: its program's next job finds one that waits."""
+        form = self._again.pop(key, None)
+        if form is None or self._prepared.is_off:
+            return
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._pool, self._prepared.prepare, form)
+        done.add_done_callback(lambda _: loop.call_later(self._prepared_s, self._expire))
+
+    def _expire(self) -> None:
+        if not self._prepared.is_off:
+            asyncio.get_running_loop().run_in_executor(self._pool, self._prepared.expire)
 
     def _bubblewrap_for(self, launch: Launch) -> sandbox.Bubblewrap | None:
         """The sandbox to use, None for a plain child. Raises `process.no_sandbox`."""
@@ -307,12 +377,15 @@ class LocalRunner(ProcessRunner):
             where["DATAOS_SERVER_SOCKET"] = f"{sandbox.SERVER}/{self._socket.name}" if sandboxed else str(self._socket)
         return where
 
-    def _spawn(self, key: str) -> None:
-        """Start a shim and wait until it has claimed the folder or left it to another."""
+    def _spawn(self, key: str, slot: prepared.Slot | None) -> None:
+        """Start a shim, or call the one that waits, and wait until it has claimed the folder or left it to another."""
         ready, told = os.pipe()
         try:
             try:
-                self._spawner.spawn(str(self._root / key), told)
+                if slot is not None:
+                    slot.give(self._root / key, told)
+                else:
+                    self._spawner.spawn(str(self._root / key), told)
             except OSError as error:
                 raise self._not_up(key, f"its supervisor cannot be started: {error.strerror or error}") from error
             finally:
@@ -323,6 +396,8 @@ class LocalRunner(ProcessRunner):
             os.close(ready)
         if word is not None and word.startswith(shim_program.UP):
             return
+        if word == b"" and slot is not None:
+            return  # it has ended with its program: another one is started
         if word is None:
             raise self._not_up(key, f"its supervisor was not up within {_UP_WITHIN_S:.0f} s")
         if word == b"" and folders.look(self._root, key).phase is Phase.ABSENT:
@@ -352,6 +427,7 @@ class LocalRunner(ProcessRunner):
         state = await self._run(folders.look, self._root, key)
         if state.phase is Phase.LOST:
             await self._run(folders.bury, self._root, key)
+        self._prepare_next(key)
         for listener in self._listeners:
             # On its own turn of the loop: one that fails does not keep the others from being called.
             asyncio.get_running_loop().call_soon(listener, key)

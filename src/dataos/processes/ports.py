@@ -51,6 +51,9 @@ class Launch:
     `server_access` makes the server's API reachable at the unix socket `DATAOS_SERVER_SOCKET`. `egress` are addresses
     (`host:port`) that the program may reach though its sandbox has no network: by unix sockets, which the variable
     `DATAOS_EGRESS` (JSON: address -> path) names; without a sandbox it has the network, and no such variable.
+    `waits`: the program may be started before it has a job. Where the variable `DATAOS_WAITS` is set, it writes an
+    empty line, does what takes long and needs nothing of a job, then reads its environment (one line, JSON) from
+    standard input and goes on as if it had begun with that one; it ends where that line does not come.
     """
 
     argv: tuple[str, ...]
@@ -65,6 +68,7 @@ class Launch:
     scratch_bytes: int = 20 << 30
     server_access: bool = True
     egress: tuple[str, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any
 from dataos.processes import trees
 
 LAUNCH = "launch.json"
+PREPARED = "prepared.json"
 CLAIM = "claimed."
 SHIM = "shim.json"
 STOP = "stop.json"

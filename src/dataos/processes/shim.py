@@ -8,6 +8,7 @@ Standard library only; what it shares with the server is in `records`, `trees`, 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import selectors
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, cast
 
 from dataos.processes import limits, logfiles, records, relay, trees
@@ -59,17 +61,120 @@ def name_process(name: bytes) -> None:
         _prctl(_PR_SET_NAME, name)
 
 
+class Program:
+    """A started program: its process, and our ends of the pipes to it. `given`: of one that waits for its job."""
+
+    def __init__(self, child: subprocess.Popen[bytes], output: int, report: int | None, given: int | None) -> None:
+        self.child = child
+        self.output = output
+        self.report = report
+        self.given = given
+
+    def begin_job(self, env: dict[str, str]) -> None:
+        """Tell one that waits who it is now. Its end, if it comes before it has heard this, is seen as any other."""
+        if self.given is None:
+            return
+        try:
+            os.write(self.given, json.dumps(env).encode() + b"\n")
+        except OSError:
+            pass
+        finally:
+            os.close(self.given)
+
+
+def start(launch: dict[str, Any], group: limits.MemoryGroup | None, *, waits: bool = False) -> Program:
+    """Start the program of a launch record. Raises OSError, subprocess.SubprocessError, ValueError."""
+    output, child_output = _pipe()
+    given, child_given = (None, None) if not waits else reversed(_pipe())
+    argv = [str(part) for part in launch["argv"]]
+    env = environment(launch)
+    handed: list[int] = []
+    report: int | None = None
+    if launch["sandbox"] is not None:
+        # By descriptor, so that neither the secrets in the environment nor the layout show in the process list.
+        words = [*launch["sandbox"]["args"], "--clearenv"]
+        for name, value in env.items():
+            words += ["--setenv", name, value]
+        words_fd = os.memfd_create("args")
+        os.write(words_fd, b"".join(os.fsencode(word) + b"\0" for word in words))
+        os.lseek(words_fd, 0, os.SEEK_SET)
+        report, child_report = os.pipe()
+        handed = [words_fd, child_report]
+        mine = ["--args", str(words_fd), "--json-status-fd", str(child_report)]
+        if launch["sandbox"].get("seccomp"):  # not in folders of earlier releases
+            filter_fd = os.memfd_create("filter")
+            os.write(filter_fd, bytes.fromhex(launch["sandbox"]["seccomp"]))
+            os.lseek(filter_fd, 0, os.SEEK_SET)
+            handed.append(filter_fd)
+            mine += ["--seccomp", str(filter_fd)]
+        argv = [launch["sandbox"]["program"], *mine, *argv]
+        env = {"LANG": "C.UTF-8"}
+    mother = os.getpid()
+    try:
+        child = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=launch["cwd"],
+            stdin=subprocess.DEVNULL if child_given is None else child_given,
+            stdout=child_output,
+            stderr=child_output,
+            pass_fds=handed,
+            start_new_session=True,
+            preexec_fn=lambda: become_child(mother, group),  # safe: the shim has no threads
+        )
+    finally:
+        for fd in [child_output, *handed, *([] if child_given is None else [child_given])]:
+            os.close(fd)
+    for fd in (output, report):
+        if fd is not None:
+            os.set_blocking(fd, False)
+    return Program(child, output, report, given)
+
+
+def _pipe() -> tuple[int, int]:
+    return os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+
+
+def environment(launch: dict[str, Any]) -> dict[str, str]:
+    """What the program finds in its environment."""
+    return {str(k): str(v) for k, v in launch["env"].items()}
+
+
+def become_child(mother: int, group: limits.MemoryGroup | None) -> None:
+    """In a fork of a shim: end with it, as one of the job's processes."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != mother:  # it died before the call above
+            os._exit(127)
+    if group is not None:
+        group.join()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)  # the server must keep answering while jobs use every CPU
+
+
+def adopt_orphans() -> None:
+    """Whatever a job's processes leave behind becomes the calling shim's child."""
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 class Supervisor:
     """One job from fork to exit record. Invariant: the record is written after every process of the job is gone."""
 
-    def __init__(self, folder: str, launch: dict[str, Any], identity: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: str, launch: dict[str, Any], identity: dict[str, Any], waiting: Program | None = None
+    ) -> None:
+        """`waiting`: the program is there already, and waits for its job."""
         self._folder = folder
         self._launch = launch
         self._identity = identity
+        self._waiting = waiting
         self._selector = selectors.DefaultSelector()
         self._log = logfiles.LogWriter(os.path.join(folder, "log"), int(launch["log_bytes"]))
         self._group: limits.MemoryGroup | None = None
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | None = waiting.child if waiting else None
         self._status: int | None = None  # wait status of the child
         self._sandbox_report = b""
         self._reason = ""
@@ -83,21 +188,24 @@ class Supervisor:
         """Fork, watch, clean up, record."""
         started_at = records.now_us()
         if records.read(self._folder, records.STOP) is not None:
+            self._kill_tree()  # one that waited
             self._record(None, "stopped", started_at)
             return
         self._group = limits.MemoryGroup.make(limits.group_name(), int(self._launch["memory_bytes"]))
-        if _prctl is not None:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans()
         try:
             self._relay()
-            self._fork()
+            program = self._waiting or start(self._launch, self._group)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             text = f"could not start {self._launch['argv'][0]}: {getattr(error, 'strerror', None) or error}"
             self._log.write(f"{text}\n".encode())
+            self._kill_tree()
             self._end_group()
             self._record(126 if isinstance(error, PermissionError) else 127, text, started_at)
             return
+        self._hold(program)
         self._note_child(started_at)
+        program.begin_job(environment(self._launch))
         self._watch(signals)
         ended_at = records.now_us()
         self._kill_tree()
@@ -116,7 +224,7 @@ class Supervisor:
         mother = os.getpid()
         if os.fork() == 0:
             try:
-                self._become_child(mother)
+                become_child(mother, self._group)
                 name_process(b"dataos-relay")
                 relay.serve(listeners, addresses)
             finally:
@@ -124,66 +232,16 @@ class Supervisor:
         for listener in listeners:
             listener.close()
 
-    def _fork(self) -> None:
-        launch = self._launch
-        output, child_output = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        argv = [str(part) for part in launch["argv"]]
-        env = {str(k): str(v) for k, v in launch["env"].items()}
-        handed: list[int] = []
-        report: int | None = None
-        if launch["sandbox"] is not None:
-            # By descriptor, so that neither the secrets in the environment nor the layout show in the process list.
-            words = [*launch["sandbox"]["args"], "--clearenv"]
-            for name, value in env.items():
-                words += ["--setenv", name, value]
-            words_fd = os.memfd_create("args")
-            os.write(words_fd, b"".join(os.fsencode(word) + b"\0" for word in words))
-            os.lseek(words_fd, 0, os.SEEK_SET)
-            report, child_report = os.pipe()
-            handed = [words_fd, child_report]
-            mine = ["--args", str(words_fd), "--json-status-fd", str(child_report)]
-            if launch["sandbox"].get("seccomp"):  # not in folders of earlier releases
-                filter_fd = os.memfd_create("filter")
-                os.write(filter_fd, bytes.fromhex(launch["sandbox"]["seccomp"]))
-                os.lseek(filter_fd, 0, os.SEEK_SET)
-                handed.append(filter_fd)
-                mine += ["--seccomp", str(filter_fd)]
-            argv = [launch["sandbox"]["program"], *mine, *argv]
-            env = {"LANG": "C.UTF-8"}
-        mother = os.getpid()
-        try:
-            self._child = subprocess.Popen(
-                argv,
-                env=env,
-                cwd=launch["cwd"],
-                stdin=subprocess.DEVNULL,
-                stdout=child_output,
-                stderr=child_output,
-                pass_fds=handed,
-                start_new_session=True,
-                preexec_fn=lambda: self._become_child(mother),  # safe: the shim has no threads
-            )
-        finally:
-            for fd in [child_output, *handed]:
-                os.close(fd)
-        self._output = output
-        os.set_blocking(output, False)
-        self._selector.register(output, selectors.EVENT_READ, self._pump)
-        if report is not None:
-            os.set_blocking(report, False)
-            self._selector.register(report, selectors.EVENT_READ, self._read_report)
-
-    def _become_child(self, mother: int) -> None:
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        if _prctl is not None:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != mother:  # it died before the call above
-                os._exit(127)
-        if self._group is not None:
-            self._group.join()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.nice(_NICE)  # the server must keep answering while jobs use every CPU
+    def _hold(self, program: Program) -> None:
+        """Take charge of a program: its pipes, and one that waited joins the job's memory group."""
+        self._child = program.child
+        if self._waiting is not None and self._group is not None:
+            for pid in (program.child.pid, *trees.descendants(program.child.pid)):
+                self._group.take(pid)
+        self._output = program.output
+        self._selector.register(program.output, selectors.EVENT_READ, self._pump)
+        if program.report is not None:
+            self._selector.register(program.report, selectors.EVENT_READ, self._read_report)
 
     def _note_child(self, started_at: int) -> None:
         assert self._child is not None  # noqa: S101 - set by _fork, which raises otherwise
@@ -395,12 +453,8 @@ def _say(word: bytes) -> None:
         pass
 
 
-def main(folder: str) -> None:
-    """Claim the folder and supervise its program, or leave it to the shim that was first."""
-    name_process(b"dataos-shim")
-    os.umask(0o077)
-    os.chdir(folder)
-    folder = os.getcwd()
+def take_signals() -> int:
+    """A descriptor that tells of stop requests and ended children, by number."""
     signals, signals_in = os.pipe()
     for fd in (signals, signals_in):
         os.set_blocking(fd, False)
@@ -409,21 +463,35 @@ def main(folder: str) -> None:
         signal.signal(number, lambda *_: None)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    return signals
+
+
+def supervise(folder: str, signals: int, waiting: Program | None = None) -> bool:
+    """Claim the folder and supervise its program. False if it was left to the shim that was first."""
     claim = records.claim(folder)
     launch = records.read(folder, records.LAUNCH)
     if claim is None or launch is None:
         _say(LOST)
-        return
+        return False
     identity = {**records.identity(), "claim": records.last_claim(folder)}
     records.write(folder, records.SHIM, identity)
     _say(UP)
-    Supervisor(folder, launch, identity).run(signals)
+    Supervisor(folder, launch, identity, waiting).run(signals)
+    return True
 
 
-def run(folder: str) -> NoReturn:
+def main(folder: str) -> None:
+    """All of a shim's work, from a folder with its job."""
+    name_process(b"dataos-shim")
+    os.umask(0o077)
+    os.chdir(folder)
+    supervise(os.getcwd(), take_signals())
+
+
+def run(work: Callable[[str], None], folder: str) -> NoReturn:
     """All of a shim's life, in a process of its own."""
     try:
-        main(folder)
+        work(folder)
     except BaseException as error:  # noqa: BLE001 - the end of the process: its traceback goes to the job's shim.err
         sys.excepthook(type(error), error, error.__traceback__)
         os._exit(1)

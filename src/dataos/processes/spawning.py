@@ -31,21 +31,28 @@ class Spawner:
         Raises OSError where no process can be started. A request that died on its way is made again: of two shims of
         one folder, one has the claim and the other leaves it alone.
         """
+        self._send(spawner.JOB, folder, ready)
+
+    def prepare(self, folder: str, control: int) -> None:
+        """Start a shim that waits for a job on the socket `control` (`waiting`). Raises OSError."""
+        self._send(spawner.WAITING, folder, control)
+
+    def _send(self, kind: bytes, folder: str, descriptor: int) -> None:
         with self._lock:
             try:
-                self._ask(folder, ready)
+                self._ask(kind, folder, descriptor)
             except OSError:
                 self._end()
-                self._ask(folder, ready)
+                self._ask(kind, folder, descriptor)
 
     def close(self) -> None:
         """Let it end; shims go on."""
         with self._lock:
             self._end()
 
-    def _ask(self, folder: str, ready: int) -> None:
+    def _ask(self, kind: bytes, folder: str, descriptor: int) -> None:
         channel = self._channel or self._begin()
-        socket.send_fds(channel, [os.fsencode(folder)], [ready])
+        socket.send_fds(channel, [kind + os.fsencode(folder)], [descriptor])
         if not channel.recv(8):
             raise ConnectionResetError("the spawner ended")
 

@@ -172,6 +172,8 @@ def build(
         clock=clock,
         checkpoint=checkpoint,
         alive=None if store.is_sqlite else (home.alive_file, sharing.ORPHAN_SHARE * settings.store.server_ttl_s),
+        prepared_most=settings.workloads.prepared,
+        prepared_s=settings.workloads.prepared_s,
     )
     buckets = Buckets(
         store,

@@ -39,11 +39,14 @@ POINTS = [
 ]
 
 
-def serve(home: Home, counter: Path, mode: str, die_at: str = "", seconds: str = "0.05") -> subprocess.Popen[str]:
+def serve(
+    home: Home, counter: Path, mode: str, die_at: str = "", seconds: str = "0.05", *, waits: bool = False
+) -> subprocess.Popen[str]:
     """A server-like process that waits for a line before it starts the job."""
     counter.mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, serverlike.__file__, str(home.work), str(counter), mode, die_at, seconds]
+    command.append("waits" if waits else "")
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"

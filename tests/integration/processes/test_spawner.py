@@ -91,7 +91,8 @@ def test_what_it_needs_is_in_the_standard_library():
         check=True,
     )
     ours = {"dataos", "dataos.core", "dataos.core.pumping", "dataos.processes"} | {
-        f"dataos.processes.{name}" for name in ("spawner", "shim", "records", "trees", "limits", "logfiles", "relay")
+        f"dataos.processes.{name}"
+        for name in ("spawner", "shim", "waiting", "records", "trees", "limits", "logfiles", "relay")
     }
     foreign = {m.partition(".")[0] for m in done.stdout.split()} - set(sys.stdlib_module_names) - {"__main__", "dataos"}
     assert {m for m in done.stdout.split() if m.startswith("dataos")} == ours

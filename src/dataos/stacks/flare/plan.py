@@ -188,6 +188,7 @@ class FlarePlanner:
             timeout_s=job.timeout_s,
             server_access=True,
             egress=(choice.spark.address.endpoint,) if choice.spark is not None else (),
+            waits=True,
         )
         return Plan(
             launch,

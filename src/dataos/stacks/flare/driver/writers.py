@@ -143,11 +143,12 @@ class Writers(Views):
 
     def _merge(self, output: Output, clauses: MergeClauses, name: str, text: str) -> None:
         made = self._clauses(clauses)
-        if self._engine.name is EngineName.SPARK:  # which refuses a source that would answer anew (the row ids)
-            view = f"__merge_{output.name}"
-            self._engine.keep(self._engine.sql(text), view).createOrReplaceTempView(view)
-            text = f"SELECT * FROM {quoted(view)}"
-        statement = f"MERGE INTO {name} AS {made.old} USING ({text}) AS {made.new} ON {made.on} {made.whens}"
+        # Spark refuses a source that would answer anew (the row ids). Sail knows the size of one that was kept, and
+        # holds that in memory while it reads the table, not the other way round.
+        view = f"__merge_{output.name}"
+        self._engine.keep(self._engine.sql(text), view).createOrReplaceTempView(view)
+        using = f"(SELECT * FROM {quoted(view)})"
+        statement = f"MERGE INTO {name} AS {made.old} USING {using} AS {made.new} ON {made.on} {made.whens}"
         try:
             self._engine.run(statement)
         except Exception as error:
