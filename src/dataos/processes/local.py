@@ -32,7 +32,7 @@ T = TypeVar("T")
 _UP_WITHIN_S = 60.0
 _GRACE_S = 10.0
 _THREADS = 8
-_PREPARE_AFTER_S = 0.5  # the job that has just begun comes first
+_PREPARE_AFTER_S = 0.1  # what has just begun comes first
 _ALIVE = (Phase.STARTING, Phase.RUNNING)
 
 

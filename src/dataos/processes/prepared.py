@@ -23,6 +23,7 @@ from dataos.processes.spawning import Spawner
 FOLDER = Path("/folder/of/the/job")
 """Stands for the job's folder in the arguments of a form."""
 
+_NAMES = ("CURRENT_WORKSPACE", "LOG_LEVEL", "NAMESPACE", "POD_NAME")  # as every job has them
 _LONGEST_ENVIRONMENT = 1 << 15  # it travels through a pipe, whose reader may be busy
 
 
@@ -62,8 +63,8 @@ def mounted() -> str:
 
 def fits(env: Mapping[str, str]) -> bool:
     """May a program learn this environment after its start? Not what libraries read while they are loaded."""
-    names = ("DATAOS_", "RUNNABLE_", "CURRENT_WORKSPACE", "LOG_LEVEL")
-    return all(n.startswith(names) for n in env) and sum(len(n) + len(v) for n, v in env.items()) < _LONGEST_ENVIRONMENT
+    size = sum(len(name) + len(value) for name, value in env.items())
+    return size < _LONGEST_ENVIRONMENT and all(n in _NAMES or n.startswith(("DATAOS_", "RUNNABLE_")) for n in env)
 
 
 class Slot:
