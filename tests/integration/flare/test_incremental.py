@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,19 @@ class Source:
         self.file = folder / "changes.csv"
         self.table = f"inc.t{jobs.count}"
 
-    def run(self, text: str, incremental: dict[str, Any], state: dict[str, str] | None = None, **options: Any) -> Done:
+    def run(
+        self,
+        text: str,
+        incremental: dict[str, Any],
+        state: dict[str, str] | None = None,
+        now_us: int | None = None,
+        **options: Any,
+    ) -> Done:
         self.file.write_text(text)
         entry = {"name": "changes", "dataset": "dataos://dropzone:none/changes.csv", "format": "csv",
                  "incremental": incremental}  # fmt: skip
         job = spec([entry], None, [output("changes", self.table, **options)])
-        return self.jobs.run(job, {"changes": [self.file]}, state={"changes": state} if state else {})
+        return self.jobs.run(job, {"changes": [self.file]}, state={"changes": state} if state else {}, now_us=now_us)
 
 
 @pytest.fixture
@@ -92,6 +100,56 @@ def test_a_key_without_a_value_says_so(source: Source) -> None:
     done = source.run(FIRST, window)
     assert done.problem["code"] == "flare.incremental"
     assert "the key `a` answers no value" in done.problem["message"]
+
+
+CHANGES = HEAD + "1,2024-01-05 10:00:00,ann\n2,2024-03-01 12:30:00,bob\n3,2024-03-02 10:00:00,cy\n"
+UNTIL_NOW: dict[str, Any] = {
+    **SINCE,
+    "keys": [
+        {"name": "since", "sql": "SELECT CAST('2024-01-01 00:00:00' AS TIMESTAMP)"},
+        {"name": "today", "sql": "SELECT current_timestamp()"},
+        {"name": "until", "sql": "SELECT CAST('$|today|' AS TIMESTAMP) - INTERVAL '1' MINUTE"},
+    ],
+}
+
+
+def at(text: str) -> int:
+    """Microseconds of a moment, as a job is told it."""
+    return int(datetime.fromisoformat(text + "+00:00").timestamp() * 1e6)
+
+
+def test_a_clock_that_was_set_back_loses_nothing(source: Source, server: Server) -> None:
+    """A run whose clock was ahead remembered a time to come: what came in meanwhile is not passed over in silence."""
+    done = source.run(CHANGES, UNTIL_NOW, now_us=at("2024-03-01 12:00:00"), saveMode="append")
+    assert done.result["state"] == {"changes": {"since": "2024-03-01 11:59:00"}}
+    back = source.run(
+        CHANGES, UNTIL_NOW, {"since": "2024-03-01 11:59:00"}, now_us=at("2024-03-01 11:00:00"), saveMode="append"
+    )
+    assert back.code == 1
+    assert back.problem["code"] == "flare.incremental"
+    assert "the window ends (until = 2024-03-01 10:59:00) before it begins (since = 2024-03-01 11:59:00" in back.log
+    assert back.result["state"] == {}
+    again = source.run(
+        CHANGES, UNTIL_NOW, {"since": "2024-03-01 11:59:00"}, now_us=at("2024-03-03 00:00:00"), saveMode="append"
+    )
+    assert again.code == 0, again.log
+    assert rows(server, source.table, "id") == [("1",), ("2",), ("3",)]
+
+
+def test_bounds_of_the_data_may_go_back(source: Source, server: Server) -> None:
+    """A source that was emptied begins anew."""
+    window = {
+        "context": "c",
+        "sql": "SELECT * FROM c WHERE CAST(id AS INT) > $|last| AND CAST(id AS INT) <= $|top|",
+        "keys": [
+            {"name": "last", "sql": "SELECT 0"},
+            {"name": "top", "sql": "SELECT coalesce(max(CAST(id AS INT)), 0) FROM c"},
+        ],
+        "state": [{"key": "last", "value": "top"}],
+    }
+    done = source.run(HEAD, window, {"last": "4"})
+    assert done.code == 0, done.log
+    assert done.result["state"] == {"changes": {"last": "0"}}
 
 
 # --- a query as input -------------------------------------------------------------------------------------------------

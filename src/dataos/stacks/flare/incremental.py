@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from dataos.core import names
 from dataos.core.errors import DataOSError
 from dataos.manifest.specs import Path, Reading, Spec, Text, read_model, spelled
-from dataos.stacks.flare import sql
+from dataos.stacks.flare import parsing, rewriting, sql
 from dataos.stacks.flare.blocks import NAME
 from dataos.stacks.flare.engines import EngineName
 from dataos.stacks.flare.quoting import literal
@@ -113,6 +114,34 @@ def _check(text: str, context: str, known: list[str], reading: Reading, path: Pa
     except DataOSError as error:
         for problem in error.problems:
             reading.error(path, problem.message, code=problem.code, hint=problem.hint, line=problem.line)
+
+
+def clock_keys(increment: Increment) -> frozenset[str]:
+    """Keys whose SQL asks the clock, itself or by another key."""
+    found: set[str] = set()
+    for key in increment.keys:
+        names = {match[2] for match in _PLACEHOLDER.finditer(key.sql)}
+        trees = parsing.parse(fill(key.sql, dict.fromkeys(names, "0")))
+        if names & found or any(rewriting.tells_time(tree) for tree in trees):
+            found.add(key.name)
+    return frozenset(found)
+
+
+def goes_back(new: str, old: str) -> bool:
+    """Is a bound before another? Times in ISO's form and numbers are compared; of anything else nobody knows."""
+    try:
+        return float(new) < float(old)
+    except ValueError:
+        pass
+    try:
+        return _moment(new) < _moment(old)
+    except ValueError:
+        return False
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -48,6 +48,11 @@ def freeze(tree: exp.Expr, now: datetime | None) -> None:
     keep_names(names)
 
 
+def tells_time(tree: exp.Expr) -> bool:
+    """Does it ask the clock?"""
+    return any(_clock(n, None) for n in tree.find_all(exp.Anonymous, exp.CurrentDate, exp.CurrentTimestamp))
+
+
 Unnamed = list[tuple[exp.Select, int, str]]
 
 

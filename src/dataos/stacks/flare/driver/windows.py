@@ -46,6 +46,7 @@ def window(
         if value is None:
             value = _first_cell(engine, check, key, views, values)
         values[key.name] = value
+    _check_clock(increment, values, remembered)
     told = ", ".join(f"{k} = {v}{' (remembered)' if k in remembered else ''}" for k, v in values.items())
     tell(f"{name}: reads a window: {told or 'without keys'}")
     text = incremental.fill(increment.sql, values)
@@ -53,6 +54,22 @@ def window(
     columns = tuple(frame.columns)
     frame.createOrReplaceTempView(name)
     return View(name, columns, None, whole.text), {k: values[v] for k, v in increment.state.items()}
+
+
+def _check_clock(increment: Increment, values: Mapping[str, str], remembered: Mapping[str, str]) -> None:
+    """Refuse to remember a time before the one that is remembered: the window from there to here is empty, and what
+    came in meanwhile would never be read."""
+    clocks = incremental.clock_keys(increment) - set(remembered)
+    for name, source in increment.state.items():
+        old = remembered.get(name)
+        if old is not None and source in clocks and incremental.goes_back(values[source], old):
+            raise fail(
+                "flare.incremental",
+                f"the window ends ({source} = {values[source]}) before it begins ({name} = {old}, remembered): "
+                "the clock was ahead when the last run read, or is behind now",
+                hint="set the clock; if it was ahead, tell when the last run really read: "
+                f"dataos runtime state --set {name}=...",
+            )
 
 
 def _first_cell(engine: Engine, check: Check, key: Key, views: dict[str, str], values: dict[str, str]) -> str:
