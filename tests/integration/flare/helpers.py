@@ -173,12 +173,16 @@ async def authenticate(request: Request) -> Principal:
     return Principal(UserId("user"))
 
 
-def table(server: Server, name: str) -> Any:
-    """A published table, as a user's PyIceberg sees it."""
+def client(server: Server) -> Any:
+    """A user's PyIceberg."""
     from pyiceberg.catalog import load_catalog
 
-    catalog = load_catalog("test", type="rest", uri=f"{server.url}/iceberg", warehouse=WAREHOUSE, token="user")
-    return catalog.load_table(name)
+    return load_catalog("test", type="rest", uri=f"{server.url}/iceberg", warehouse=WAREHOUSE, token="user")
+
+
+def table(server: Server, name: str) -> Any:
+    """A published table, as a user's PyIceberg sees it."""
+    return client(server).load_table(name)
 
 
 def rows(server: Server, name: str, *columns: str) -> list[tuple[Any, ...]]:

@@ -6,9 +6,10 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from integration.flare.helpers import Jobs, Server, columns, output, rows, spec, table
+from integration.flare.helpers import Jobs, Server, client, columns, output, rows, spec, table
 
 ORDERS = "id,day,amount\n1,2024-01-05,10.5\n2,2024-02-06,20\n3,2024-02-07,\n"
 TYPED = "SELECT CAST(id AS BIGINT) AS id, CAST(day AS DATE) AS day, CAST(amount AS DOUBLE) AS amount FROM raw"
@@ -305,6 +306,33 @@ def test_a_merge_updates_what_is_there_and_inserts_what_is_new(loader: Loader, s
     assert before in [s.snapshot_id for s in table(server, loader.table).metadata.snapshots]
     loader.ok(CHANGES, **options)
     assert len(rows(server, loader.table)) == 4, "once more changes nothing"
+
+
+def test_a_merge_leaves_files_without_a_match(loader: Loader, server: Server) -> None:
+    loader.ok()
+    loader.ok("id,day,amount\n7,2024-02-07,7\n", saveMode="append")
+    before = {f.file.file_path for f in table(server, loader.table).scan().plan_files()}
+    loader.ok("id,day,amount\n7,2024-02-07,8\n9,2024-02-07,9\n", merge=UPSERT)
+    after = {f.file.file_path for f in table(server, loader.table).scan().plan_files()}
+    assert len(before & after) == len(before) - 1
+    assert rows(server, loader.table)[-2:] == [(7, FEB7, 8.0), (9, FEB7, 9.0)]
+
+
+def test_a_merge_holds_what_comes_in_memory_not_the_table(jobs: Jobs, server: Server, tmp_path: Path) -> None:
+    count = 3_000_000
+    large = pa.table({"id": pa.array(range(count)), "text": pa.array([f"text {n} {'x' * 40}" for n in range(count)])})
+    catalog = client(server)
+    catalog.create_namespace("large")
+    catalog.create_table("large.rows", large.schema).append(large)
+    file = tmp_path / "changes.csv"
+    file.write_text("id,text\n5,new\n-1,new\n")
+    entry = {"name": "changes", "dataset": "dataos://dropzone:none/changes.csv", "format": "csv"}
+    typed = "SELECT CAST(id AS BIGINT) AS id, text FROM changes"
+    job = spec([entry], {"typed": typed}, [output("typed", "large.rows", merge=UPSERT)])
+    done = jobs.run(job, {"changes": [file]}, memory_bytes=512 << 20)
+    assert done.code == 0, done.log
+    new = table(server, "large.rows").scan(row_filter="text = 'new'").to_arrow()
+    assert sorted(new["id"].to_pylist()) == [-1, 5]
 
 
 def test_clauses_of_a_merge_name_columns_conditions_and_deletes(loader: Loader, server: Server) -> None:
