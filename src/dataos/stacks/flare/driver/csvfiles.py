@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dataos.core.errors import DataOSError, Problem, fail
 
-_PIECE = 8 << 20
+_PIECE = 256 << 10  # stays in the cache of a core
 _HEAD = 4 << 20
 
 
@@ -84,9 +84,9 @@ def look(path: str, dialect: Dialect) -> Facts:
                 _decode(decoder, piece, path, lines)
             edge = last[-1:]
             nul = nul or b"\0" in piece
-            blank = blank or b"\n\n" in edge + piece[:1] or b"\n\r\n" in last + piece[:2]
-            blank = blank or b"\n\n" in piece or b"\n\r\n" in piece
-            if b"\r" in piece or edge == b"\r":
+            blank = blank or b"\n\n" in edge + piece[:1] or b"\n\n" in piece
+            if b"\r" in piece or b"\r" in last:
+                blank = blank or b"\n\r\n" in last + piece[:2] or b"\n\r\n" in piece
                 returns += piece.count(b"\r") - piece.count(b"\r\n") - (edge == b"\r" and piece[:1] == b"\n")
             if quote in piece:
                 doubled = doubled or quote * 2 in piece or quote * 2 in edge + piece[:1]
