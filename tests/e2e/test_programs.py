@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ BEGIN = "from pyflare.sdk import *\nfrom pyflare.sdk import session_builder\nspa
 ORDERS_TABLE = {"name": "orders", "dataset": "dataos://lakehouse:retail/orders"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("programs")) as made:
+@contextmanager
+def shop(folder: Path, env: dict[str, str] | None = None) -> Generator[Installation]:
+    """An installation with depots and a table of orders."""
+    with installation(folder, env=env or {}) as made:
         folder = Path(made.write("landing/orders.csv", ORDERS)).parent
         for name, more in (("landing", ""), ("deltas", ", format: delta")):
             place = folder.parent / name
@@ -52,6 +54,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
             [{"name": "orders", "dataset": "dataos://lakehouse:retail/orders?acl=rw"}],
         )
         assert done.code == 0, done.err + log(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with shop(tmp_path_factory.mktemp("programs")) as made:
         yield made
 
 

@@ -68,8 +68,16 @@ def brokers(producer: Producer) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, registry: Registry, brokers: str) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("registry")) as installed:
+def environment() -> dict[str, str]:
+    """Of the server: tests/engines runs the same tests on Apache Spark."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, registry: Registry, brokers: str, environment: dict[str, str]
+) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("registry"), env=environment) as installed:
         manifest = DEPOT.format(brokers=brokers, url=registry.url, password=password())
         installed.ok("apply", "-f", installed.write("depot.yaml", manifest))
         yield installed
