@@ -146,7 +146,7 @@ def test_the_reference_header_is_a_token_too(server, token):
     check_error(call(server, "GET", "/api/v1/resources", headers={"Authorization": f"Basic {token}"}), 401)
 
 
-FOR_JOBS = ("/api/v1/stream/", "/api/v1/outputs/")
+FOR_JOBS = ("/api/v1/stream/", "/api/v1/outputs/schema")
 """What only a job's token opens."""
 
 

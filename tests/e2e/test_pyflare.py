@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sqlite3
 import subprocess
 import sys
+import tarfile
 import textwrap
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from support.server import Done, Installation, installation
 
@@ -33,6 +41,10 @@ from pyflare.sdk import session_builder
 builder = session_builder.SparkSessionBuilder("WARN").with_user_apikey(token).with_dataos_fqdn(fqdn)
 """
 ORDERS = "id,store_id,order_date,amount\n1,7,2024-01-02,1.5\n2,8,2023-05-06,2.5\n3,9,2024-03-04,3.5\n"
+BOOKS = (
+    "name: books\nversion: v1\ntype: depot\ndepot: {{type: JDBC, jdbc: {{subprotocol: sqlite, database: {file}}}}}\n"
+)
+LAKES = "name: lakes\nversion: v1\ntype: depot\ndepot: {{type: FILE, file: {{path: {folder}, format: DELTA}}}}\n"
 DEPOT = "name: landing\nversion: v1\ntype: depot\ndepot: {{type: FILE, file: {{path: {folder}}}}}\n"
 
 
@@ -41,6 +53,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with installation(tmp_path_factory.mktemp("pyflare")) as made:
         folder = Path(made.write("landing/orders.csv", ORDERS)).parent
         made.ok("apply", "-f", made.write("d.yaml", DEPOT.format(folder=folder)))
+        with sqlite3.connect(made.work / "books.db") as books:
+            books.execute("CREATE TABLE totals (store_id INTEGER, total REAL)")
+        made.ok("apply", "-f", made.write("b.yaml", BOOKS.format(file=made.work / "books.db")))
+        (made.work / "lakes").mkdir()
+        made.ok("apply", "-f", made.write("l.yaml", LAKES.format(folder=made.work / "lakes")))
         done = program(
             made,
             BEGIN
@@ -181,18 +198,107 @@ def test_one_session_after_another(server: Installation) -> None:
     assert done.code == 0, done.err
 
 
-def test_files_and_databases_are_not_written_from_outside(server: Installation) -> None:
-    done = program(
-        server,
-        BEGIN
-        + """
-            builder.with_depot("lakehouse", "rw").with_depot("landing", "rw").build_session()
-            save("dataos://landing:none/out", load("dataos://lakehouse:retail/orders"), "csv")
-            """,
+WRITES = """
+builder.with_depot("lakehouse").with_depot("landing", "rw").with_depot("books", "rw").with_depot("lakes", "rw").build_session()
+totals = load("dataos://lakehouse:retail/orders").groupBy("store_id").sum("amount").withColumnRenamed("sum(amount)", "total")
+save("dataos://landing:out/totals", totals.orderBy("store_id").coalesce(1), "csv", mode="overwrite", options={"header": "true"})
+save("dataos://landing:out/parts", totals, "parquet", options={"partitionBy": "store_id"})
+save("dataos://books:main/totals", totals)
+save("dataos://lakes:shop/totals", totals, "delta", mode="overwrite")
+save("dataos://lakes:shop/totals", totals, "delta", mode="append")
+"""
+
+
+def test_files_databases_and_tables_in_folders_are_written(server: Installation) -> None:
+    """Through the server, which alone has credentials: all of a writing, or nothing."""
+    done = program(server, BEGIN + WRITES)
+    assert done.code == 0, done.err
+    made = pads.dataset(server.work / "landing" / "out" / "totals", format="csv").to_table().to_pylist()
+    assert sorted(r["total"] for r in made) == [1.5, 2.5, 3.5]
+    parts = pads.dataset(server.work / "landing" / "out" / "parts", partitioning="hive").to_table()
+    assert sorted(parts["store_id"].to_pylist()) == [7, 8, 9]
+    with sqlite3.connect(server.work / "books.db") as books:
+        assert sorted(books.execute("SELECT * FROM totals")) == [(7, 1.5), (8, 2.5), (9, 3.5)]
+    table = DeltaTable(str(server.work / "lakes" / "shop" / "totals")).to_pyarrow_table()
+    assert sorted(table["store_id"].to_pylist()) == [7, 7, 8, 8, 9, 9]
+    assert not list((server.home / "uploads").glob("handed-*"))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('save("dataos://landing:none/out", df)', "names no format"),
+        ('save("dataos://lakes:shop/x", df, "iceberg")', "holds delta tables"),
+        ('save("dataos://landing:../out", df, "csv")', "\\.\\."),
+        ('save("dataos://landing:none/out", df.selectExpr("map(1, id) AS m"), "csv")', "CSV cannot hold"),
+    ],
+)
+def test_what_cannot_be_written_is_said_and_nothing_is(server: Installation, call: str, said: str) -> None:
+    before = sorted(p.name for p in (server.work / "landing").rglob("*"))
+    begin = 'builder.with_depot("lakehouse").with_depot("landing", "rw").with_depot("lakes", "rw").build_session()\n'
+    done = program(server, BEGIN + begin + f'df = load("dataos://lakehouse:retail/orders")\n{call}\n')
+    assert done.code == 1, done.out
+    assert re.search(f"(PyflareWrite|InvalidInput)Exception: .*{said}", done.err), done.err[-2000:]
+    assert sorted(p.name for p in (server.work / "landing").rglob("*")) == before
+
+
+def archive(*files: tuple[str, bytes | None], output: dict[str, Any] | None = None) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        body = json.dumps({"output": output, "name": "a-name-of-mine"}).encode() if output else None
+        for name, content in [*([("output.json", body)] if body else []), *files]:
+            info = tarfile.TarInfo(name)
+            info.size = len(content or b"")
+            info.type = tarfile.REGTYPE if content is not None else tarfile.SYMTYPE
+            info.linkname = "" if content is not None else "/etc/passwd"
+            tar.addfile(info, io.BytesIO(content or b""))
+    return made.getvalue()
+
+
+OUT = {"name": "x", "dataset": "dataos://landing:hostile/x?acl=rw", "format": "csv"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no archive at all",
+        b"",
+        archive(("outputs/0/a.csv", b"id\n1\n")),
+        archive(("../a.csv", b"x"), output=OUT),
+        archive(("outputs/0/../../../a.csv", b"x"), output=OUT),
+        archive(("/tmp/a.csv", b"x"), output=OUT),
+        archive(("outputs/0/a.csv", None), output=OUT),
+        archive(("outputs/0/a.csv", b"1"), ("outputs/0/a.csv", b"2"), output=OUT),
+        archive(("outputs/0/a.csv", b"x"), output=OUT)[:700],
+    ],
+)
+def test_archives_that_are_none(server: Installation, body: bytes) -> None:
+    request = urllib.request.Request(  # noqa: S310 - an address of our own server
+        f"{server.url}/api/v1/outputs",
+        data=body,
+        headers={
+            "Authorization": f"Bearer {server.client().connection.token.reveal()}",
+            "Content-Type": "application/x-tar",
+        },
     )
-    assert done.code == 1
-    assert "tables of a Lakehouse are written, and this is a depot of type FILE" in done.err
-    assert "let the program be a job of a Workflow" in done.err
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=20)  # noqa: S310
+    answer = json.loads(caught.value.read())
+    assert caught.value.code == 400, answer
+    assert not (server.work / "landing" / "hostile").exists()
+    assert not list((server.home / "uploads").glob("handed-*"))
+
+
+def test_others_than_operators_write_nothing(server: Installation) -> None:
+    server.ok("user", "create", "-t", "application", "-u", "bot", "-n", "Bot")
+    key = server.ok("user", "apikey", "create", "-i", "bot", "-d", "1h", "-O", "json").json["token"]
+    request = urllib.request.Request(  # noqa: S310 - an address of our own server
+        f"{server.url}/api/v1/outputs", data=archive(output=OUT), headers={"Authorization": f"Bearer {key}"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=20)  # noqa: S310
+    assert caught.value.code == 403
+    caught.value.close()
 
 
 def test_tables_in_folders_are_read(server: Installation) -> None:

@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import dataos
@@ -79,11 +79,13 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        content: tuple[BinaryIO, str] | None = None,
         accept: str = JSON,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> Response:
-        """One request. A status of 400 and more raises DataOSError."""
+        """One request, with a body as JSON or the content of a file and its type. A status of 400 and more raises
+        DataOSError."""
         target = urlsplit(self.connection.url)
         query = urlencode({k: _text(v) for k, v in (params or {}).items() if v is not None})
         sent = {
@@ -92,7 +94,10 @@ class Client:
             "Accept": accept,
             versions.CLIENT_HEADER: str(_SIDE),
         }
-        payload = None
+        payload: Any = None
+        if content is not None:
+            payload, sent["Content-Type"] = content
+            sent["Content-Length"] = str(os.fstat(payload.fileno()).st_size)
         if body is not None:
             payload = json.dumps(body).encode()
             sent["Content-Type"] = JSON

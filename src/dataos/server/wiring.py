@@ -40,6 +40,7 @@ from dataos.doors import (
     heimdall,
     identities,
     metadata,
+    outputs,
     queries,
     reference,
     resources,
@@ -104,6 +105,7 @@ from dataos.workloads.batches import Batches
 from dataos.workloads.compactions import Compactions
 from dataos.workloads.computes import Computes
 from dataos.workloads.files import AttemptFiles, FileQuotas
+from dataos.workloads.handing import Handing
 from dataos.workloads.ports import Rooms
 from dataos.workloads.reach import JobReach
 
@@ -302,6 +304,7 @@ def build(
             depots,
             authenticate,
         ),
+        outputs.router(Handing(rooms, attempts.planner, home.uploads), authenticate),
         datasets.router(Datasets(catalog), dataset_door, authenticate),
         dataset_upkeep.router(
             TableUpkeep(catalog),

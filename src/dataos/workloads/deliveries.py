@@ -40,15 +40,20 @@ async def bring(
         handover = Handover(**body)
         if batch is not None:
             handover = replace(handover, mark=batch_mark(*batch, number))
-        folder = out / handover.folder
-        mode = "append" if handover.mode == "append" else "overwrite"
-        delivery = Delivery(folder, Udl.parse(handover.address), mode, handover.mark, _table(handover.table))
-        entry = await rooms.depots.get(delivery.udl.depot)
-        if rooms.depots.engine_kind(entry) is None or rooms.loader is None:
-            await rooms.depots.deliver(delivery, fence)
-        else:
-            await rooms.loader.load(await rooms.depots.database(entry.name, "rw"), delivery, fence)
-        _log.info("delivered", address=handover.address, mode=mode)
+        await bring_one(rooms, handover, out, fence)
+
+
+async def bring_one(rooms: Rooms, handover: Handover, out: Path, fence: Fence) -> None:
+    """Bring what lies in one folder below `out`. Raises DataOSError."""
+    mode = "append" if handover.mode == "append" else "overwrite"
+    udl = Udl.parse(handover.address)
+    delivery = Delivery(out / handover.folder, udl, mode, handover.mark, _table(handover.table))
+    entry = await rooms.depots.get(udl.depot)
+    if rooms.depots.engine_kind(entry) is None or rooms.loader is None:
+        await rooms.depots.deliver(delivery, fence)
+    else:
+        await rooms.loader.load(await rooms.depots.database(entry.name, "rw"), delivery, fence)
+    _log.info("delivered", address=handover.address, mode=mode)
 
 
 def _table(known: Mapping[str, Any] | None) -> TableWriting | None:

@@ -124,6 +124,24 @@ class Adviser(Protocol):
 
 
 @dataclass(frozen=True)
+class Placed:
+    """Where a program outside of the server leaves what it writes. `target`: for the program, as JSON."""
+
+    target: Mapping[str, Any]
+    handover: Handover
+
+
+@runtime_checkable
+class Placer(Protocol):
+    """The ability of planners to say where an output of a program goes that is no job."""
+
+    async def place(self, output: Mapping[str, Any], name: str, rooms: Rooms) -> Placed:
+        """`output`: as the stack's manifests have it; `name`: what has the same one is brought once. Raises
+        DataOSError where it cannot go there; paths start at the output."""
+        ...
+
+
+@dataclass(frozen=True)
 class JobResult:
     """What a job reported about itself in `RESULT_FILE`; every field may be absent.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import sys
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from dataos.client.connections import Connection
 from dataos.core.addresses import Udl
-from dataos.core.errors import DataOSError
+from dataos.core.errors import DataOSError, fail
 from dataos.manifest.specs import Reading
 from dataos.stacks.flare import outputs
 from dataos.stacks.flare.blocks import OutputEntry
 from dataos.stacks.flare.driver import problems
 from dataos.stacks.flare.driver.catalog import Catalog
+from dataos.stacks.flare.driver.destinations import Destinations
 from dataos.stacks.flare.driver.duckfiles import Converter
 from dataos.stacks.flare.driver.engine import Engine
+from dataos.stacks.flare.driver.filewriters import FileWriters
 from dataos.stacks.flare.driver.job import Source
-from dataos.stacks.flare.driver.output import Log
+from dataos.stacks.flare.driver.output import Log, Result
 from dataos.stacks.flare.driver.programs import Program
 from dataos.stacks.flare.driver.reaching import Reach
 from dataos.stacks.flare.driver.readers import Readers
@@ -112,6 +115,7 @@ class Outside(Backend):
         self._readers = Readers(engine, self._catalog, reach.client, Converter(scratch, 0, 0), scratch, progress)
         self._progress = progress
         self._scratch = scratch
+        self._out = scratch / "out"
         self._count = itertools.count(1)
         self.spark = engine.session
 
@@ -158,13 +162,24 @@ class Outside(Backend):
         address = self.address(name, writes=True)
         view = f"__save_{next(self._count)}"
         try:
-            output = _output(view, address, form, mode or "append", options)
-            target = self._reach.target(address, output.format, output.branch)
+            entry = _entry(view, address, form, mode or "append", options)
+            output = _output(entry)
+            writing = str(uuid.uuid4())
+            target = self._reach.target(address, output.format, output.branch) or self._reach.place(entry, writing)
+            if target.kind == "files" and not self._engine.reads_scratch:
+                raise fail(
+                    "stack.unsupported",
+                    f"{address}: Apache Spark writes tables of Lakehouses only",
+                    hint="leave `spark.remote` out of this session, or save it to a Lakehouse",
+                )
             frame.createOrReplaceTempView(view)
-            stamp = Stamp(f"pyflare-{uuid.uuid4()}")
-            writers = Writers(self._engine, self._catalog, self._progress, (), datetime.now(UTC), stamp)
-            table, chosen = writers.prepare(output, target)
-            written = writers.write(output, target, table, chosen)
+            stamp = Stamp(f"pyflare-{writing}")
+            result = Result()
+            places = self._destinations(stamp)
+            places.write(output, target, places.prepare(output, target), (), result)
+            if target.kind == "files":
+                self._reach.hand_over(entry, writing, self._out)
+                shutil.rmtree(self._out)
         except DataOSError as error:
             raise _write_error(address.depot, error) from None
         except PyflareException:
@@ -173,8 +188,13 @@ class Outside(Backend):
             code, message, _, hint = problems.explain(error, "save", ())
             text = f"{name}: {message} ({hint})" if hint else f"{name}: {message} [{code}]"
             raise PyflareWriteException(text) from None
-        rows = "" if written.rows is None else f": {written.rows} rows"
-        self._progress.info(f"saved {address}{rows}{' (new table)' if written.created else ''}")
+        rows = result.outputs[0]["rows"]
+        self._progress.info(f"saved {address}" + ("" if rows is None else f": {rows} rows"))
+
+    def _destinations(self, stamp: Stamp) -> Destinations:
+        tables = Writers(self._engine, self._catalog, self._progress, (), datetime.now(UTC), stamp)
+        files = FileWriters(self._engine, Converter(self._scratch, 0, 0), (), self._out, self._scratch)
+        return Destinations(tables, files, self._out, self._reach.client, Log("WARN", sys.stderr))
 
 
 class Inside(Backend):
@@ -207,7 +227,7 @@ class Inside(Backend):
             self.address(name, writes=True)
 
         def said(address: Udl, word: str) -> Output:
-            return _output("saved", address, form, word, options)
+            return _output(_entry("saved", address, form, word, options))
 
         try:
             self._program.save(name, frame, form, mode, said if options else None)
@@ -215,8 +235,8 @@ class Inside(Backend):
             raise _inside(error, PyflareWriteException) from None
 
 
-def _output(view: str, address: Udl, format_: str | None, mode: str, options: Mapping[str, Any]) -> Output:
-    """The call as an output of a Flare job. Raises DataOSError with what is wrong."""
+def _entry(view: str, address: Udl, format_: str | None, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The call as an output of a Flare job is written."""
     given = {k: v for k, v in options.items() if k.lower() not in _WRITERS_OWN}
     for key in [k for k in given if k.lower() == "iceberg" and isinstance(given[k], dict)]:
         block = dict(given[key])
@@ -228,10 +248,15 @@ def _output(view: str, address: Udl, format_: str | None, mode: str, options: Ma
         given["iceberg"] = {**(given.get("iceberg") or {}), name: given.pop(key)}
     word = next((v for k, v in options.items() if k.lower() == "compression"), None)
     body = {**given, "saveMode": mode, **({"compressionType": str(word)} if word else {})}
-    reading = Reading()
     place = Udl(address.depot, address.collection, address.dataset, "rw", address.options)
-    entry = OutputEntry(name=view, dataset=str(place), format=format_of(format_), options=body)
-    made = outputs.read(entry, reading, ())
+    made = {"name": view, "dataset": str(place), "format": format_of(format_), "options": body}
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def _output(entry: Mapping[str, Any]) -> Output:
+    """It as it is meant. Raises DataOSError with what is wrong."""
+    reading = Reading()
+    made = outputs.read(OutputEntry(**entry), reading, ())
     if made is None:
         raise DataOSError(reading.problems)
     return made

@@ -7,10 +7,10 @@ import math
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import Any, cast
 
 from dataos.core import names
 from dataos.core.addresses import Udl
@@ -23,13 +23,14 @@ from dataos.lakehouse import namespaces
 from dataos.lakehouse.files import in_bucket
 from dataos.lakehouse.views import AttemptView, TableRef
 from dataos.manifest import depot_types, registry, specs
-from dataos.manifest.specs import Reading, render
+from dataos.manifest.specs import Reading, read_model, render
 from dataos.processes.ports import Isolation, Launch, Mount
-from dataos.stacks.flare import choosing, fileformats, positions
+from dataos.stacks.flare import choosing, fileformats, outputs, positions
 from dataos.stacks.flare import spec as flare
+from dataos.stacks.flare.blocks import OutputEntry
 from dataos.stacks.flare.driver import job as jobs
 from dataos.stacks.flare.model import FILES, FlareSpec, Input, Output
-from dataos.workloads.ports import AttemptRequest, Handover, JobRequest, Plan, Rooms
+from dataos.workloads.ports import AttemptRequest, Handover, JobRequest, Placed, Plan, Rooms
 
 _MODULE = "dataos.stacks.flare.driver"
 _DEFAULT_MEMORY = 2 << 30
@@ -91,6 +92,19 @@ class FlarePlanner:
         except DataOSError as error:
             problems += [_prefixed(p, job) for p in error.problems]
         return problems
+
+    async def place(self, output: Mapping[str, Any], name: str, rooms: Rooms) -> Placed:
+        """As the port says. Raises DataOSError `flare.*`, `depot.*`, `stack.unsupported`."""
+        reading = Reading()
+        entry = read_model(OutputEntry, dict(output), reading, ())
+        made = outputs.read(entry, reading, (), streams=True) if entry is not None else None
+        if made is None:
+            raise DataOSError(reading.problems)
+        handed = Handed(name)
+        target = _target(rooms, made, await _depot(rooms, made.address), handed)
+        if not handed.overs:
+            raise fail("flare.format", f"{made.address} is a table of a Lakehouse", hint="its catalog takes it")
+        return Placed(asdict(target), handed.overs[0])
 
     async def _check_engine(self, spec: FlareSpec, job: JobRequest, rooms: Rooms) -> list[Problem]:
         choice = await choosing.choose(spec, job.compute, rooms.computes)

@@ -248,7 +248,14 @@ class Standalone:
     def _target(self, output: Output, node: Node, number: int) -> Target:
         place = self._places.find(output.address)
         if place is None:
-            return self._server(str(output.address)).target(output.address, output.format, output.branch)
+            target = self._server(str(output.address)).target(output.address, output.format, output.branch)
+            if target is None:
+                raise fail(
+                    "stack.unsupported",
+                    f"{output.address}: a local run writes to tables of Lakehouses and to folders of this machine",
+                    hint="give the output a local path, or let the Workflow run on the server",
+                )
+            return target
         if output.format not in FILES:
             what = f"`{output.format}` is none of files" if output.format else "it names no format"
             hint = "add `format`: " + ", ".join(FILES) + "; Iceberg tables are written to a Lakehouse: dataos://..."

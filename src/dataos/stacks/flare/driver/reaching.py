@@ -6,6 +6,12 @@ Lakehouse. Data files of a Lakehouse table are written by the engine, as the cat
 
 from __future__ import annotations
 
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from dataos.client.api import Client
@@ -17,6 +23,8 @@ from dataos.stacks.flare.driver.job import Source, Target
 from dataos.stacks.flare.model import FILES
 
 _MOST_FILES = 100_000
+_LONGEST_S = 3600.0
+TAR = "application/x-tar"
 
 
 class Reach:
@@ -74,17 +82,16 @@ class Reach:
             raise fail("flare.input", what, hint="name a folder, a file or a pattern below the depot")
         return Source("objects", place=f"dataos://{address.depot}", format=found, files=files)
 
-    def target(self, address: Udl, form: str | None, branch: str = "") -> Target:
-        """Where a table goes. Raises DataOSError `stack.unsupported` for what is no Lakehouse."""
+    def target(self, address: Udl, form: str | None, branch: str = "") -> Target | None:
+        """Where a table of a Lakehouse goes; None: the server is to say it (`place`). Raises DataOSError."""
         warehouse = self.warehouse(address.depot)
-        if warehouse is None or form not in (None, "iceberg"):
-            kind = str(self.depot(address.depot).get("type", "")).upper()
+        if warehouse is None:
+            return None
+        if form not in (None, "iceberg"):
             raise fail(
-                "stack.unsupported",
-                f"{address}: from outside of the server, tables of a Lakehouse are written, and this is "
-                + (f"a depot of type {kind}" if warehouse is None else f"format `{form}`"),
-                hint="save it to a Lakehouse, or let the program be a job of a Workflow (`job.program`): "
-                "it writes files, tables in folders and databases too",
+                "flare.format",
+                f"{address}: a Lakehouse holds Iceberg tables, not {form} files",
+                hint="leave the format out, or save it to a depot of files",
             )
         levels = tuple((address.collection or "").split("."))
         if not address.dataset or "/" in address.dataset:
@@ -92,6 +99,27 @@ class Reach:
                 "manifest.address", f"Invalid dataset found: {address}", hint="dataos://[depot]:[collection]/[table]"
             )
         return Target("table", warehouse, levels, address.dataset, branch=branch)
+
+    def place(self, output: Mapping[str, Any], name: str) -> Target:
+        """Where an output goes that is no table of a Lakehouse, as the server says. `name`: of this writing. Raises
+        DataOSError where it cannot go there."""
+        asked = {"output": output, "name": name}
+        answer: dict[str, Any] = self.client.json("POST", "/api/v1/outputs/place", body=asked)["target"]
+        answer.pop("namespace")  # of tables only
+        return Target(**answer)
+
+    def hand_over(self, output: Mapping[str, Any], name: str, folder: Path) -> None:
+        """Let the server bring the files below a folder, in which they lie as `place` said. Raises DataOSError."""
+        described = json.dumps({"output": output, "name": name}).encode()
+        with tempfile.TemporaryFile() as archive:
+            with tarfile.open(fileobj=archive, mode="w") as made:
+                head = tarfile.TarInfo("output.json")
+                head.size = len(described)
+                made.addfile(head, io.BytesIO(described))
+                for path in sorted(folder.rglob("*")):
+                    made.add(path, str(path.relative_to(folder)), recursive=False)
+            archive.seek(0)
+            self.client.json("POST", "/api/v1/outputs", content=(archive, TAR), timeout_s=_LONGEST_S)
 
     def missing(self, name: str) -> DataOSError | None:
         """Why a depot cannot be used; None: it can."""
