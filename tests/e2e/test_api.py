@@ -146,14 +146,14 @@ def test_the_reference_header_is_a_token_too(server, token):
     check_error(call(server, "GET", "/api/v1/resources", headers={"Authorization": f"Basic {token}"}), 401)
 
 
-FOR_JOBS = ("/api/v1/stream/", "/api/v1/outputs/schema")
+FOR_JOBS = ("/api/v1/stream/",)
 """What only a job's token opens."""
 
 
 def is_open_to_jobs(path: str) -> bool:
     """Inputs, the job's own stream and outputs, and what is a table's: seen and changed in the job's own view, as by
     /iceberg."""
-    return path.startswith(("/api/v1/inputs", *FOR_JOBS)) or (
+    return path.startswith(("/api/v1/inputs", "/api/v1/outputs/schema", *FOR_JOBS)) or (
         path.startswith("/api/v1/datasets/") and "/compact" not in path
     )
 

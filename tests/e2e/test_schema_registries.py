@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from e2e.test_pyflare import BEGIN, program
 from support import registry as registries
 from support import streams
 from support.registry import Registry
@@ -242,6 +243,27 @@ def test_rows_are_written_with_a_schema_of_their_own(
     done = streams.run(made, "avro-no", [entry("clicks2")], "SELECT value.id AS other FROM clicks", [target])
     assert done["runtime"] == "failed"
     assert "refuses the rows' schema for the subject 'sink-value'" in streams.log(made, "avro-no")
+
+
+def test_a_program_outside_writes_messages(
+    made: Installation, registry: Registry, producer: Producer, brokers: str
+) -> None:
+    for topic in ("outside", "outside-json"):
+        send(producer, topic, b"0")
+    done = program(
+        made,
+        BEGIN
+        + """
+spark = builder.with_depot("shop", "rw").build_session()
+df = spark.sql("SELECT id, concat('c', id) AS city FROM VALUES (1), (2) AS t(id)")
+save("dataos://shop:default/outside", df, "kafkaavro")
+save("dataos://shop:default/outside-json", df.selectExpr("CAST(id AS STRING) AS key", "city AS value"), "kafkajson")
+""",
+    )
+    assert done.code == 0, done.err
+    sent = [v for v in received(brokers, "outside", 3) if v != b"0"]
+    assert sorted(registry.value(v)["city"] for v in sent) == ["c1", "c2"]
+    assert sorted(received(brokers, "outside-json", 3)) == [b"0", b"c1", b"c2"]
 
 
 def received(brokers: str, topic: str, count: int) -> list[bytes]:

@@ -155,6 +155,12 @@ def router(
             require_operator(principal, "look at inputs")
         return principal
 
+    async def writer(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.attempt is None:
+            require_operator(principal, "write to depots")
+        return principal
+
     async def job(request: Request) -> AttemptScope:
         principal = await authenticate(request)
         if principal.attempt is None:
@@ -173,7 +179,7 @@ def router(
         return {"id": found.id, "type": found.type, "schema": found.schema, "references": list(found.references)}
 
     @api.post("/outputs/schema", responses=answers.ok(SchemaId))
-    async def register(body: NewSchemaBody, _: AttemptScope = Depends(job)) -> Any:
+    async def register(body: NewSchemaBody, _: Principal = Depends(writer)) -> Any:
         """The id of a schema in the registry of a topic's depot, made where it is new."""
         return {"id": await registry.register_schema(Udl.parse(body.address), body.subject, body.schema_)}
 
