@@ -7,24 +7,21 @@ any number of servers on the same folder agree through `records`. Knows keys and
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import select
 import signal
-import stat
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from dataos.core.clock import Clock
 from dataos.core.errors import fail
-from dataos.processes import folders, limits, logfiles, prepared, records, relay, sandbox, spawning, trees, watches
+from dataos.processes import folders, launching, limits, logfiles, prepared, records, spawning, trees, watches
 from dataos.processes import shim as shim_program
-from dataos.processes.ports import START_WITHIN_S, Isolation, Launch, Observation, Phase, ProcessRunner, Usage
+from dataos.processes.ports import START_WITHIN_S, Launch, Observation, Phase, ProcessRunner, Usage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,14 +47,12 @@ class LocalRunner(ProcessRunner):
     their next job (`Launch.waits`), `prepared_s`: for how long.
     """
 
-    _bubblewrap: sandbox.Bubblewrap | None
-
     def __init__(
         self,
         *,
         root: Path,
         server_socket: Path | None,
-        sandbox: Literal["auto", "required", "off"],
+        sandbox: launching.Mode,
         trust_user_code: bool,
         clock: Clock,
         checkpoint: Callable[[str], None] = _no_checkpoint,
@@ -71,13 +66,9 @@ class LocalRunner(ProcessRunner):
         self._socket = server_socket.absolute() if server_socket else None
         if self._socket is not None:
             self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._mode = sandbox
-        self._trust_user_code = trust_user_code
         self._clock = clock
         self._checkpoint = checkpoint
-        self._alive = {"path": str(alive[0]), "within_s": alive[1]} if alive is not None else None
-        self._bubblewrap = None
-        self._no_bubblewrap = ("", 0.0)  # why there is none, and until when (monotonic) that is taken for granted
+        self._composer = launching.Composer(self._root, self._socket, sandbox, alive, trust_user_code=trust_user_code)
         self._listeners: list[Callable[[str], None]] = []
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,7 +174,7 @@ class LocalRunner(ProcessRunner):
 
     async def sandbox_warning(self) -> str:
         """Why the platform's own jobs run as plain processes here, for a warning at start; empty if they don't."""
-        return await self._run(lambda: self._find_bubblewrap()[1])
+        return await self._run(self._composer.warning)
 
     @property
     def prepared(self) -> int:
@@ -242,42 +233,15 @@ class LocalRunner(ProcessRunner):
 
     def _write(self, key: str, launch: Launch) -> tuple[bool, prepared.Slot | None]:
         """Make the key's folder, of a prepared program's if one waits. False if it has one already."""
-        _check(launch)
-        bubblewrap = self._bubblewrap_for(launch)
-        sandbox.check_mounts(launch.mounts, sandboxed=bubblewrap is not None)
-        folder = self._root / key
-        where = self._paths(folder, launch, sandboxed=bubblewrap is not None)
-        argv = [_filled(part, where) for part in launch.argv]
-        inside = None
-        env = {**_base_environment(where), **launch.env, **where}
-        if bubblewrap is not None:
-            if launch.egress:
-                ways = {a: f"{sandbox.EGRESS}/{relay.name(n)}" for n, a in enumerate(launch.egress)}
-                env["DATAOS_EGRESS"] = json.dumps(ways)
-            args = self._arguments(bubblewrap, folder, launch)
-            inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.seccomp.hex()}
-        record: dict[str, Any] = {
-            "argv": argv,
-            "sandbox": inside,
-            "env": env,
-            "cwd": "/" if inside else where["DATAOS_TEMP_DIR"],
-            "memory_bytes": launch.memory_bytes,
-            "timeout_s": launch.timeout_s,
-            "log_bytes": launch.log_bytes,
-            "scratch_bytes": launch.scratch_bytes,
-            "grace_s": _GRACE_S,
-            "alive": self._alive,
-            "egress": list(launch.egress) if inside else [],
-        }
+        composed = self._composer.compose(key, launch)
         slot = None
-        if bubblewrap is not None and (form := self._form(bubblewrap, launch, argv, where)) is not None:
-            self._again[key] = form
-            slot = self._prepared.take(form)
+        if composed.form is not None and not self._prepared.is_off:
+            self._again[key] = composed.form
+            slot = self._prepared.take(composed.form)
         self._checkpoint("processes.folder-writing")
         try:
-            etc = sandbox.etc_files() if inside else {}
             begun = slot.folder if slot is not None else None
-            made = folders.write(self._root, key, record, launch.files, etc, self._checkpoint, begun)
+            made = folders.write(self._root, key, composed.record, launch.files, composed.etc, self._checkpoint, begun)
         except BaseException as error:
             if slot is not None:
                 slot.end()
@@ -285,31 +249,6 @@ class LocalRunner(ProcessRunner):
                 raise fail("process.start", f"cannot write the files of {key}: {error.strerror}") from error
             raise
         return made, slot
-
-    def _arguments(self, bubblewrap: sandbox.Bubblewrap, folder: Path, launch: Launch) -> list[str]:
-        args = [*bubblewrap.options, *sandbox.system_arguments((self._root.parent,))]
-        return args + sandbox.job_arguments(folder, launch, self._door(launch), (self._root.parent,))
-
-    def _form(
-        self, bubblewrap: sandbox.Bubblewrap, launch: Launch, argv: list[str], where: dict[str, str]
-    ) -> prepared.Form | None:
-        """What a prepared program must be like to do this job; None if none can."""
-        if not launch.waits or launch.egress or self._prepared.is_off or not prepared.fits(launch.env):
-            return None
-        try:
-            shown = prepared.places([*(m.source for m in launch.mounts), *sandbox.python_folders()])
-        except OSError:
-            return None  # the start will say what is wrong
-        return prepared.Form(
-            tuple(argv),
-            bubblewrap.program,
-            tuple(self._arguments(bubblewrap, prepared.FOLDER, launch)),
-            bubblewrap.seccomp.hex(),
-            tuple({**_base_environment(where), **where, "DATAOS_WAITS": "1"}.items()),
-            tuple(sandbox.etc_files().items()),
-            shown,
-            prepared.mounted(),
-        )
 
     def _prepare_next(self, key: str) -> None:
         """Once a job has run for a moment, or has ended: its program's next job finds one that waits."""
@@ -323,59 +262,6 @@ class LocalRunner(ProcessRunner):
     def _expire(self) -> None:
         if not self._prepared.is_off:
             asyncio.get_running_loop().run_in_executor(self._pool, self._prepared.expire)
-
-    def _bubblewrap_for(self, launch: Launch) -> sandbox.Bubblewrap | None:
-        """The sandbox to use, None for a plain child. Raises `process.no_sandbox`."""
-        found, reason = self._find_bubblewrap()
-        if found is not None:
-            return found
-        if self._mode == "required" or (launch.isolation is Isolation.USER and not self._trust_user_code):
-            what = "user code" if launch.isolation is Isolation.USER else "a job"
-            raise fail(
-                "process.no_sandbox",
-                f"{what} needs a sandbox to run in, and there is none: {reason}",
-                hint="install the package `bubblewrap` and allow user namespaces; where you are the only user and "
-                "trust the code, the setting workloads.trust_user_code runs it without",
-            )
-        return None
-
-    def _find_bubblewrap(self) -> tuple[sandbox.Bubblewrap | None, str]:
-        if self._mode == "off":
-            return None, "the sandbox is switched off (setting workloads.sandbox)"
-        if self._bubblewrap is not None:
-            return self._bubblewrap, ""
-        reason, until = self._no_bubblewrap
-        if not reason or time.monotonic() > until:
-            # Asked again after a while: it may be installed while the server runs.
-            self._bubblewrap, reason = sandbox.find()
-            self._no_bubblewrap = (reason, time.monotonic() + 60.0)
-        return self._bubblewrap, reason
-
-    def _door(self, launch: Launch) -> Path | None:
-        """The folder with the server's socket, for a job that may see it."""
-        if self._socket is None or not launch.server_access:
-            return None
-        strangers = [entry.name for entry in os.scandir(self._socket.parent) if not _is_socket(entry)]
-        if strangers:
-            raise fail(
-                "process.start",
-                f"the folder of the server's socket, {self._socket.parent}, is shown to jobs and must hold nothing "
-                f"else: {', '.join(sorted(strangers)[:5])}",
-            )
-        return self._socket.parent
-
-    def _paths(self, folder: Path, launch: Launch, *, sandboxed: bool) -> dict[str, str]:
-        names = {
-            "DATAOS_CONFIG_DIR": (sandbox.CONFIG, "config"),
-            "DATAOS_SECRET_DIR": (sandbox.SECRET, "secret"),
-            "RUNNABLE_ARTIFACT_DIR": (sandbox.WORK, "work"),
-            records.OUT_VARIABLE: (sandbox.OUT, "out"),
-            "DATAOS_TEMP_DIR": (sandbox.TEMP, "scratch"),
-        }
-        where = {name: inner if sandboxed else str(folder / outer) for name, (inner, outer) in names.items()}
-        if self._socket is not None and launch.server_access:
-            where["DATAOS_SERVER_SOCKET"] = f"{sandbox.SERVER}/{self._socket.name}" if sandboxed else str(self._socket)
-        return where
 
     def _spawn(self, key: str, slot: prepared.Slot | None) -> None:
         """Start a shim, or call the one that waits, and wait until it has claimed the folder or left it to another."""
@@ -492,33 +378,6 @@ class LocalRunner(ProcessRunner):
             raise fail("process.stop", f"{key} cannot be killed (process {state.child_pid})")
         if state.phase is Phase.LOST:
             folders.bury(self._root, key)
-
-
-def _check(launch: Launch) -> None:
-    words = [*launch.argv, *launch.env, *launch.env.values()]
-    if not launch.argv or any("\0" in word for word in words) or any("=" in name or not name for name in launch.env):
-        raise fail("process.start", "a launch needs a program; names and values may hold no NUL, names no `=`")
-
-
-def _filled(part: str, where: dict[str, str]) -> str:
-    """`$(DATAOS_OUT_DIR)` and the like in arguments: where the folders are differs with and without a sandbox."""
-    for name, value in where.items():
-        part = part.replace(f"$({name})", value)
-    return part
-
-
-def _base_environment(where: dict[str, str]) -> dict[str, str]:
-    return {
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": where["DATAOS_TEMP_DIR"],
-        "TMPDIR": where["DATAOS_TEMP_DIR"],
-        "PYTHONUNBUFFERED": "1",  # a log that is followed
-    }
-
-
-def _is_socket(entry: os.DirEntry[str]) -> bool:
-    return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
 
 
 def _first_word(fd: int) -> bytes | None:
