@@ -8,7 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dataos.processes import sandbox
+from dataos.server import native
 from support import mysql, postgres, redis
+
+native.load_in_order()  # as the server does
 
 # A loaded machine is slow, not wrong: no property test judges by time.
 settings.register_profile("dataos", deadline=None, suppress_health_check=[HealthCheck.too_slow])

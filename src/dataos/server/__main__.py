@@ -2,6 +2,10 @@
 
 import sys
 
-from dataos.server.main import main
+from dataos.server import native
+
+native.load_in_order()
+
+from dataos.server.main import main  # noqa: E402 - it loads the rest
 
 sys.exit(main())
