@@ -16,13 +16,17 @@ from dataos.stacks.flare.driver.output import Log, Result
 from dataos.stacks.flare.driver.run import Run, utc_now
 
 
-def wait() -> None:
-    """Load what a job needs, then wait to be told which one this process is for; end if there is none."""
+def load() -> None:
+    """Import what every job needs. Outside of a sandbox, whose Python is read-only, that keeps its bytecode too."""
     import pandas  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pyarrow.parquet  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pysail.spark  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pyspark.sql.connect.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
+
+def wait() -> None:
+    """Load what a job needs, then wait to be told which one this process is for; end if there is none."""
+    load()
     told = sys.stdin.buffer.readline()
     if not told:
         os._exit(0)
