@@ -150,7 +150,7 @@ class Sail(Engine):
     def close(self) -> None:
         """As the port says."""
         try:
-            self.session.stop()
+            _stop(self.session)
         finally:  # the session may have been stopped already
             self._sail.stop()
             for key, value in self._before.items():
@@ -281,7 +281,7 @@ class Spark(Engine):
 
     def close(self) -> None:
         """As the port says; Spark itself goes on."""
-        self.session.stop()
+        _stop(self.session)
         if self._forwarder is not None:
             self._forwarder.close()
 
@@ -325,6 +325,15 @@ _CATALOG = {
     "hadoop.fs.viewfs.overload.scheme.target.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "hadoop.fs.viewfs.mounttable.default.linkFallback": "file:///",
 }
+
+
+def _stop(session: Any) -> None:
+    """End a session for good. PySpark closes it once more when the object goes, and with it threads that all sessions
+    of the process share: from a garbage collection, that has been seen to wait for ever."""
+    try:
+        session.stop()
+    finally:
+        session.client.close = lambda: None
 
 
 def start(
