@@ -89,15 +89,10 @@ class Slot:
             return False
         return True
 
-    def give(self, folder: Path, ready: int) -> bool:
-        """Hand over the job in the folder; its shim says on `ready` that it is up. False if there is none any more."""
-        try:
+    def give(self, folder: Path, ready: int) -> None:
+        """Hand over the job in the folder; its shim says on `ready` that it is up. One that has ended says nothing."""
+        with contextlib.suppress(OSError):
             socket.send_fds(self._control, [os.fsencode(folder)], [ready])
-        except OSError:
-            return False
-        finally:
-            self.end()
-        return True
 
     def end(self) -> None:
         """Hang up. One without a job ends."""

@@ -178,9 +178,9 @@ def test_one_that_dies_as_it_is_called_is_replaced(home: Home, whom: str, monkey
             await ran(runner, "a", launch("x"))
             shim = await one_waits(home, runner)
 
-            def dies(slot: prepared.Slot, folder: Path, ready: int) -> bool:
+            def dies(slot: prepared.Slot, folder: Path, ready: int) -> None:
                 os.kill(shim if whom == "the shim" else trees.descendants(shim)[-1], signal.SIGKILL)
-                return give(slot, folder, ready)
+                give(slot, folder, ready)
 
             monkeypatch.setattr(prepared.Slot, "give", dies)
             await runner.start("b", launch("x"))

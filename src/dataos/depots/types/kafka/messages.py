@@ -5,7 +5,6 @@ Blocking, one client a call; the adapter runs each step in the depot's own threa
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataos.core.errors import DataOSError, fail
+from dataos.depots.arrowpieces import ArrowPieces
 
 _POLL_S = 1.0
 _BATCH = 10_000
@@ -65,18 +65,13 @@ class Reading:
         silence_s: float,
     ) -> None:  # fmt: skip
         """`silence_s`: how long the brokers may send nothing before that is an error."""
-        import pyarrow as pa
-
         self._kafka = kafka
         self._topic = topic
         self._headers = headers
         self._silence_s = silence_s
         self._ends = {p: after for p, (first, after) in ranges.items() if after > first}
         self._left = set(self._ends)
-        self._schema = self.columns(headers)
-        self._sink = io.BytesIO()
-        self._writer: Any = pa.ipc.new_stream(self._sink, self._schema)
-        self._done = False
+        self._pieces = ArrowPieces(self.columns(headers))
         self._consumer: Any = None
         if self._left:
             self._consumer = kafka.Consumer(
@@ -116,18 +111,10 @@ class Reading:
 
     def next(self) -> bytes:
         """The next piece of the stream. Raises DataOSError `depot.messages_gone`, and what the client raises."""
-        if self._done:
+        if self._pieces.is_ended:
             return b""
         rows = self._poll() if self._left else []
-        if rows:
-            self._writer.write_batch(self._batch(rows))
-        if not self._left:
-            self._writer.close()
-            self._done = True
-        piece = self._sink.getvalue()
-        self._sink.seek(0)
-        self._sink.truncate()
-        return piece
+        return self._pieces.take(self.values(rows) if rows else None, last=not self._left)
 
     def close(self) -> None:
         """Let go of the brokers."""
@@ -184,12 +171,6 @@ class Reading:
         if partition in self._left:
             self._left.discard(partition)
             self._consumer.incremental_unassign([self._kafka.TopicPartition(self._topic, partition)])
-
-    def _batch(self, rows: Sequence[Any]) -> Any:
-        import pyarrow as pa
-
-        made = [pa.array(c, f.type) for c, f in zip(self.values(rows), self._schema, strict=True)]
-        return pa.record_batch(made, schema=self._schema)
 
 
 def records(files: Sequence[Path]) -> Iterator[dict[str, Any]]:

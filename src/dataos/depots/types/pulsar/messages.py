@@ -7,7 +7,6 @@ trusted: the broker gives whole entries, and what was read before is left out he
 from __future__ import annotations
 
 import importlib
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataos.core.messageids import SCHEMA_KEY, MessageId
+from dataos.depots.arrowpieces import ArrowPieces
 
 _BATCH = 10_000
 _BATCH_BYTES = 8 << 20
@@ -55,33 +55,20 @@ class Reading:
     ) -> None:
         """`topics`: whole names, by partition. `spans`: the id to begin after and the last one. `silence_s`: how long
         the broker may send nothing before that is an error."""
-        import pyarrow as pa
-
         self._pulsar = pulsar
         self._client = client
         self._topics = topics
         self._silence_ms = int(silence_s * 1000)
         self._left = [(p, *spans[p]) for p in sorted(spans)]
         self._reader: Any = None
-        self._schema = schema()
-        self._sink = io.BytesIO()
-        self._writer: Any = pa.ipc.new_stream(self._sink, self._schema)
-        self._done = False
+        self._pieces = ArrowPieces(schema())
 
     def next(self) -> bytes:
         """The next piece of the stream. Raises what the client raises."""
-        if self._done:
+        if self._pieces.is_ended:
             return b""
         rows = self._read()
-        if rows:
-            self._writer.write_batch(self._batch(rows))
-        if not self._left:
-            self._writer.close()
-            self._done = True
-        piece = self._sink.getvalue()
-        self._sink.seek(0)
-        self._sink.truncate()
-        return piece
+        return self._pieces.take(self._columns(rows) if rows else None, last=not self._left)
 
     def close(self) -> None:
         """Let go of the brokers."""
@@ -119,9 +106,7 @@ class Reading:
         self._reader = None
         self._left.pop(0)
 
-    def _batch(self, rows: Sequence[Any]) -> Any:
-        import pyarrow as pa
-
+    def _columns(self, rows: Sequence[Any]) -> list[list[Any]]:
         columns: list[Any] = [
             [None if m.has_null_value() else m.data() for m in rows],
             [m.partition_key() or None for m in rows],
@@ -133,8 +118,7 @@ class Reading:
             [m.producer_name() or None for m in rows],
             [_version(m) for m in rows],
         ]
-        made = [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)]
-        return pa.record_batch(made, schema=self._schema)
+        return columns
 
 
 def _place(message: Any) -> MessageId:
