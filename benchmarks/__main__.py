@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import data, scale
+from benchmarks import data, gateway, policy, scale, screens
 from benchmarks.setting import ROOT, Figure, fresh, median, memory_mb, timed
 from support.server import Installation, processes_of
 
@@ -216,6 +216,9 @@ BENCHES = {
     "query": bench_query,
     "demo": bench_demo,
     **data.BENCHES,
+    **policy.BENCHES,
+    **gateway.BENCHES,
+    **screens.BENCHES,
 }
 
 

@@ -56,15 +56,15 @@ def way_of_a_product() -> str:
 
 FLOORS = [
     ("13", "server", "composition root: settings in, objects wired, start and stop order"),
-    ("12", "doors", "HTTP API, queries, Iceberg REST mounting"),
-    ("11", "kinds | stacks", "secret, depot, lakehouse, cluster, workflow | flare"),
+    ("12", "doors", "HTTP API, web app, Iceberg REST, object door, streams of events"),
+    ("11", "kinds | stacks", "secret, depot, workflow, bundle, data product... | flare..."),
     ("10", "workloads", "the block every runnable shares, attempts, environment, admissions"),
-    ("9", "control", "plan, apply, delete, reconciler; knows kinds by protocol only"),
+    ("9", "control", "plan, apply, delete, history, reconciler; knows kinds by protocol only"),
     ("7", "gateway", "parse, qualify, authorise, secure, check, run, stream"),
-    ("6", "engines", "DuckDB in a process of its own, Arrow over a unix socket; knows no policy"),
-    ("5", "lakehouse", "Iceberg catalog, its REST protocol, run transactions"),
+    ("6", "metadata | engines", "lineage, profiles, quality, tags | DuckDB in a process of its own"),
+    ("5", "lakehouse", "Iceberg catalog, its REST protocol, run transactions, maintenance"),
     ("4", "depots", "what a source is, how to reach it, which secret opens it"),
-    ("3", "governance | processes", "identities, tokens, vault | shim, sandbox, admission"),
+    ("3", "governance | processes", "identities, policies, grants, audit | shim, sandbox, runner"),
     ("2", "manifest | store", "YAML to models, registry | SQLAlchemy tables, leases, migrations"),
     ("1", "core", "errors, settings, names, addresses, clock, ids, bell, logs"),
 ]
@@ -94,15 +94,31 @@ def house() -> str:
         box(
             790,
             200,
-            170,
+            176,
             112,
             "jobs",
-            ["Flare driver + Sail,", "in a sandbox; reach the", "server by a unix socket", "with a token of the run"],
+            [
+                "Flare driver, Sail or Spark,",
+                "in a sandbox; reach the",
+                "server by a unix socket",
+                "with a token of the run",
+            ],
             "g",
         )
     )
     parts.append(f'<path class="a" d="M775 30 L775 {height - 10}"/>')
-    parts.append('<text class="s" x="790" y="345">imports go down only</text>')
+    parts.append(
+        box(
+            790,
+            340,
+            176,
+            112,
+            "web",
+            ["React in the browser;", "knows the server by its", "routes only, typed by", "their description"],
+            "g",
+        )
+    )
+    parts.append('<text class="s" x="790" y="480">imports go down only</text>')
     return svg(980, height + 20, *parts)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import reference_engines
 import reference_errors
 import reference_iceberg
 import reference_manifests
+import web
 from pydantic import BaseModel
 from reference_manifests import plain
 
@@ -53,14 +55,25 @@ def settings_page() -> str:
         if isinstance(info.default, BaseModel):
             doc = (type(info.default).__doc__ or "").strip()
             parts.append(f"\n## {name}\n\n{doc}\n\n| key | variable | default | meaning |\n|---|---|---|---|\n")
-            for key, field in type(info.default).model_fields.items():
-                variable = f"`DATAOS_{name.upper()}__{key.upper()}`"
-                default = getattr(info.default, key)
-                parts.append(f"| `{name}.{key}` | {variable} | `{plain(default)}` | {field.description} |\n")
+            parts += _rows(name, info.default)
         else:
             variable = f"`DATAOS_{name.upper()}`"
             parts.append(f"\n## {name}\n\n{variable}, default `{plain(info.default)}`. {info.description}\n")
     return "".join(parts)
+
+
+def _rows(place: str, area: BaseModel) -> Iterator[str]:
+    """A row per setting; those of an inner area after it."""
+    inner: list[tuple[str, BaseModel]] = []
+    for key, field in type(area).model_fields.items():
+        default = getattr(area, key)
+        if isinstance(default, BaseModel):
+            inner.append((f"{place}.{key}", default))
+            continue
+        variable = f"`DATAOS_{place.upper().replace('.', '__')}__{key.upper()}`"
+        yield f"| `{place}.{key}` | {variable} | `{plain(default)}` | {field.description} |\n"
+    for name, found in inner:
+        yield from _rows(name, found)
 
 
 INDEX = """# Reference
@@ -91,6 +104,9 @@ def main() -> None:
     made = {name: HEAD + text for name, text in all_pages().items()}
     found = {str(file.relative_to(OUT)) for file in OUT.rglob("*.md")}
     stale = sorted(found - made.keys())
+    types = web.api_types()
+    if "--check" in sys.argv and (not web.TYPES.exists() or web.TYPES.read_text("utf-8") != types):
+        sys.exit(f"{web.TYPES.relative_to(ROOT)} differs from the API; run ./dev docs")
     for name, text in made.items():
         file = OUT / name
         if "--check" in sys.argv:
@@ -102,6 +118,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         for name in stale:
             (OUT / name).unlink()
+        web.TYPES.write_text(types, "utf-8")
     elif stale:
         sys.exit(f"docs/reference differs from the code: {', '.join(stale)}; run ./dev docs")
 

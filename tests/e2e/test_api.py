@@ -11,7 +11,13 @@ import pytest
 
 from support.server import Installation, installation, wait_until
 
-OPEN = {"/api/v1/health", "/api/v1/version", "/health", "/ready"}
+OPEN = {"/api/v1/health", "/api/v1/version", "/health", "/ready", "/api/v1/login"}
+TO_LOG_IN = {
+    "/api/v1/login",
+    "/api/v1/login/invitation",
+    *(f"/api/v1/login/oidc{path}" for path in ("", "/callback", "/token", "/device", "/device/token")),
+}
+"""What needs no token either: whoever logs in has none yet (tests/integration/governance)."""
 HOLDER = """
 name: holder
 version: v1
@@ -32,7 +38,7 @@ workflow:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("api")) as made:
+    with installation(tmp_path_factory.mktemp("api"), env={"DATAOS_AUTH__WRONG_TOKENS": "100000"}) as made:
         yield made
 
 
@@ -102,7 +108,7 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
     missing = {
         "{type}": "workflow", "{name}": "nosuch", "{workspace}": "public", "{id}": "nosuch", "{generation}": "1",
         "{verb}": "stop", "{run}": "nosuchrun", "{run_id}": "nosuchrun",
-        "{depot}": "nosuch", "{owner}": "nosuch", "{secret}": "nosuch_r", "{collection}": "nosuch",
+        "{kind}": "roles", "{depot}": "nosuch", "{owner}": "nosuch", "{secret}": "nosuch_r", "{collection}": "nosuch",
         "{dataset}": "nosuch", "{version}": "latest", "{field}": "nosuch", "{nullable}": "true",
         "{address}": "nosuch:nosuch/nosuch",
     }  # fmt: skip
@@ -117,8 +123,9 @@ def operations(server: Installation) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def takes_manifest(path: str, method: str) -> bool:
-    """Routes of the reference whose body is the manifest itself (test_reference_api.py)."""
-    return path.startswith("/poros/") and method in ("POST", "PUT")
+    """Routes whose body is the manifest itself, or an artifact of governance."""
+    product = path.startswith("/api/v1/products/data/") and path.endswith("/nosuch")
+    return (path.startswith(("/poros/", "/api/v1/governance/")) or product) and method in ("POST", "PUT")
 
 
 def test_the_api_describes_what_it_has(server):
@@ -129,6 +136,10 @@ def test_the_api_describes_what_it_has(server):
 @pytest.mark.parametrize("wrong", [None, "", "nonsense", "dk_" + "x" * 43, "da_" + "0" * 64, "\u00ff\u00fe"])
 def test_every_route_but_health_and_version_needs_a_known_token_whatever_is_sent(server, wrong):
     for method, path, operation in operations(server):
+        if path in TO_LOG_IN - OPEN or (path in TO_LOG_IN and method == "POST"):
+            unknown = path.endswith(("/oidc", "/callback", "/device"))  # no provider is known here
+            check_error(call(server, method, path, token=wrong, body={}), 403 if unknown else 400)
+            continue
         if path in OPEN:
             assert call(server, method, path, token=wrong)[0] in ((200, 503) if path == "/ready" else (200,))
             continue
@@ -160,7 +171,7 @@ def is_open_to_jobs(path: str) -> bool:
 
 def test_a_jobs_token_opens_inputs_and_tables_and_nothing_else(server, job_token):
     for method, path, operation in operations(server):
-        if path in OPEN:
+        if path in OPEN | TO_LOG_IN:
             continue
         body = {} if "requestBody" in operation else None
         answer = call(server, method, path, token=job_token, body=body)
@@ -175,6 +186,16 @@ def test_a_jobs_token_opens_inputs_and_tables_and_nothing_else(server, job_token
     assert job_token not in done.err + done.out
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "/nosuch/state": {"state": "disabled"},
+    "/nosuch/properties": {"properties": {"region": "emea"}},
+    "/nosuch/properties/remove": {"keys": ["region"]},
+    "/nosuch/federation": {"federated_user_id": "x"},
+    "/nosuch/password": {"password": "three grey horses"},
+}
+"""What routes of users must be told before they look for one."""
+
+
 def test_a_missing_object_is_404_on_every_route(server, token):
     for method, path, operation in operations(server):
         if "nosuch" not in path or takes_manifest(path, method):
@@ -182,11 +203,17 @@ def test_a_missing_object_is_404_on_every_route(server, token):
         body: dict[str, Any] = {"tags": ["roles:id:user"]} if path.endswith(("/tags", "/tags/remove")) else {}
         if path.endswith("/state"):
             body = {"job": "j", "input": "i", "state": {"since": "1"}}
+        if "/users/" in path:
+            body = next((b for end, b in NEEDED.items() if path.endswith(end)), body)
+        if path.endswith("/access-requests"):
+            body = {"reason": "x"}
+        if path.startswith("/api/v1/benches/"):
+            body = {"name": "n", "sql": "SELECT 1", "version": 1}
         if path.endswith("/labels"):
             body = {"column": "c", "tag": "t", "decision": "accept"}
         answer = call(server, method, path, token=token, body=body if "requestBody" in operation else None)
         if "/workflow/" not in path:
-            known = ("user.not_found", "user.key_not_found", "role.not_found", "resource.not_found", "depot.not_found",
+            known = ("user.not_found", "user.key_not_found", "role.not_found", "governance.not_found", "query.not_found", "bench.not_found", "policy.not_in_force", "depot.dataset_not_found", "resource.not_found", "depot.not_found",
                      "secret.not_found", "dataset.not_found.compaction", "metadata.not_found")  # fmt: skip
             if path.startswith("/ds/") and method != "GET":
                 continue  # their bodies are of many forms: test_depots.py
@@ -236,7 +263,7 @@ def test_bad_bodies_and_parameters_are_400_on_every_route(server, token, job_tok
 def test_what_is_no_route_takes_the_same_form(server, token):
     assert check_error(call(server, "GET", "/api/v1/nowhere", token=token), 404)[0]["code"] == "request.not_found"
     assert check_error(call(server, "PUT", "/api/v1/apply", token=token), 405)[0]["code"] == "request.method"
-    check_error(call(server, "GET", "/"), 404)
+    check_error(call(server, "GET", "/nowhere"), 404)
     check_error(call(server, "GET", "/api/v1/resources/%2e%2e/%2e%2e/etc/passwd", token=token), 404)
 
 

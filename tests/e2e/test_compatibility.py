@@ -87,7 +87,6 @@ NOTICES = {
         ("stack.unsupported", "worker.stack"),
     },
     "set": {
-        ("kind.unsupported", "type"),
         ("manifest.variant", "bundle.Resources"),
         ("manifest.variant", "bundle.resources[1].dependencyConditions[0].ResourceId"),
         ("kind.unsupported", "bundle.resources[0].spec.type"),

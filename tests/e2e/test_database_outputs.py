@@ -49,21 +49,6 @@ class Target:
     ask: Callable[[str], list[tuple[Any, ...]]]
 
 
-@pytest.fixture(scope="module")
-def pg() -> Iterator[postgres.Postgres]:
-    with postgres.running() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def my() -> Iterator[mysql.Mysql]:
-    if mysql.installed() is None:
-        pytest.skip(mysql.WHY)
-    with mysql.running() as made:
-        made.run("CREATE DATABASE shop")
-        yield made
-
-
 def _pg(made: postgres.Postgres, sql: str) -> list[tuple[Any, ...]]:
     text = f"host=127.0.0.1 port={made.port} user={made.user} dbname=postgres"
     with psycopg.connect(text, password=made.password, autocommit=True) as connection:

@@ -33,6 +33,32 @@ def test_it_answers_its_questions(first):
         assert delay in first
 
 
+@pytest.mark.acceptance("ch08-AS08")
+def test_an_analyst_and_an_operator_get_different_answers_to_the_same_question(first):
+    told = first[first.index("as operator, by `dataos query`") :]
+    operator, analyst = told.split("as analyst, by `dataos query`", 1)
+    assert "JFK    | 111279" in operator
+    assert "N0EGMQ" in operator, "a tail number in clear"
+    analyst, same = analyst.split("side by side", 1)
+    assert "EWR    | 120835" in analyst
+    assert "JFK" not in analyst
+    assert "N0EGMQ" not in analyst
+    assert [line.split("|")[0].strip() for line in same.splitlines() if "120835" in line] == ["operator", "analyst"]
+    assert "only rows with origin = 'EWR' (policy flights-from-newark)" in same
+    assert "CAST(hmac_sha256(tailnum) AS varchar)" in same
+
+
+@pytest.mark.acceptance("ch08-AS10")
+def test_the_analyst_asks_for_a_grant_and_gets_it(first):
+    story = first[first.index("SELECT count(*) AS hours") :]
+    for before, after in (
+        ("User is forbidden to access Table: flightslake.nyc.weather!", "requested"),
+        ("requested", "approved by operator"),
+        ("approved by operator", "26115"),
+    ):
+        assert story.index(before) < story.index(after)
+
+
 def test_the_figures_are_those_of_the_data(demo):
     counts = rows(demo, "SELECT carrier, count(*) AS n FROM flightslake.nyc.flights GROUP BY carrier")
     by_carrier = {r["carrier"]: r["n"] for r in counts}
@@ -130,10 +156,25 @@ def test_the_catalog_shows_texts_and_tags_of_columns(demo):
     assert columns["tailnum"]["description"] == "Registration of the plane"
 
 
+def test_it_ends_with_a_product_and_links_to_it(demo, first):
+    """Active, with quality and health from what ran; the links lead to its page, the administrator's is the last line."""
+    told = first[first.index("The product in the web app") :]
+    analyst, mine = [line.strip() for line in told.splitlines() if "/login/invitation?next=" in line]
+    assert told.strip().endswith(mine)
+    assert told.index("as the analyst") < told.index(analyst) < told.index("as you")
+    assert "?next=/products/flights-from-new-york#" in mine
+    client = demo.client()
+    assert client.resource("data", "flights-from-new-york", None)["status"] == "active"
+    page = client.json("GET", "/api/v1/products/data/v1alpha/flights-from-new-york/page")
+    assert (page["title"], page["stage"]) == ("Flights from New York", "active")
+    assert page["domains"] == ["Travel"]
+    assert {ref["health"] for ref in page["refs"]} == {"ok"}, page["refs"]
+
+
 def test_a_second_run_changes_nothing(demo):
     before = {r["id"]: (r["uid"], r["generation"]) for r in demo.client().resources()}
     run = demo.client().runtime("workflow", "flights", "public")["run"]["id"]
     again = demo.ok("demo", "flights", timeout=120)
-    assert again.err.count("...unchanged") == 5
+    assert again.err.count("...unchanged") == 9
     assert {r["id"]: (r["uid"], r["generation"]) for r in demo.client().resources()} == before
     assert demo.client().runtime("workflow", "flights", "public")["run"]["id"] == run

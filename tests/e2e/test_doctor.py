@@ -13,9 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from support import lakes
+from support import lakes, streams
 from support.server import Installation, installation, wait_until
 
+COPY = streams.workflow(
+    "copied",
+    [{"name": "orders", "dataset": "dataos://lakehouse:sales/orders", "format": "Iceberg"}],
+    "SELECT * FROM orders",
+    [streams.table("copied")],
+)
 SECRET = "name: s\nversion: v1\ntype: secret\nsecret: {type: key-value, acl: r, data: {a: b}}\n"
 
 
@@ -217,6 +223,14 @@ def test_processes_that_nobody_knows(made):
     found = findings(made)
     assert "1 processes run that no attempt knows" in found["processes"][0]["detail"]
     assert found["scratch"][0]["state"] == "warn"
+
+
+def test_a_program_that_waits_for_its_next_job_is_no_leftover(made):
+    """Its folder has no job yet."""
+    made.up()
+    made.ok("apply", "--wait", "-f", made.write("w.yaml", COPY))
+    wait_until(lambda: [e for e in (made.home / "work").iterdir() if e.name.startswith(".new-")], 20)
+    assert "scratch" not in findings(made, code=0)
 
 
 def test_versions_differ(made, tmp_path):

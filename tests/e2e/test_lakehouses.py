@@ -101,9 +101,12 @@ def depots(server: Installation) -> set[str]:
 def test_a_lakehouse_has_children_that_go_with_it_and_files_that_stay(server: Installation) -> None:
     text = LOCAL.format(name="retaillake", depot="depotName: retaillake, ")
     apply(server, text, "-w", "public")
-    shown = server.ok("get", "-t", "lakehouse", "-w", "public").out
-    row = next(line for line in shown.splitlines() if "retaillake" in line)
-    assert "active" in row
+
+    def row() -> str:
+        shown = server.ok("get", "-t", "lakehouse", "-w", "public").out
+        return next(line for line in shown.splitlines() if "retaillake" in line)
+
+    wait_until(lambda: "active" in row(), what="the lakehouse is active")
     assert "retaillake" in depots(server)
     lakes.make_table(server, "shop.orders", 1, 2, 3, warehouse="retaillake")
     counted = server.ok("query", "SELECT count(*) AS n FROM retaillake.shop.orders", "-O", "json").json
@@ -117,6 +120,7 @@ def test_a_lakehouse_has_children_that_go_with_it_and_files_that_stay(server: In
     gone = server.cli("query", "SELECT count(*) AS n FROM retaillake.shop.orders")
     assert gone.code != 0
     apply(server, text, "-w", "public")
+    wait_until(lambda: "retaillake" in depots(server), what="the child is there again")
     assert lakes.ids_of(server, "shop.orders", warehouse="retaillake") == [1, 2, 3], "it finds its tables again"
 
 

@@ -13,6 +13,7 @@ import pytest
 from dataos.core.errors import DataOSError
 from support import openlineage as checker
 from support.crashes import start_until, wait_dead
+from support.retail import access
 from support.server import Installation, installation, wait_until
 
 DEPOT = "name: files\nversion: v2alpha\ntype: depot\ndepot: {{type: FILE, file: {{path: {path}}}}}\n"
@@ -200,8 +201,31 @@ def test_events_are_served_and_sent(made, receiver):
 
 
 def test_who_may_see_what(made, guest):
-    """Ways and columns are for every user; values, results of tests and events for owners and operators."""
-    assert CSV in made.ok("lineage", "-a", ORDERS, env=guest).out
+    """Of what they may not read users do not know, and it has no name on the ways of what they may read; values,
+    results of tests and events are for owners and operators."""
+    for argv in (
+        ["lineage", "-a", ORDERS],
+        ["dataset", "describe", "-a", ORDERS],
+        ["lineage", "-a", "lakehouse:shop/ordrs"],
+    ):
+        unknown = made.cli(*argv, env=guest)
+        assert unknown.code == 1
+        assert "nothing is known of" in unknown.err
+        assert "shop/orders`" not in unknown.err, "no hint names what is hidden"
+    assert guest_call(made, guest, "GET", "/api/v1/metadata/datasets") == {"items": [], "next": None}
+    made.client().apply(access("readers-of-orders", ["users:id:guest"], ORDERS))
+    told = made.ok("lineage", "-a", ORDERS, "--up", "-c", "doubled", env=guest).out
+    assert "restricted dataset 1" in told
+    assert "orders.csv" not in told
+    way = guest_call(made, guest, "GET", f"/api/v1/lineage/{ORDERS}", params={"columns": True, "direction": "up"})
+    (hidden,) = (n for n in way["nodes"] if n["restricted"])
+    assert (hidden["columns"], hidden["title"], hidden["rows"], hidden["owner"]) == ([], "", None, "")
+    assert not any(e["columns"] for e in way["edges"])
+    assert "email" not in str(way["nodes"]) + str(way["edges"]), "columns of what is hidden are hidden too"
+    listed = guest_call(made, guest, "GET", "/api/v1/metadata/datasets", params={"limit": 1})
+    assert [i["address"] for i in listed["items"]] == [ORDERS]
+    assert listed["next"] is None
+    assert CSV in made.ok("lineage", "-a", ORDERS).out
     assert made.ok("dataset", "describe", "-a", ORDERS, "-O", "json", env=guest).json["title"] == "Orders"
     for verb in (["profile"], ["quality"], ["label", "-c", "email", "--discard", "PII.Email"]):
         done = made.cli("dataset", *verb, "-a", ORDERS, env=guest)

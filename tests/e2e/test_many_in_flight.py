@@ -82,7 +82,6 @@ def ran(made: Installation) -> dict[str, str]:
     return {p.parent.parent.name: p.read_text() for p in (made.home / "work").glob("*/out/ran")}
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("after", "number"),
     [(COUNT * 2 // 5, signal.SIGKILL), (COUNT * 2 // 5, signal.SIGTERM), (COUNT, signal.SIGKILL)],

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support import postgres
+from support.ports import free_port
 from support.server import installation, wait_until
 
 SOURCES = """
@@ -56,6 +57,34 @@ def test_every_format_carries_the_same_rows(server, tmp_path):
     assert pq.read_table(parquet).column("t").to_pylist() == ["1ü", "2ü", "3ü"]
 
 
+def test_statements_that_write_say_what_they_did(server):
+    server.ok("query", "CREATE SCHEMA lakehouse.written")
+    assert server.ok("query", "CREATE TABLE lakehouse.written.t AS SELECT 1 AS id").out == "CREATE TABLE: 1 row\n"
+    assert server.ok("query", "INSERT INTO lakehouse.written.t VALUES (2), (3)").out == "INSERT: 2 rows\n"
+    assert server.ok("query", "UPDATE lakehouse.written.t SET id = 9 WHERE id = 1", "-O", "json").json == [{"rows": 1}]
+    told = server.ok("query", "ALTER TABLE lakehouse.written.t EXECUTE optimize(file_size_threshold => '1MB')").out
+    assert "filesRewritten" in told
+    assert server.ok("query", "SELECT id FROM lakehouse.written.t ORDER BY id", "-O", "csv").out == "id\n2\n3\n9\n"
+    assert server.ok("query", "DROP TABLE lakehouse.written.t").out == "DROP TABLE\n"
+
+
+def test_a_session_goes_on_over_http_and_in_the_shell(server):
+    def ask(sql, **more):
+        return json.loads(server.client().query(sql, **more).read())
+
+    used = ask("PREPARE p FROM SELECT ? + 1 AS n")
+    assert used["updateType"] == "PREPARE"
+    assert used["session"]["prepared"] == {"p": "SELECT ? + 1 AS n"}
+    assert ask("EXECUTE p USING 41", session=used["session"])["rows"] == [[42]]
+    told = ask("START TRANSACTION", session=used["session"])
+    assert told["session"]["inTransaction"] is True
+    assert told["warnings"][0]["code"] == "query.autocommit"
+    done = server.ok(
+        "query-gateway", "connect", "-c", "lakehouse", input="PREPARE q FROM SELECT ? AS n;\nEXECUTE q USING 7;\n"
+    )
+    assert "7" in done.out
+
+
 def test_a_row_limit_says_that_it_cut(server):
     done = server.ok("query", "SELECT * FROM UNNEST(sequence(1, 100)) AS s(n)", "--limit", "10")
     assert "only the first 10 rows" in done.err
@@ -77,7 +106,7 @@ def test_a_statement_may_come_from_a_file_or_standard_input(server):
 
 
 def test_a_database_that_comes_back_can_be_asked_at_once_and_a_new_password_is_picked_up(server):
-    port = postgres.free_port()
+    port = free_port()
     file = server.write("shop.yaml", SOURCES.format(user="tester", password="none", port=port, database="postgres"))
     server.ok("apply", "-f", file)
     done = server.cli("query", "SELECT * FROM shop.public.t")

@@ -161,18 +161,32 @@ def test_logs_and_reports_follow_a_run(server, token):
 
 
 def ask(server: Installation, token: str, who: str, predicate: str, **object_: Any) -> dict[str, Any]:
-    body = {"token": who, "context": {"predicate": predicate, "object": object_}, "pepContext": {"atomId": "a"}}
+    body = {
+        "token": who,
+        "context": {"predicate": predicate, "object": object_},
+        "pepContext": {"atomId": "read-secret"},
+    }
     return call(server, "POST", f"{HEIMDALL}/authorize", token, body)[1]
 
 
-def test_decisions_follow_the_built_in_rule_and_doubt_is_no(server, token, bot):
+def test_decisions_follow_the_policies_and_doubt_is_no(server, token, bot):
     path = "/poros/api/v1/workspaces/public"
     yes = ask(server, token, token, "delete", paths=[path])
     assert (yes["allow"], yes["valid"], yes["result"]["id"], yes["error"]) == (True, True, "admin", None)
     assert "roles:id:operator" in yes["result"]["tags"]
+    case = {"policy_use_case_id": "peek", "subjects": ["users:id:bot"], "approve": True}
+    provider = {
+        "version": "0.1.0", "id": "peeking", "name": "Peeking", "description": "to look",
+        "authorization_atoms": [{"id": "peek-path", "predicate": "get", "paths": [path]}],
+    }  # fmt: skip
+    assert call(server, "POST", "/api/v1/governance/providers", token, provider)[0] == 200
+    peek = {"id": "peek", "name": "Peek", "authorization_atoms": ["peek-path"]}
+    assert call(server, "POST", "/api/v1/governance/use-cases", token, peek)[0] == 200
+    assert ask(server, bot, bot, "get", paths=[path])["allow"] is False
+    assert call(server, "POST", "/api/v1/grants", token, case)[0] == 200
     assert ask(server, bot, bot, "get", paths=[path])["allow"] is True
     for predicate, object_ in (
-        ("delete", {"paths": [path]}), ("get", {}), ("get", {"paths": ["/elsewhere"]}), ("get", {"paths": [path, "/x"]}),
+        ("delete", {"paths": [path]}), ("get", {}), ("get", {"paths": ["/elsewhere"]}),
         ("select", {"tags": ["dataos:type:resource"]}), ("get", {"tags": ["PII.Email"]}), ("frob", {"paths": [path]}),
     ):  # fmt: skip
         no = ask(server, token, bot, predicate, **object_)
@@ -212,7 +226,7 @@ def test_secrets_open_for_operators_only_and_it_is_written_down(server, token, b
     (entry,) = call(server, "GET", f"{HEIMDALL}/secrets/props_public", token)[1]["data"]
     assert (entry["key"], base64.b64decode(entry["base64Value"]).decode()) == ("props", "a=1\nb=x=y\n")
     refused = call(server, "GET", f"{HEIMDALL}/secrets/opened_public", bot)
-    assert (refused[0], "un-sanitize-resource" in refused[1]["errors"][0]["hint"]) == (403, True)
+    assert (refused[0], "read-specific-secret" in refused[1]["errors"][0]["hint"]) == (403, True)
     assert call(server, "GET", f"{HEIMDALL}/secrets/nosuch", token)[0] == 404
     events = server.ok("events", "--kind", "revealed", "-O", "json").out.splitlines()
     assert any("secret:v1:opened:public" in line for line in events)
@@ -239,8 +253,8 @@ def test_every_route_has_an_id_a_tag_a_summary_typed_answers_and_the_one_error_f
             assert operation["description"], where
             if path.startswith("/iceberg"):
                 continue  # the catalog's own protocol describes itself
-            (good,) = [code for code in operation["responses"] if code.startswith("2")]
-            for content in operation["responses"][good]["content"].values():
+            (good,) = [code for code in operation["responses"] if code.startswith(("2", "3"))]
+            for content in operation["responses"][good].get("content", {} if good[0] == "3" else None).values():
                 assert content["schema"] not in ({}, {"type": "object"}), where
             fault = operation["responses"]["default"]["content"]["application/json"]["schema"]
             assert fault == {"$ref": "#/components/schemas/Faults"}, where
@@ -277,12 +291,12 @@ READS = [
     "/api/v1/workspaces/{workspace}/resources/{type}/{name}/log",
     "/api/v1/workspaces/{workspace}/resources/{type}/{name}/runs",
     "/api/v1/events", "/api/v1/me", "/api/v1/users", "/api/v1/users/{id}", "/api/v1/users/{id}/changes",
-    "/api/v1/users/{id}/tokens", "/api/v1/roles", "/api/v1/roles/{role}/changes", "/poros/api/v1/workspaces",
+    "/api/v1/users/{id}/tokens", "/api/v1/users/{id}/sessions", "/api/v1/login", "/api/v1/roles", "/api/v1/roles/{role}/changes", "/poros/api/v1/workspaces",
     "/poros/api/v1/workspaces/{workspace}", "/poros/api/v1/workspaces/{workspace}/resources/{type}",
     "/poros/api/v1/workspaces/{workspace}/resources/{type}/{name}",
     "/poros/api/v1/workspaces/{workspace}/resources/{type}/{name}/log", "/heimdall/api/v1/users",
-    "/heimdall/api/v1/users/{id}", "/heimdall/api/v1/users/{id}/tokens",
-    "/collated/api/v1/reports/resources/status?id=workflow:v1:told:public",
+    "/heimdall/api/v1/users/{id}", "/heimdall/api/v1/users/{id}/tokens", "/heimdall/api/v1/users/{id}/tags",
+    "/api/v1/benches", "/collated/api/v1/reports/resources/status?id=workflow:v1:told:public",
     "/collated/api/v1/reports/resources/runtime?id=workflow:v1:told:public",
 ]  # fmt: skip
 
@@ -340,6 +354,7 @@ def test_what_a_write_answers_is_what_the_description_says(server, token):
         ("delete", "/api/v1/users/{id}", None),
         ("post", "/api/v1/maintenance/collect-garbage", {"older_s": 1e9}),
         ("post", "/api/v1/query", {"sql": "SELECT 1 AS a, 'x' AS b"}),
+        ("post", "/api/v1/benches", {"name": "written", "sql": "SELECT 1"}),
         ("post", "/poros/api/v1/workspaces/{workspace}/resources/validate", secret("written")),
     ]  # fmt: skip
     for method, path, sent in writes:
@@ -367,6 +382,8 @@ def test_generated_calls_find_no_crash_and_no_answer_beside_the_description(serv
         operation = found.ok()
         others = ("/iceberg", "/api/v1/inputs", "/api/v1/outputs")  # streams of rows and archives of files
         if operation.path.startswith(others) or "collect-garbage" in operation.path:
+            continue
+        if operation.path == "/api/v1/stream":  # it never ends: tests/e2e/test_web.py
             continue
         if (operation.method.upper(), operation.path) in HARMFUL:
             continue

@@ -152,7 +152,7 @@ def test_a_paused_run_starts_no_further_job_until_it_is_resumed(server):
     apply(server, "held", text)
     wait_until(lambda: runtime(server, "held")["runtime"] == "running")
     ask(server, "pause", "held")
-    wait_until(lambda: runtime(server, "held")["nodes"][0]["phase"] == "succeeded", what="the end of a")
+    wait_until(lambda: [n["phase"] for n in runtime(server, "held")["nodes"]][:1] == ["succeeded"], what="the end of a")
     time.sleep(0.5)
     assert runtime(server, "held")["nodes"][1]["phase"] == "waiting"
     assert runtime(server, "held")["runtime"] == "paused"

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from e2e.test_pyflare import BEGIN, program
 from support import registry as registries
 from support import streams
+from support.patience import deadline
 from support.registry import Registry
 from support.server import Installation, installation
 
@@ -275,7 +276,7 @@ def received(brokers: str, topic: str, count: int) -> list[bytes]:
         parts = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, p, 0) for p in parts])
         found: list[bytes] = []
-        until = time.monotonic() + 20
+        until = deadline(20)
         while len(found) < count and time.monotonic() < until:
             message = consumer.poll(0.5)
             if message is not None and message.error() is None:

@@ -252,7 +252,8 @@ def walk_the_api(scene: Scene) -> None:
             )
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-                    scene.said.append(f"{filled}: {answer.read().decode()}")
+                    endless = answer.headers.get_content_type() == "text/event-stream"  # what it says first is enough
+                    scene.said.append(f"{filled}: {(answer.read1() if endless else answer.read()).decode()}")
             except urllib.error.HTTPError as error:
                 scene.said.append(f"{filled}: {error.read().decode()}")
 

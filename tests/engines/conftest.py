@@ -92,3 +92,9 @@ def s3_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.S
     folder = tmp_path_factory.mktemp("engines") / "s3-eu"
     with running.s3_store(folder, home / "versitygw", region="eu-central-1") as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def login_provider_home() -> Path:
+    """The login provider oidc-provider (certified for OpenID Connect), as npm installs it."""
+    return _need(parts.OIDC_PROVIDER, parts.node)

@@ -32,6 +32,7 @@ TRINO_VERSION = "476"
 KAFKA_VERSION = "4.4.0"
 PULSAR_VERSION = "4.0.7"
 VERSITYGW_VERSION = "1.8.0"
+OIDC_PROVIDER_VERSION = "9.13.3"
 _PYSPARK = "bcbd5e18690cf79d438e97210ad06fb8d451a251bb77becc2b0418868d2acd73"
 _ICEBERG = "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82"
 _ICEBERG_AWS = "dd7e49ffa4ac9b215bed846581991259e3aec9bb2fa08d6cec029c46cd66d957"
@@ -183,6 +184,25 @@ def s3_tools() -> None:
         _go()
 
 
+def _fill_oidc_provider(folder: Path) -> None:
+    """A login provider with all that it needs, by npm; the lock beside this file has the hashes."""
+    node()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "engines" / "oidc" / name, folder)
+    _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
+
+
+def node() -> str:
+    """A Node.js that is new enough for it. Raises `NoToolsError`."""
+    program = shutil.which("node")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout if program else ""
+    found = re.match(r"v([0-9]+)\.([0-9]+)", told)
+    if program is None or found is None or (int(found[1]), int(found[2])) < (20, 19) or shutil.which("npm") is None:
+        raise NoToolsError(f"Node.js 20.19 or newer with npm is needed ({told.strip() or 'none is installed'})")
+    return program
+
+
+OIDC_PROVIDER = Part(f"oidc-provider-{OIDC_PROVIDER_VERSION}", _fill_oidc_provider)
 VERSITYGW = Part(f"versitygw-{VERSITYGW_VERSION}", _fill_versitygw)
 SPARK = Part(f"spark-{SPARK_VERSION}-iceberg-{ICEBERG_VERSION}", _fill_spark)
 ICEBERG_AWS = Part(f"iceberg-aws-bundle-{ICEBERG_VERSION}", _fill_iceberg_aws)
@@ -288,6 +308,7 @@ def main() -> int:
         (KAFKA, lambda: java(17, 99)),
         (PULSAR, lambda: java(17, 24)),
         (VERSITYGW, s3_tools),
+        (OIDC_PROVIDER, node),
     ):
         try:
             needs()

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from engines import parts, running
+from support.ports import free_port
 
 _CONF = """clusterName=standalone
 bindAddress=127.0.0.1
@@ -57,7 +58,7 @@ class PulsarBroker:
     """`service_url` and `admin_url` on loopback; topics of the namespace public/default."""
 
     def __init__(self, folder: Path, jars: Path) -> None:
-        ports = [running.free_port() for _ in range(3)]
+        ports = [free_port() for _ in range(3)]
         self.service_url = f"pulsar://127.0.0.1:{ports[0]}"
         self.admin_url = f"http://127.0.0.1:{ports[1]}"
         self._bookie = ports[2]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import parts
+from support.ports import free_port
 from support.s3 import SECRET
 
 _OPENED = [
@@ -31,13 +32,6 @@ _OPENED = [
 ]
 ACCESS_KEY = "me"
 _OPENED_INNER = ("jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

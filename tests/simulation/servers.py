@@ -42,6 +42,7 @@ from dataos.workloads.ports import Rooms
 from simulation.disk import MASTER_KEY, SimulatedStore
 from simulation.loop import OWNER
 from simulation.machines import Machine, SimulatedDepots, SimulatedRunner
+from support.access import OpenAccess
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -118,7 +119,7 @@ class Life:
         manifests = Manifests(store)
         me = Server(machine.id, str(ids.uid()), machine.id, "simulated")
         bounds = Bounds(stop_grace_s=5.0, log_bytes=1 << 20, scratch_bytes=1 << 20)
-        rooms = Rooms(depots, catalog)
+        rooms = Rooms(depots, catalog, OpenAccess())
         self.attempts = Attempts(
             store,
             clock,
@@ -139,7 +140,7 @@ class Life:
         controllers |= {
             "secret": secrets,
             "instance-secret": secrets,
-            "depot": DepotController(store, clock, depots),
+            "depot": DepotController(store, clock, depots, identities, "/simulated"),
             "workflow": workflows,
         }
         handlers: dict[str, UnitHandler] = {

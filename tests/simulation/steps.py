@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from dataos.control.resources import ApplyRequest
 from dataos.core.addresses import ResourceKey
-from dataos.core.ids import UserId
 from dataos.governance.identities import ADMINISTRATOR
-from dataos.governance.principals import OPERATOR_TAG, Principal
 from dataos.kinds.workflow.verbs import Asked, Verb
 from simulation.manifests import NAMES, Doc, draw, key_of
 from simulation.model import Call
 from simulation.power import Power
+from support.principals import operator
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 STEPS = 50
-OPERATOR = Principal(UserId(ADMINISTRATOR), frozenset({OPERATOR_TAG}))
+OPERATOR = operator(ADMINISTRATOR)
 DAY_S = 86_400.0
 
 

@@ -13,6 +13,7 @@ from simulation import steps
 from simulation.disk import Disk
 from simulation.manifests import CRONS, Doc, JobDoc, RetryRule, key_of
 from simulation.model import Call
+from simulation.mutants import MUTANTS
 from simulation.steps import Step
 from simulation.weather import STARTS, Climate
 from simulation.world import World
@@ -319,6 +320,7 @@ def test_a_run_that_was_asked_for_keeps_its_workflow_from_being_collected(worlds
 
 def test_a_stop_ends_what_runs(worlds):
     with worlds() as world:
+        world.weather.stop_fate = lambda grace_s: ("stopped", 1.0)
         world.weather.fate = lambda key: ("ok", 3600.0)
         apply(world, "w0", A, JobDoc("b", ("a",)))
         world.loop.advance(5)
@@ -439,6 +441,28 @@ def test_a_start_whose_permission_came_late_does_not_happen(worlds):
         assert list(world.model.runs.started) == [k for k in world.model.runs.started if k.endswith("-a-2")]
 
 
+def test_a_start_that_comes_after_the_stop_of_its_run_does_not_happen(worlds):
+    """A look that is slow lost its lease; meanwhile another one ends the attempt that the first is about to start."""
+    with worlds() as world:
+        runner = world.life(0).runner
+        start, held = runner.start, []
+
+        async def slow(key, launch):
+            if not held:
+                held.append(key)
+                world.disk.raw.execute("UPDATE work SET lease_until = 0")
+                do(world, "stop", "w0")
+                await asyncio.sleep(20)
+            await start(key, launch)
+
+        runner.start = slow
+        apply(world, "w0", A)
+        world.loop.advance(60)
+        assert held
+        assert attempts(world) == [("a-1", "aborted")]
+        assert not world.model.runs.started
+
+
 def test_a_server_that_was_given_up_keeps_what_nobody_has_looked_at_yet(worlds):
     with worlds(alone=False) as world:
         world.weather.fate = lambda key: ("ok", 60.0)
@@ -477,3 +501,21 @@ def test_a_look_that_began_while_paused_does_not_end_the_schedule_of_a_resumed_o
         assert held
         (timer,) = world.model.runs.timers.values()
         assert timer.next_at is not None
+
+
+SEEN_HERE = {
+    "what was reckoned before the clock was set back and is written after that stays late": (
+        test_what_waited_for_the_store_while_the_clock_was_set_back_is_not_late
+    ),
+    "a stop does not forbid a start that is under way": (
+        test_a_start_that_comes_after_the_stop_of_its_run_does_not_happen
+    ),
+}
+"""Mutants that next to no seed sees, and the scenario that does."""
+
+
+@pytest.mark.parametrize("name", SEEN_HERE)
+def test_a_scenario_sees(name, worlds, monkeypatch):
+    MUTANTS[name](monkeypatch)
+    with pytest.raises(AssertionError):
+        SEEN_HERE[name](worlds)

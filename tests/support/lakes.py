@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pyarrow as pa
+from pyiceberg.exceptions import ServiceUnavailableError
 
 from support.server import Installation
 
@@ -34,5 +36,10 @@ def make_table(made: Installation, name: str = "sales.orders", *ids: int, wareho
 
 
 def ids_of(made: Installation, name: str = "sales.orders", warehouse: str = "lakehouse") -> list[int]:
-    """All ids of a table, sorted."""
-    return sorted(catalog(made, warehouse).load_table(name).scan().to_arrow()["id"].to_pylist())
+    """All ids of a table, sorted. Repeats a refusal for a store that is slow, as its message asks."""
+    for _ in range(20):
+        try:
+            return sorted(catalog(made, warehouse).load_table(name).scan().to_arrow()["id"].to_pylist())
+        except ServiceUnavailableError:
+            time.sleep(1)
+    raise AssertionError("the store stays slow")

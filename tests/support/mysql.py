@@ -23,7 +23,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from support.postgres import free_port
+from support.patience import deadline
+from support.ports import free_port
 
 WHY = "MariaDB is not installed: apt-get install mariadb-server"
 
@@ -84,7 +85,7 @@ def running() -> Iterator[Mysql]:
     def start() -> None:
         with (folder / "log").open("ab") as log:
             servers.append(subprocess.Popen(argv, stdout=log, stderr=log, env=environ, cwd=folder, **drop))
-        until = time.monotonic() + 60
+        until = deadline(60)
         while True:
             try:
                 with sockets.socket(sockets.AF_UNIX) as knock:

@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
+from support.patience import deadline
+from support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,6 @@ def installed() -> Path | None:
         return None
     folder = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
     return folder if (folder / "postgres").exists() else None
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -156,7 +151,7 @@ def running(port: int | None = None) -> Iterator[Postgres]:
 
 
 def _wait(port: int, user: str, password: str, server: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
+    until = deadline(30)
     while True:
         try:
             psycopg.connect(

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from support.postgres import free_port
+from support.patience import deadline
+from support.ports import free_port
 
 WHY = "Redis is not installed: apt-get install redis-server"
 
@@ -40,7 +41,7 @@ def running() -> Iterator[Redis]:
                 "--appendonly", "no", "--dir", folder, "--daemonize", "no"]  # fmt: skip
         server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            until = time.monotonic() + 30
+            until = deadline(30)
             while True:
                 try:
                     socket.create_connection(("127.0.0.1", port), 1).close()

@@ -68,7 +68,7 @@ async def control(folder: Path, controllers: dict[str, Controller] | None = None
     known: dict[str, Controller] = {
         "secret": secrets,
         "instance-secret": secrets,
-        "depot": DepotController(store, clock, depots),
+        "depot": DepotController(store, clock, depots, identities, str(folder)),
         **(controllers or {}),
     }
     resources = Resources(store, vault, identities, clock, ids, bell, known)

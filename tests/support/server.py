@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from typing import Any
 from dataos.client.api import Client
 from dataos.client.connections import find_connection
 from dataos.processes import sandbox
+from support import nursery
+from support.patience import deadline
 
 # Without bubblewrap the tests' own scripts run as plain child processes: they are ours. CI has it (tests/conftest.py).
 NO_SANDBOX = sandbox.probe()
@@ -45,7 +46,7 @@ class Installation:
     crash_at: str | None = None
 
     def __post_init__(self) -> None:
-        keep = {k: os.environ[k] for k in ("PATH", "LANG", "CI") if k in os.environ}
+        keep = {k: os.environ[k] for k in ("PATH", "LANG", "CI", "PYTHONPATH") if k in os.environ}
         self.work = self.folder / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         self.env = {
@@ -65,16 +66,9 @@ class Installation:
         self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 120, input: str | None = None
     ) -> Done:
         """Run `dataos ...` as a user would."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dataos.cli.main", *argv],
-            capture_output=True,
-            text=True,
-            env={**self.env, **(env or {})},
-            cwd=self.work,
-            timeout=timeout,
-            input=input,
-            check=False,
-        )
+        command = [sys.executable, "-m", "dataos.cli.main", *argv]
+        whole = {**self.env, **(env or {})}
+        done = nursery.run(command, env=whole, cwd=self.work, timeout=timeout, input=input)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *argv: str, **options: Any) -> Done:
@@ -174,21 +168,27 @@ def below(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """True while the process is there and no zombie."""
+    """True while a thread of the process is there and no zombie: until its last one ends it holds its files open."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return False
+    for thread in threads:
+        with suppress(OSError):
+            text = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+            if text.rsplit(")", 1)[1].split()[0] != "Z":
+                return True
+    return False
 
 
 def wait_until(condition: Any, timeout: float = 30.0, what: str = "the condition") -> Any:
     """Poll until the condition holds; returns its value."""
-    deadline = time.monotonic() + timeout
+    last = deadline(timeout)
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"{what} did not come true within {timeout} s"
+        assert time.monotonic() < last, f"{what} did not come true within {timeout} s"
         time.sleep(0.02)
 
 

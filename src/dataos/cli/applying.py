@@ -16,9 +16,9 @@ from dataos.cli.output import Output
 from dataos.client.api import Client
 from dataos.core.addresses import display_id
 from dataos.core.errors import DataOSError, ExitCode, Problem, exit_code, fail
-from dataos.manifest import registry
 from dataos.manifest.documents import Manifest, read_manifest
 from dataos.manifest.loader import Document, report, source_lines
+from dataos.manifest.sets import located_in
 from dataos.manifest.specs import Reading
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -218,7 +218,7 @@ def _send_set(
             timeout_s=600.0,
         )
     except DataOSError as error:
-        failures = [_located_in(ordered, p) for p in error.problems]
+        failures = [located_in(ordered, p) for p in error.problems]
         options.report(out, failures, [])
         return [], failures
     applied: list[tuple[dict[str, Any], Document]] = []
@@ -230,15 +230,6 @@ def _send_set(
         out.talk(f"{label}...{item['action']}", "🔧")
         applied.append(({**item, "file": document.file}, document))
     return applied, []
-
-
-def _located_in(ordered: list[Document], problem: Problem) -> Problem:
-    """A problem of a set names its Resource: the document that declares that one knows the line."""
-    for document in ordered:
-        data = document.data if isinstance(document.data, dict) else {}
-        if data.get("name") == problem.name and registry.canonical_type(str(data.get("type"))) == problem.type:
-            return document.located(problem)
-    return problem
 
 
 _NOT_IN_THE_FILE = ("auth.missing", "auth.invalid", "auth.expired", "server.", "store.", "wait.")

@@ -1,8 +1,7 @@
-"""context list|select|delete, login: which server, as whom (ch01 8.2)."""
+"""context list|select|delete, init: which servers (ch01 8.2)."""
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import Annotated
 
@@ -12,11 +11,8 @@ from dataos.cli import options
 from dataos.cli.groups import Printed, command
 from dataos.cli.options import NoIcons
 from dataos.client import connections
-from dataos.client.api import Client
-from dataos.client.connections import Connection
 from dataos.core import places
 from dataos.core.errors import ExitCode, fail
-from dataos.core.secrecy import Secret
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 ContextName = Annotated[str, typer.Option("-n", "--name", help="Name of the context.")]
@@ -108,41 +104,3 @@ def _line(prompt: str) -> str:
 
 def _address(text: str) -> str:
     return connections.server_address(text)
-
-
-@command(app, "login")
-def login(
-    url: Annotated[
-        str | None,
-        typer.Option("--url", help="Address of the server (a pasted page address will do); the active context's."),
-    ] = None,
-    name: Annotated[str | None, typer.Option("-n", "--name", help="Name of the context; the host if left out.")] = None,
-    token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read the token from standard input.")] = False,
-    no_icons: NoIcons = False,
-) -> int:
-    """Log in to a server with a token or API key and make it the active context.
-
-    The token is asked for, or read from standard input with --token-stdin: never an argument, which others can see.
-    """
-    out = options.output("table", no_icons)
-    folder = places.client_folder()
-    if url is None:
-        known = name or connections.active_context(folder)
-        if known is None:
-            raise fail("usage.url", "which server?", hint="dataos login --url HOST, or dataos init before")
-        address, name = connections.context_address(folder, known), known
-    else:
-        address = connections.server_address(url)
-    out.talk("login...", "🔑")
-    if token_stdin or not sys.stdin.isatty():
-        token = sys.stdin.readline().strip()
-    else:
-        token = getpass.getpass(f"token for {address}: ").strip()
-    if not token:
-        raise fail("usage.token", "no token was given", hint="paste it when asked, or pipe it in with --token-stdin")
-    client = Client(Connection(address, Secret(token), "login"))
-    who = client.json("GET", "/api/v1/me")
-    context = name or connections.context_name(address)
-    connections.save_context(folder, context, address, token, who["id"])
-    out.talk(f"login...complete: {who['id']} at {address} (context {context})", "🔑")
-    return ExitCode.OK

@@ -12,10 +12,12 @@ import typer
 from dataos.cli import table
 from dataos.cli.groups import Server, command
 from dataos.cli.table import Command
-from dataos.core.errors import DataOSError, ExitCode, fail
+from dataos.core.errors import ExitCode, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 APPS = ("home", "metis", "workbench", "operations", "bifrost")
+PAGES = {"home": "/", "workbench": "/workbench", "operations": "/operations"}
+"""Where the web app has them; the others come later."""
 FOLDER = "dataos-ctl-docs"
 
 
@@ -28,14 +30,11 @@ def view(
     if app not in APPS:
         raise fail("usage.app", f"there is no app `{app}`", hint="apps: " + ", ".join(APPS))
     client = server.client()
-    address = f"{client.connection.url}/{app}"
-    try:
-        client.call("GET", f"/{app}", accept="text/html", timeout_s=10.0).close()
-    except DataOSError as error:
-        if error.problem.code != "request.not_found":
-            raise
-        hint = "the apps come with a later version: see docs/roadmap.md"
-        raise fail("app.absent", f"{client.connection.url} serves no app `{app}` yet", hint=hint) from error
+    if app not in PAGES:
+        hint = f"served are: {', '.join(PAGES)}; the others come with a later version: see docs/roadmap.md"
+        raise fail("app.absent", f"{client.connection.url} serves no app `{app}` yet", hint=hint)
+    address = client.connection.url + PAGES[app]
+    client.call("GET", PAGES[app], accept="text/html", timeout_s=10.0).close()
     print(address)
     if not webbrowser.open(address):
         server.out().talk("no browser could be started here: open the address yourself", "🔗", "WARN")

@@ -50,6 +50,7 @@ def plan(
         print(f"{signs[item['action']]} {documents.label(document.data)}  {item['action']}")
         for change in item.get("changes", []):
             print(f"    {change['path']}: {_short(change['from'])} -> {_short(change['to'])}")
+        _show_members(item.get("members", []))
         for warning in item["warnings"]:  # what is not built yet is among them: apply refuses it
             out.problem(Problem.from_json(warning), warning=True)
         for error in item["errors"]:
@@ -57,6 +58,15 @@ def plan(
     counts = {a: sum(1 for i in items if i["action"] == a) for a in signs}
     print(", ".join(f"{n} {a}" for a, n in counts.items() if n) or "nothing to do")
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _show_members(members: list[dict[str, Any]], indent: str = "    ") -> None:
+    signs = {"create": "+", "update": "~", "unchanged": "=", "delete": "-", "invalid": "!"}
+    for member in members:
+        print(f"{indent}{signs[member['action']]} {member['resource']['id']}  {member['action']}")
+        for change in member["changes"]:
+            print(f"{indent}    {change['path']}: {_short(change['from'])} -> {_short(change['to'])}")
+        _show_members(member.get("members", []), indent + "    ")
 
 
 def _keep(file: Path, manifests: Manifests, items: list[dict[str, Any]], server: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,54 +14,85 @@ from dataos.cli import options
 from dataos.cli.options import Context, NoIcons, Url
 from dataos.cli.output import Output, write_csv
 from dataos.client import api
-from dataos.core.errors import ExitCode, fail
+from dataos.core.errors import ExitCode, Problem, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+_TELL_ROWS = ("ALTER TABLE EXECUTE", "CALL", "DESCRIBE INPUT", "DESCRIBE OUTPUT")
+"""Statements that change something, or the session, and answer rows."""
 FORMATS = ("table", "json", "yaml", "csv", "arrow", "parquet")
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "-O", "--output", help="table, json, yaml, csv, arrow or parquet; if left out, as -o FILE ends, or table."
+    ),
+]
+FileOption = Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer to this file.")]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an answer is shown, and where."""
+
+    output: str
+    out: Path | None
+
+    @classmethod
+    def of(cls, output: str | None, out: Path | None) -> Form:
+        """As the options say. Raises DataOSError `usage.output`."""
+        if output is None:
+            ending = out.suffix[1:].lower() if out else ""
+            output = ending if ending in FORMATS else "table"
+        if output not in FORMATS:
+            raise fail("usage.output", f"-O {output} is not known here", hint="allowed: " + ", ".join(FORMATS))
+        if output in ("arrow", "parquet") and out is None and sys.stdout.isatty():
+            raise fail("usage.output", f"{output} is binary", hint="name a file with -o FILE")
+        return cls(output, out)
+
+    @property
+    def accept(self) -> str:
+        """What the server is asked for."""
+        return api.ARROW if self.output in ("arrow", "parquet") else api.JSON
+
+    def show(self, response: api.Response, no_icons: bool) -> None:
+        """Show an answer of the query route."""
+        if self.output == "arrow":
+            _binary(response, self.out)
+        elif self.output == "parquet":
+            _parquet(response, self.out)
+        else:
+            show_rows(json.loads(response.read()), self.output, self.out, no_icons)
 
 
 @app.command()
 def query(
     sql: Annotated[str | None, typer.Argument(help="The statement; `-` reads it from standard input.")] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the statement from a file.")] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-O", "--output", help="table, json, yaml, csv, arrow or parquet; if left out, as -o FILE ends, or table."
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer to this file.")] = None,
+    output: FormatOption = None,
+    out: FileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Most rows to return.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Longest run time (seconds).")] = None,
     catalog: Annotated[str | None, typer.Option("--catalog", help="Default catalog (a Depot).")] = None,
     schema: Annotated[str | None, typer.Option("--schema", help="Default schema (a collection).")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Do not wait: print the handle for `dataos queries result`.")
+    ] = False,
     url: Url = None,
     context: Context = None,
     no_icons: NoIcons = False,
 ) -> int:
     """Run a SQL statement (Trino dialect) over Lakehouses and Depots: "depot"."collection"."dataset"."""
-    if output is None:
-        ending = out.suffix[1:].lower() if out else ""
-        output = ending if ending in FORMATS else "table"
-    if output not in FORMATS:
-        raise fail("usage.output", f"-O {output} is not known here", hint="allowed: " + ", ".join(FORMATS))
-    if output in ("arrow", "parquet") and out is None and sys.stdout.isatty():
-        raise fail("usage.output", f"{output} is binary", hint="name a file with -o FILE")
+    form = Form.of(output, out)
     for flag, value in (("--limit", limit), ("--timeout", timeout)):
         if value is not None and value <= 0:
             raise fail("usage.query", f"{flag} {value:g} is too small", hint="it must be more than 0")
     statement = _statement(sql, file)
     wanted: dict[str, Any] = {"maxRows": limit, "timeoutS": timeout, "catalog": catalog, "schema": schema}
-    accept = api.ARROW if output in ("arrow", "parquet") else api.JSON
-    response = options.client(url, context).query(
-        statement, accept=accept, **{k: v for k, v in wanted.items() if v is not None}
-    )
-    if output == "arrow":
-        _binary(response, out)
-    elif output == "parquet":
-        _parquet(response, out)
+    given = {k: v for k, v in wanted.items() if v is not None}
+    client = options.client(url, context)
+    if detach:
+        print(client.json("POST", "/api/v1/queries", body={"sql": statement, **given})["id"])
     else:
-        show_rows(json.loads(response.read()), output, out, no_icons)
+        form.show(client.query(statement, accept=form.accept, **given), no_icons)
     return ExitCode.OK
 
 
@@ -80,6 +112,12 @@ def _statement(sql: str | None, file: Path | None) -> str:
 
 def show_rows(body: dict[str, Any], output: str, out: Path | None, no_icons: bool) -> None:
     """An answer of the query route as a table, JSON or CSV, on stdout or into a file."""
+    for warning in body.get("warnings") or []:
+        Output("table", not no_icons).problem(Problem.from_json(warning), warning=True)
+    if output == "table" and body.get("updateType") and out is None and body["updateType"] not in _TELL_ROWS:
+        count = body.get("updateCount")
+        print(f"{body['updateType']}{'' if count is None else f': {count:,} row' + ('' if count == 1 else 's')}")
+        return
     names = [c["name"] for c in body["columns"]]
     stdout = sys.stdout
     if out is not None:

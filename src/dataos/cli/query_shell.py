@@ -36,11 +36,13 @@ def connect(
         with contextlib.suppress(ImportError):
             import readline as _  # noqa: F401 - editing and history of input()
         server.out().talk(f"connected to {client.connection.url}: end a statement with `;`, leave with quit", "🔗")
-    wanted = {"catalog": catalog, "cluster": cluster}
+    wanted: dict[str, Any] = {"catalog": catalog, "cluster": cluster}
     failed: DataOSError | None = None
     for statement in _statements(terminal):
         try:
-            _ask(client, statement, {k: v for k, v in wanted.items() if v is not None}, server.no_icons)
+            session = _ask(client, statement, {k: v for k, v in wanted.items() if v is not None}, server.no_icons)
+            if session is not None:  # it holds the catalog that USE chose
+                wanted = {"cluster": cluster, "session": session}
         except DataOSError as error:
             for problem in error.problems:
                 server.out().problem(problem)
@@ -50,9 +52,11 @@ def connect(
     return ExitCode.FAILED if failed is not None and not terminal else ExitCode.OK
 
 
-def _ask(client: Client, statement: str, wanted: dict[str, Any], no_icons: bool) -> None:
+def _ask(client: Client, statement: str, wanted: dict[str, Any], no_icons: bool) -> Any:
+    """Show the answer; the session, if the statement changed it."""
     body = json.loads(client.query(statement, **wanted).read())
     show_rows(body, "table", None, no_icons)
+    return body.get("session")
 
 
 def _statements(terminal: bool) -> Any:

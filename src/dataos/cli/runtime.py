@@ -65,6 +65,9 @@ def _show_runtime(out: Output, body: dict[str, Any]) -> None:
         [_row(body, "name version type workspace status title owner")],
     )
     print()
+    if "members" in body:
+        _show_members(out, body)
+        return
     jobs = [[j["name"], j["stack"], j["title"], ",".join(j["dependencies"])] for j in body["jobs"]]
     out.table(["JOB NAME", "STACK", "JOB TITLE", "JOB DEPENDENCIES"], jobs)
     schedule = body.get("schedule")
@@ -87,6 +90,14 @@ def _show_runtime(out: Output, body: dict[str, Any]) -> None:
         for n in body["nodes"]
     ]
     out.table(["NODE NAME", "JOB NAME", "DATA PLANE", "TYPE", "ATTEMPTS", "PHASE", "REASON"], nodes)
+
+
+def _show_members(out: Output, body: dict[str, Any]) -> None:
+    if body["schedule"]:
+        out.table(["STATE", "NEXT CREATE", "NEXT DELETE"], [_row(body["schedule"], "state create delete")])
+        print()
+    rows = [[*_row(m, "id resource status runtime"), ",".join(m["dependencies"]), m["reason"]] for m in body["members"]]
+    out.table(["ID", "RESOURCE", "STATUS", "RUNTIME", "DEPENDENCIES", "REASON"], rows)
 
 
 def _next(body: dict[str, Any]) -> str:

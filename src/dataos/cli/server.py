@@ -43,6 +43,7 @@ def up(
             hint = "name a folder that is there"
             raise fail("usage.allow", f"--allow {folder}: {folder.absolute()} {what}", hint=hint)
     home = places.home_folder()
+    first = not (home / "keys" / "admin.token").exists()
     running = alive(home)
     if running is None:
         argv = [sys.executable, "-m", "dataos.server", "--home", str(home), "--allow", os.getcwd()]
@@ -61,7 +62,27 @@ def up(
         flags = {"--host": host, "--port": port, "--force": force, "--foreground": foreground}
         for problem in _without_effect(running, flags, allow or []):
             out.problem(problem, warning=True)
-    return log_in(out, home, running)
+    code = log_in(out, home, running)
+    if first:
+        _invite(out, running["url"])
+    return code
+
+
+def _invite(out: Output, url: str) -> None:
+    """The first start: how the administrator gets into the web app."""
+    from dataos.cli.login import sign_in_link  # a group of its own; only a first start needs it
+
+    try:
+        made = sign_in_link(options.client(url, None), "admin")
+    except DataOSError as error:  # passwords are switched off: one signs in at the provider
+        if error.problem.code != "login.off":
+            raise
+        out.talk(f"web app: {url}", "🔗")
+        return
+    out.talk(
+        f"web app, for the administrator (good once, until {made['expiration']}; later: dataos login --link)", "🔗"
+    )
+    print(made["link"])
 
 
 def log_in(out: Output, home: Path, running: dict[str, Any]) -> int:
@@ -220,17 +241,7 @@ def reset_token(no_icons: NoIcons = False) -> int:
     """Issue a new administrator token and revoke the old ones. Works on the machine of the server only."""
     out = options.output("table", no_icons)
     home = places.home_folder()
-    done = subprocess.run(
-        [sys.executable, "-m", "dataos.server", "--home", str(home), "--reset-token"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        try:
-            raise DataOSError(Problem.from_json(p) for p in json.loads(done.stdout)["errors"])
-        except (ValueError, KeyError):
-            raise fail("server.internal", f"resetting failed: {done.stderr.strip()[-500:]}") from None
+    _on_the_machine(home, "--reset-token")
     token = (home / "keys" / "admin.token").read_text().strip()
     running = running_server(home)
     save_context(
@@ -238,6 +249,28 @@ def reset_token(no_icons: NoIcons = False) -> int:
     )
     out.talk(f"reset-token...complete: written to {home / 'keys' / 'admin.token'} and context local", "🔑")
     return ExitCode.OK
+
+
+@app.command("admin-disable-policy")
+def disable_policy(
+    name: Annotated[str, typer.Option("-n", "--name", help="Name of the policy.")], no_icons: NoIcons = False
+) -> int:
+    """Take a policy out of force that locks everybody out. Works on the machine of the server only."""
+    _on_the_machine(places.home_folder(), "--disable-policy", name)
+    text = f"disable-policy...complete: `{name}` is out of force; delete or correct the Resource, which is still there"
+    options.output("table", no_icons).talk(text, "🔓")
+    return ExitCode.OK
+
+
+def _on_the_machine(home: Path, *arguments: str) -> None:
+    """What the server's program does to a home without serving it. Raises DataOSError with its problems."""
+    command = [sys.executable, "-m", "dataos.server", "--home", str(home), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        try:
+            raise DataOSError(Problem.from_json(p) for p in json.loads(done.stdout)["errors"])
+        except (ValueError, KeyError):
+            raise fail("server.internal", f"{arguments[0]} failed: {done.stderr.strip()[-500:]}") from None
 
 
 @app.command("health")

@@ -29,6 +29,8 @@ _BRANCH = {"-b": True, "--branch": True}
 _TAG = {"-b": True, "--tag": True}
 _CUT = {"--older-than": True, "--dry-run": False}
 _BRANCHES = {"--source": True, "--target": True}
+_GOVERNING = "dataos.cli.governing"
+_QUERIES = "dataos.cli.queries"
 _COMMON = {"--help": False, "-h": False, "--no-icons": False}
 
 
@@ -130,7 +132,69 @@ _METADATA_VERBS: tuple[tuple[str, dict[str, bool], str], ...] = (
 )
 
 
+_PRODUCT = {"-i": True, "--productId": True, **_OF_TYPE, **_NAMED, "--name": True}
+_MANIFESTS = {**_FILES, "-w": True, "--workspace": True}
+_READER = {**_SERVER, **_OUTPUT}
+
+_PRODUCT_VERBS: tuple[tuple[str, dict[str, bool], str, int], ...] = (
+    (
+        "apply",
+        {**_MANIFESTS, **_READER, "-l": False, "--lint": False, "-d": False, "--de-ref": False, "--strict": False},
+        "Apply data products.",
+        -1,
+    ),
+    ("plan", {**_MANIFESTS, **_READER}, "Show what applying products would change.", -1),
+    ("validate", {**_MANIFESTS, **_OUTPUT, "--strict": False}, "Check product manifests offline.", -1),
+    (
+        "get",
+        {
+            **_PRODUCT,
+            **_READER,
+            **_REFRESH,
+            "-a": False,
+            "--all": False,
+            "-o": True,
+            "--owner": True,
+            "-f": True,
+            "--manifestFile": True,
+            "-d": False,
+            "--details": False,
+            "--tags": False,
+            "--as": True,
+        },
+        "List data products, or show one.",
+        0,
+    ),
+    (
+        "delete",
+        {**_PRODUCT, **_SERVER, "-f": True, "--manifestFile": True, "--force": False, "--cascade": False},
+        "Delete a data product.",
+        0,
+    ),
+    ("status", {**_PRODUCT, **_READER}, "Show how a product stands: references, freshness, service levels.", 1),
+    ("graph", {**_PRODUCT, **_READER}, "Show what a product reads and makes, and who reads it.", 1),
+    ("open", {**_PRODUCT, **_SERVER}, "Print the address of a product's page.", 1),
+    (
+        "init",
+        {**_SERVER, "--kind": True, "--from-table": True, "--from-odcs": True, "-o": True, "--out": True},
+        "Write the files of a new product.",
+        1,
+    ),
+    ("export", {**_PRODUCT, **_READER, "--odcs": False}, "Print a product as a manifest, or as a data contract.", 1),
+    (
+        "deprecate",
+        {**_PRODUCT, **_READER, "--replaced-by": True, "--retire-on": True},
+        "Announce a product's end to who uses it.",
+        1,
+    ),
+)
+
+
 COMMANDS: tuple[Command, ...] = (
+    *(
+        Command(("product", verb), "dataos.cli.products", flags, summary, positionals)
+        for verb, flags, summary, positionals in _PRODUCT_VERBS
+    ),
     Command(
         ("up",),
         "dataos.cli.server",
@@ -138,6 +202,12 @@ COMMANDS: tuple[Command, ...] = (
         "Start the server on this machine and log in to it.",
     ),
     Command(("down",), "dataos.cli.server", {"--timeout": True}, "Stop the server of this machine."),
+    Command(
+        ("admin", "disable-policy"),
+        "dataos.cli.server",
+        _NAMED,
+        "Take a policy out of force that locks everybody out (on the machine itself).",
+    ),
     Command(
         ("admin", "reset-token"), "dataos.cli.server", {}, "Issue a new administrator token (on the machine itself)."
     ),
@@ -447,6 +517,129 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(("user", "apikey", "get"), "dataos.cli.users", {**_ID, **_NAMED, **_OUTPUT, **_SERVER}, "List API keys."),
     Command(("user", "apikey", "delete"), "dataos.cli.users", {**_NAMED, **_SERVER}, "End an API key."),
+    Command(("user", "passwd"), "dataos.cli.accounts", {**_ID, **_SERVER}, "Set a password."),
+    Command(
+        ("user", "invite"),
+        "dataos.cli.accounts",
+        {**_ID, **_OUTPUT, **_SERVER},
+        "Make a link by which a person sets a password.",
+    ),
+    Command(("user", "disable"), "dataos.cli.accounts", {**_ID, **_SERVER}, "Refuse a user from now on."),
+    Command(("user", "enable"), "dataos.cli.accounts", {**_ID, **_SERVER}, "Let a disabled user act again."),
+    Command(
+        ("user", "link"),
+        "dataos.cli.accounts",
+        {**_ID, **_SERVER, "--subject": True, "--none": False},
+        "Say which person at the login provider a user is.",
+    ),
+    Command(
+        ("user", "property", "set"),
+        "dataos.cli.accounts",
+        {**_ID, **_OUTPUT, **_SERVER, **_PROPERTIES},
+        "Set properties of a user.",
+    ),
+    Command(
+        ("user", "property", "remove"),
+        "dataos.cli.accounts",
+        {**_ID, **_OUTPUT, **_SERVER, **_PROPERTIES},
+        "Take properties of a user away.",
+    ),
+    Command(("tag", "get"), _GOVERNING, {**_OUTPUT, **_SERVER}, "Show tags of a dataset and its columns.", 1),
+    Command(("tag", "add"), _GOVERNING, {**_OUTPUT, **_SERVER, **_TAGS}, "Give a dataset or column tags.", 1),
+    Command(("tag", "remove"), _GOVERNING, {**_OUTPUT, **_SERVER, **_TAGS}, "Take tags off.", 1),
+    Command(("grant", "get"), _GOVERNING, {**_OUTPUT, **_SERVER, "--state": True}, "List grants and requests."),
+    Command(
+        ("grant", "request"),
+        _GOVERNING,
+        {
+            **_OUTPUT,
+            **_SERVER,
+            "-u": True,
+            "--use-case": True,
+            "-s": True,
+            "--subjects": True,
+            "--values": True,
+            "--note": True,
+            "--expires": True,
+        },
+        "Ask for a use case.",
+    ),
+    Command(
+        ("grant", "approve"),
+        _GOVERNING,
+        {**_ID, **_OUTPUT, **_SERVER, "--reason": True, "--expires": True},
+        "Put a request in force.",
+    ),
+    Command(("grant", "reject"), _GOVERNING, {**_ID, **_OUTPUT, **_SERVER, "--reason": True}, "Refuse a request."),
+    Command(("grant", "delete"), _GOVERNING, {**_ID, **_SERVER}, "End a grant."),
+    Command(
+        ("governance", "get"),
+        _GOVERNING,
+        {**_ID, **_OUTPUT, **_SERVER},
+        "Show use cases, providers, tag-namespaces or roles.",
+        1,
+    ),
+    Command(
+        ("governance", "create"),
+        _GOVERNING,
+        {**_SERVER, "-f": True, "--manifestFile": True},
+        "Make a use case, provider, tag-namespace or role.",
+        1,
+    ),
+    Command(("governance", "delete"), _GOVERNING, {**_ID, **_SERVER, "--force": False}, "Remove one of these.", 1),
+    Command(
+        ("policy", "explain"),
+        _GOVERNING,
+        {**_OUTPUT, **_SERVER, "--user": True, "--predicate": True, "--object": True},
+        "Say why somebody may do something, or not.",
+    ),
+    Command(
+        ("policy", "simulate"),
+        _GOVERNING,
+        {**_OUTPUT, **_SERVER, "-f": True, "--manifestFile": True, "--delete": True},
+        "Say who would gain and lose what.",
+    ),
+    Command(
+        ("policy", "coverage"),
+        _GOVERNING,
+        {**_OUTPUT, **_SERVER, "--dataset": True, "--column": True},
+        "Show tagged columns that somebody sees in clear.",
+    ),
+    Command(
+        ("policy", "test"),
+        _GOVERNING,
+        {**_OUTPUT, **_SERVER, "-f": True, "--manifestFile": True},
+        "Check expectations of a YAML file.",
+    ),
+    Command(
+        ("audit", "get"),
+        _GOVERNING,
+        {
+            **_OUTPUT,
+            **_SERVER,
+            "--actor": True,
+            "--action": True,
+            "--denied": False,
+            "--after": True,
+            "--limit": True,
+        },
+        "Show who asked for what, and how it was decided.",
+    ),
+    Command(("audit", "verify"), _GOVERNING, {**_OUTPUT, **_SERVER}, "Is the audit as it was written?"),
+    Command(("audit", "export"), _GOVERNING, {**_OUTPUT, **_SERVER, "--after": True}, "Print the audit as JSON lines."),
+    Command(
+        ("queries", "get"),
+        _QUERIES,
+        {**_ID, **_OUTPUT, **_SERVER, "-a": False, "--all": False, "--limit": True},
+        "List statements, the newest first.",
+    ),
+    Command(
+        ("queries", "result"),
+        _QUERIES,
+        {**_ID, **_OUTPUT, **_SERVER, "-o": True, "--out": True, "--no-wait": False},
+        "Fetch the answer of a detached statement.",
+    ),
+    Command(("queries", "cancel"), _QUERIES, {**_ID, **_OUTPUT, **_SERVER}, "Stop a statement, or forget its answer."),
     Command(("role", "get"), "dataos.cli.users", {**_OUTPUT, **_SERVER}, "List roles."),
     Command(
         ("role", "changes", "get"),
@@ -465,10 +658,20 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         ("login",),
-        "dataos.cli.contexts",
-        {**_NAMED, "--url": True, "--token-stdin": False},
-        "Log in to a server with a token or API key.",
+        "dataos.cli.login",
+        {
+            **_NAMED,
+            "--url": True,
+            "--user": True,
+            "--oidc": False,
+            "--device": False,
+            "--invitation": False,
+            "--link": False,
+            "--token-stdin": False,
+        },
+        "Log in to a server: token, password, or login provider.",
     ),
+    Command(("logout",), "dataos.cli.login", {**_SERVER, "-a": False, "--all": False}, "End your session."),
     Command(("depot", "types"), "dataos.cli.depots", {**_OUTPUT, **_SERVER}, "What each type of Depots can do."),
     Command(
         ("depot", "test"),
@@ -505,6 +708,7 @@ COMMANDS: tuple[Command, ...] = (
             "--timeout": True,
             "--catalog": True,
             "--schema": True,
+            "--detach": False,
         },
         "Run a SQL statement (Trino dialect).",
         positionals=1,

@@ -34,9 +34,19 @@ def get(
     if out.machine:
         out.data(items)
     else:
-        rows = [[u["name"], u["id"], u["type"], u["email"], ", ".join(u["tags"])] for u in items]
-        out.table(["NAME", "ID", "TYPE", "EMAIL", "TAGS"], rows)
+        _show_users(out, items)
     return ExitCode.OK
+
+
+def _show_users(out: Output, items: list[dict[str, Any]]) -> None:
+    """A row per tag (ch08 2.4); STATE only where somebody is disabled."""
+    disabled = any(u["state"] != "active" for u in items)
+    rows: list[list[str]] = []
+    for u in items:
+        cells = [u["name"], u["id"], u["type"], u["email"], *([u["state"]] if disabled else [])]
+        first, *rest = u["tags"] or [""]
+        rows += [[*cells, first], *([*[""] * len(cells), tag] for tag in rest)]
+    out.table(["NAME", "ID", "TYPE", "EMAIL", *(["STATE"] if disabled else []), "TAGS"], rows)
 
 
 @command(app, "user-create")
@@ -50,7 +60,7 @@ def create(
     apikey_name: Annotated[str | None, typer.Option("--apikeyName", help="Make an API key of this name too.")] = None,
     duration: Annotated[str, typer.Option("-d", "--duration", help="How long that key lasts.")] = "24h",
 ) -> int:
-    """Make a user. A person made here cannot log in before it has a way to (an API key)."""
+    """Make a user. A person made here logs in after `user invite`, at a login provider, or with a key."""
     out = reader.out()
     client = reader.client()
     body = {"id": user_id, "name": name, "type": type, "email": email, "tags": options.comma_separated(tags)}
@@ -61,10 +71,7 @@ def create(
         out.data(made)
         return ExitCode.OK
     out.talk("user create...complete", "😃")
-    out.table(
-        ["NAME", "ID", "TYPE", "EMAIL", "TAGS"],
-        [[made["name"], made["id"], made["type"], made["email"], ", ".join(made["tags"])]],
-    )
+    _show_users(out, [made])
     if apikey_name:
         _show_key(out, made["apikey"])
     return ExitCode.OK

@@ -88,12 +88,9 @@ class Client:
         DataOSError."""
         target = urlsplit(self.connection.url)
         query = urlencode({k: _text(v) for k, v in (params or {}).items() if v is not None})
-        sent = {
-            **(headers or {}),
-            "Authorization": f"Bearer {self.connection.token.reveal()}",
-            "Accept": accept,
-            versions.CLIENT_HEADER: str(_SIDE),
-        }
+        sent = {**(headers or {}), "Accept": accept, versions.CLIENT_HEADER: str(_SIDE)}
+        if token := self.connection.token.reveal():  # none yet: to log in
+            sent["Authorization"] = f"Bearer {token}"
         payload: Any = None
         if content is not None:
             payload, sent["Content-Type"] = content

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from dataos.control.records import layers, thing_of
 from dataos.core.addresses import resource_id
 from dataos.core.clock import Clock, rfc3339
+from dataos.governance import rules
+from dataos.governance.policies import AccessObject
+from dataos.governance.principals import Principal
 from dataos.store import tables
 from dataos.store.database import Store
 
@@ -17,6 +22,8 @@ _e = tables.events
 _r = tables.resources
 _SETTLED_US = 5_000_000
 _LOOK_S = 0.2
+_ROUNDS = 50
+"""So many pages are looked through for the newest events that somebody may know of."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,31 @@ class EventFilter:
     kind: str | None = None
 
 
+@dataclass(frozen=True)
+class Happened:
+    """One event, with what decides who may know of it. `thing`: None where it is about no Resource that is known."""
+
+    seq: int
+    kind: str
+    body: dict[str, Any]
+    owner: str = ""
+    type: str | None = None
+    name: str | None = None
+    workspace: str | None = None
+    thing: AccessObject | None = None
+    published: bool = False
+    """A data product that is no draft: whoever may open the Hub may know that something happened to it (ch09 3.6)."""
+
+    def is_known_to(self, principal: Principal | None) -> bool:
+        """Who may read a Resource may know what happened to it; workspaces are known to all, the rest to who maintains
+        the installation. None: the platform itself."""
+        if principal is None:
+            return True
+        if self.thing is not None:
+            return rules.may_own(principal, self.owner, rules.READ, self.thing)
+        return self.kind.startswith("workspace.") or rules.may(principal, rules.MAINTAIN)
+
+
 class Events:
     """Pages of events, and waiting for the next one."""
 
@@ -36,33 +68,66 @@ class Events:
         self._store = store
         self._clock = clock
 
-    async def page(self, wanted: EventFilter, after: int, limit: int, wait_s: float = 0.0) -> dict[str, Any]:
-        """Events after a sequence number, oldest first: {items, next}. Waits up to `wait_s` seconds for the first."""
+    async def page(
+        self, wanted: EventFilter, after: int, limit: int, wait_s: float = 0.0, principal: Principal | None = None
+    ) -> dict[str, Any]:
+        """Events after a sequence number that the principal may know of (None: the platform itself), oldest first:
+        {items, next}. Waits up to `wait_s` seconds for the first."""
         waited = 0.0
         while True:
-            items, reached = await self._store.read(self._page, wanted, after, limit)
+            found, reached = await self._store.read(self._page, wanted, after, limit)
+            items = [item.body for item in found if item.is_known_to(principal)]
             if items or waited >= wait_s:
                 return {"items": items, "next": reached}
+            after = reached
             await asyncio.sleep(_LOOK_S)
             waited += _LOOK_S
 
-    async def newest(self, wanted: EventFilter, limit: int) -> dict[str, Any]:
-        """The last events, oldest first: {items, next}."""
-        return await self._store.read(self._newest, wanted, limit)
+    async def newest(self, wanted: EventFilter, limit: int, principal: Principal | None = None) -> dict[str, Any]:
+        """The last events that the principal may know of, oldest first: {items, next}."""
+        return await self._store.read(self._newest, wanted, limit, principal)
 
-    def _newest(self, connection: sa.Connection, wanted: EventFilter, limit: int) -> dict[str, Any]:
-        rows = connection.execute(self._query(wanted).order_by(_e.c.seq.desc()).limit(limit)).all()[::-1]
+    async def happened(self, after: int, limit: int) -> tuple[list[Happened], int]:
+        """Events after a sequence number, oldest first, whoever may know of them; and the number that was reached."""
+        return await self._store.read(self._page, EventFilter(), after, limit)
+
+    async def last(self) -> int:
+        """The newest sequence number; 0 where nothing ever happened."""
+        return (await self.kept())[1]
+
+    async def kept(self) -> tuple[int, int]:
+        """The oldest and the newest sequence number in the outbox; (0, 0) if it is empty."""
+        row = await self._store.read(
+            lambda connection: connection.execute(sa.select(sa.func.min(_e.c.seq), sa.func.max(_e.c.seq))).one()
+        )
+        return int(row[0] or 0), int(row[1] or 0)
+
+    def _newest(
+        self, connection: sa.Connection, wanted: EventFilter, limit: int, principal: Principal | None
+    ) -> dict[str, Any]:
         last = int(connection.execute(sa.select(sa.func.max(_e.c.seq))).scalar() or 0)
-        return {"items": [_event(row) for row in rows], "next": last}
+        known = layers(connection)
+        found: list[dict[str, Any]] = []
+        before = last + 1
+        for _ in range(_ROUNDS):
+            query = self._query(wanted).where(_e.c.seq < before).order_by(_e.c.seq.desc()).limit(limit)
+            rows = connection.execute(query).all()
+            if not rows or len(found) >= limit:
+                break
+            items = [_happened(row, known) for row in rows]
+            found += [item.body for item in items if item.is_known_to(principal)]
+            before = rows[-1].seq
+        return {"items": found[:limit][::-1], "next": last}
 
     def _page(
         self, connection: sa.Connection, wanted: EventFilter, after: int, limit: int
-    ) -> tuple[list[dict[str, Any]], int]:
+    ) -> tuple[list[Happened], int]:
         horizon = self._horizon(connection, after)
         query = self._query(wanted).where(_e.c.seq > after, _e.c.seq <= horizon)
         rows = connection.execute(query.order_by(_e.c.seq).limit(limit)).all()
         reached = rows[-1].seq if len(rows) == limit else max(after, horizon)
-        return [_event(row) for row in rows], int(reached)
+        known = layers(connection) if rows else {}
+        return [_happened(row, known) for row in rows], int(reached)
 
     def _horizon(self, connection: sa.Connection, after: int) -> int:
         """The highest number a reader may pass: writers of one database commit out of order, so a young gap may still
@@ -80,7 +145,8 @@ class Events:
 
     @staticmethod
     def _query(wanted: EventFilter) -> sa.Select[Any]:
-        query = sa.select(_e, _r.c.type, _r.c.version, _r.c.name, _r.c.workspace).outerjoin(_r, _r.c.uid == _e.c.uid)
+        about = (_r.c.type, _r.c.version, _r.c.name, _r.c.workspace, _r.c.owner, _r.c.layer, _r.c.tags, _r.c.status)
+        query = sa.select(_e, *about).outerjoin(_r, _r.c.uid == _e.c.uid)
         for column, value in (
             (_r.c.type, wanted.type),
             (_r.c.workspace, wanted.workspace),
@@ -90,6 +156,14 @@ class Events:
             if value is not None:
                 query = query.where(column == value)
         return query
+
+
+def _happened(row: sa.Row[Any], known: Mapping[str, str]) -> Happened:
+    if not row.type:
+        return Happened(row.seq, row.kind, _event(row))
+    thing = thing_of(row, known)
+    published = row.type == "data" and row.status == "active"  # drafts wait
+    return Happened(row.seq, row.kind, _event(row), row.owner, row.type, row.name, row.workspace, thing, published)
 
 
 def _event(row: sa.Row[Any]) -> dict[str, Any]:

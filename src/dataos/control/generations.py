@@ -9,25 +9,26 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataos.control import records
-from dataos.control.ports import Controller, Observable
+from dataos.control.ports import Controller, Governing, Observable, Registering, Shared
 from dataos.core import names
 from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, Uid, UserId
-from dataos.governance import rules
+from dataos.governance import objects, rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.governance.rules import UseCase
 from dataos.governance.vault import Vault
 from dataos.manifest import registry
 from dataos.manifest.blocks import COMPUTES
+from dataos.manifest.custom_stacks import CustomStack
 from dataos.manifest.documents import SERVER_FIELDS, Manifest, read_manifest
 from dataos.manifest.specs import Path, Reading, render
 from dataos.store import tables, work
@@ -44,13 +45,14 @@ _DELETE_REFERENCES = tables.references.delete().where(tables.references.c.uid ==
 _LIVING = sa.select(_r).where(_r.c.live_key.in_(sa.bindparam("keys", expanding=True)), _r.c.deleting_at.is_(None))
 _WORKSPACE = sa.select(_w.c.layer).where(_w.c.name == sa.bindparam("workspace"))
 
-OPERATORS_ONLY = {
-    "depot": UseCase("manage-all-depot", "Manage All Depots"),
-    "lakehouse": UseCase("manage-all-depot", "Manage All Depots"),
-    "cluster": UseCase("manage-clusters", "Manage Clusters"),
-    "compute": UseCase("manage-computes", "Manage Computes"),
+USE_CASES = {
+    "depot": rules.DEPOTS,
+    "lakehouse": rules.DEPOTS,
+    "cluster": UseCase("manage-cluster-in-user-workspaces", "Manage Clusters"),
+    "data": rules.PRODUCTS,
+    "workflow": UseCase("manage-workflow-in-user-workspaces", "Create and Update Resources in User Workspace"),
 }
-"""Kinds that reach files and sources of the whole installation, or say where jobs run: no owner's right covers that."""
+"""Which use case lets somebody store a kind, where it is not that of the other Resources."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class ApplyRequest:
     mode: str = "apply"  # apply | create (must not exist) | update (must exist)
     expected_generation: int | None = None  # 0: must not exist
     principal: Principal | None = None  # None: the platform itself
+    stacks: tuple[CustomStack, ...] = ()  # known besides those of the server: what else is in the same Bundle
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class ApplyResult:
     resource: dict[str, Any]
     warnings: tuple[Problem, ...]
     changes: tuple[dict[str, Any], ...] = ()
+    members: tuple[dict[str, Any], ...] = ()  # of a plan: what would become of the Resources that it makes
 
     def to_json(self) -> dict[str, Any]:
         """The wire form."""
@@ -84,6 +88,7 @@ class ApplyResult:
             "action": self.action,
             "resource": self.resource,
             "changes": list(self.changes),
+            **({"members": list(self.members)} if self.members else {}),
             "warnings": [w.to_json() for w in self.warnings],
         }
 
@@ -105,9 +110,10 @@ class Generations:
     def check_references(
         self, connection: sa.Connection, manifest: Manifest, pending: frozenset[ResourceKey] = frozenset()
     ) -> list[Problem]:
-        """What the manifest refers to and is not there. `pending`: Resources of the same set, stored with it."""
+        """What the manifest refers to and is not there. `pending`: Resources of the same set, stored with it, and
+        workspaces (type `workspace`) that are made before."""
         problems: list[Problem] = []
-        if manifest.workspace is not None:
+        if manifest.workspace is not None and ResourceKey("workspace", manifest.workspace) not in pending:
             missing = missing_workspace(connection, manifest.workspace)
             problems += [missing] if missing else []
         living = _living(connection, manifest)
@@ -124,25 +130,49 @@ class Generations:
             return
         what = f"apply {manifest.id}"
         rules.require_user(principal, what)
-        if principal.is_operator:
-            return
+        row = records.find(connection, manifest.key)
+        self._check_store(connection, principal, manifest, what, row)
+        if isinstance(self._controllers.get(manifest.kind.type), Shared):
+            return  # it acts for nobody, and depends on nothing that would have to be lent
+        if row is not None and row.owner != principal.user_id:
+            # what it does, it does as its owner
+            rules.require(principal, f"{what}, which `{row.owner}` owns", rules.RUN_AS, objects.user(row.owner))
+        owner = manifest.meta.owner
+        if owner and owner != principal.user_id and self._identities.user_exists(connection, owner):
+            rules.require(principal, f"make `{owner}` the owner of {manifest.id}", rules.RUN_AS, objects.user(owner))
+        for found in _living(connection, manifest).values():
+            if found:
+                check_use(connection, principal, found[0])
+
+    def _check_store(
+        self,
+        connection: sa.Connection,
+        principal: Principal,
+        manifest: Manifest,
+        what: str,
+        row: sa.Row[Any] | None,
+    ) -> None:
         layer = manifest.layer
         if manifest.workspace is not None:
             layer = connection.execute(_WORKSPACE, {"workspace": manifest.workspace}).scalar() or layer
-        if "system" in (layer, manifest.layer):
-            raise rules.forbidden(principal, what, rules.SYSTEM)
-        if manifest.kind.type in OPERATORS_ONLY:
-            raise rules.forbidden(principal, what, OPERATORS_ONLY[manifest.kind.type])
-        row = records.find(connection, manifest.key)
-        if row is not None:
-            rules.require_owner(principal, row.owner, what, rules.MANAGE)
-        owner = manifest.meta.owner
-        if owner and owner != principal.user_id and self._identities.user_exists(connection, owner):
-            raise rules.forbidden(principal, f"make `{owner}` the owner of {manifest.id}", rules.MANAGE)
-        for found in _living(connection, manifest).values():
-            if found and not rules.owns(principal, found[0].owner):
-                case = rules.SECRETS if "secret" in found[0].type else rules.READ
-                raise rules.forbidden(principal, f"use {found[0].type} `{found[0].name}` of `{found[0].owner}`", case)
+        layer = "system" if "system" in (layer, manifest.layer) else "user"
+        verb = "create" if row is None else "update"
+        controller = self._controllers.get(manifest.kind.type)
+        case = replace(USE_CASES.get(manifest.kind.type, rules.MANAGE), predicates=(verb, f"{verb}_in"))
+        owner = row.owner if row is not None else str(principal.user_id)
+        thing = objects.resource(
+            manifest.kind.type, manifest.meta.name, manifest.workspace, layer, owner, manifest.meta.tags
+        )
+        if isinstance(controller, Shared):
+            editors = controller.editors(connection, row) if row is not None else frozenset[str]()
+            mine = str(principal.user_id) if str(principal.user_id) in editors else ""
+            rules.require_own(principal, mine, what, case, thing)
+            controller.check_change(connection, principal, manifest, row)
+        elif isinstance(controller, Governing):
+            rules.require_own(principal, str(principal.user_id), what, case, thing)  # unless a policy denies it
+            controller.check_authority(principal, manifest)
+        else:
+            rules.require(principal, what, case, thing)
 
     # --- storing ----------------------------------------------------------------------------------------------------
 
@@ -192,7 +222,9 @@ class Generations:
         document = self.effective(connection, request, manifest, warnings, row)
         digest = self.digest(document)
         _check_expected(row, request, manifest)
-        _check_writable(row, request, manifest)
+        _check_writable(connection, row, request, manifest)
+        if row is not None and request.parent_uid is not None and row.parent_uid is None:
+            _adopt(connection, row, request, manifest)
         rerun = request.rerun and isinstance(self._controllers[manifest.kind.type], Observable)
         now = self._clock.now_us()
         if row is not None:
@@ -200,6 +232,8 @@ class Generations:
             if old is not None and old.digest == digest:
                 if rerun:
                     self.request_rerun(connection, row.uid, row.state, now)
+                elif row.status in ("error", "failed"):  # whoever applies it again wants it to go on
+                    work.wake(connection, f"resource:{row.uid}", now)
                 return ApplyResult("re-run" if rerun else "unchanged", records.summary(row), tuple(warnings))
         uid = Uid(row.uid) if row is not None else self._ids.uid()
         if row is None:
@@ -252,6 +286,9 @@ class Generations:
             "cause": cause,
         }
         connection.execute(_INSERT_GENERATION, fresh)
+        controller = self._controllers.get(manifest.kind.type)
+        if isinstance(controller, Registering):
+            controller.stored(connection, manifest, uid, actor)
         self._store_references(connection, uid, manifest)
         work.wake(connection, f"resource:{uid}", now)
         return row
@@ -259,7 +296,7 @@ class Generations:
     def reseal(self, connection: sa.Connection, manifest: Manifest, stored: dict[str, Any]) -> dict[str, Any]:
         """A stored manifest whose old secret values become the newest ones. Raises `secret.not_found`."""
         document = copy.deepcopy(stored)
-        section = document[manifest.section_key]
+        section = document.get(manifest.section_key)
         for vault_id, entries in manifest.sealed_values().items():
             values: dict[str, str] = {}
             for key, path in entries.items():
@@ -273,7 +310,7 @@ class Generations:
     def reveal(self, connection: sa.Connection, manifest: Manifest, stored: dict[str, Any]) -> dict[str, Any]:
         """A stored manifest with its secret values in clear."""
         document = copy.deepcopy(stored)
-        section = document[manifest.section_key]
+        section = document.get(manifest.section_key)
         for vault_id, entries in manifest.sealed_values().items():
             for key, path in entries.items():
                 version = int(str(_get(section, path)).rpartition("#")[2])
@@ -316,7 +353,7 @@ class Generations:
 
     def _seal(self, connection: sa.Connection, manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
         """Move secret values into the vault; the document keeps `vault:<id>#<version>`."""
-        section = document[manifest.section_key]
+        section = document.get(manifest.section_key)
         for vault_id, entries in manifest.sealed_values().items():
             values = {key: _as_text(section, path) for key, path in entries.items()}
             version = self._vault.seal(connection, vault_id, values)
@@ -334,6 +371,16 @@ class Generations:
         if found:
             rows = [{"uid": uid, "target": target, "path": path} for target, path in found.items()]
             connection.execute(_INSERT_REFERENCE, rows)
+
+
+def check_use(connection: sa.Connection, principal: Principal, row: sa.Row[Any]) -> None:
+    """May the principal let a Resource of his use this one? Raises DataOSError `auth.forbidden`."""
+    action = f"use {row.type} `{row.name}` of `{row.owner}`"
+    if "secret" in row.type:
+        id_ = f"{row.name}_{row.workspace}" if row.workspace else row.name
+        rules.require_own(principal, row.owner, action, rules.SECRETS, objects.secret(id_))
+    else:
+        rules.require_own(principal, row.owner, action, rules.READ, records.thing(connection, row))
 
 
 def _living(connection: sa.Connection, manifest: Manifest) -> dict[ResourceKey, list[sa.Row[Any]]]:
@@ -357,7 +404,7 @@ def _meant(target: ResourceKey) -> list[ResourceKey]:
 
 def _without_automatic_tags(document: dict[str, Any], manifest: Manifest) -> None:
     """What `get -d` shows may be applied again: the tags that the platform adds are no part of the document."""
-    automatic = set(records.automatic_tags(manifest.kind.type, manifest.layer, manifest.workspace))
+    automatic = set(records.automatic_tags(manifest.kind.type, manifest.meta.name, manifest.layer, manifest.workspace))
     key = next((k for k in document if k.lower() == "tags"), None)
     if key is None or automatic.isdisjoint(manifest.meta.tags):
         return
@@ -454,7 +501,20 @@ def read_stored(stored: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _check_writable(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest) -> None:
+def _adopt(connection: sa.Connection, row: sa.Row[Any], request: ApplyRequest, manifest: Manifest) -> None:
+    """A Resource that stood by itself becomes one that another Resource keeps. Raises `resource.conflict`."""
+    if row.owner != str(request.actor):
+        raise fail(
+            "resource.conflict",
+            f"{manifest.id} exists already and belongs to `{row.owner}`, not to `{request.actor}`",
+            hint="choose another name, or let its owner delete it",
+        )
+    connection.execute(_r.update().where(_r.c.uid == row.uid).values(parent_uid=request.parent_uid))
+
+
+def _check_writable(
+    connection: sa.Connection, row: sa.Row[Any] | None, request: ApplyRequest, manifest: Manifest
+) -> None:
     if row is None:
         return
     if row.deleting_at is not None:
@@ -464,7 +524,16 @@ def _check_writable(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Ma
             hint="repeat the apply in a moment",
             retry=1.0,
         )
-    if row.parent_uid is not None and row.parent_uid != request.parent_uid:
+    if row.parent_uid in (None, request.parent_uid):
+        return
+    parent = records.by_uid(connection, row.parent_uid)
+    if parent is not None and request.parent_uid is not None:
+        raise fail(
+            "resource.conflict",
+            f"{manifest.id} is part of {records.summary(parent)['id']} already",
+            hint="a Resource has one place: take it out of one of them",
+        )
+    if not records.gathers(parent):
         raise fail(
             "resource.managed",
             f"{manifest.id} is managed by another Resource and cannot be applied by itself",
@@ -473,7 +542,7 @@ def _check_writable(row: sa.Row[Any] | None, request: ApplyRequest, manifest: Ma
 
 
 def _tags(manifest: Manifest) -> list[str]:
-    automatic = records.automatic_tags(manifest.kind.type, manifest.layer, manifest.workspace)
+    automatic = records.automatic_tags(manifest.kind.type, manifest.meta.name, manifest.layer, manifest.workspace)
     own = [t for t in dict.fromkeys(manifest.meta.tags) if t not in automatic]
     return [*own, *automatic]
 

@@ -50,15 +50,16 @@ class History:
         self._controllers = controllers
         self._keep_us = int(keep_deleted_s * 1e6)
 
-    async def list(self, key: ResourceKey) -> dict[str, Any]:
+    async def list(self, key: ResourceKey, principal: Principal | None = None) -> dict[str, Any]:
         """Generations, newest first: {id, uid, state: living | deleted, items: [{generation, appliedBy, ...}]}.
 
         Raises DataOSError `resource.not_found` if there is none, living or kept.
         """
-        return await self._store.read(self._list, key)
+        return await self._store.read(self._list, key, principal)
 
-    def _list(self, connection: sa.Connection, key: ResourceKey) -> dict[str, Any]:
+    def _list(self, connection: sa.Connection, key: ResourceKey, principal: Principal | None) -> dict[str, Any]:
         row = self._find(connection, key)
+        _check_read(connection, row, principal)
         rows = connection.execute(sa.select(_g).where(_g.c.uid == row.uid).order_by(_g.c.generation)).all()
         items: list[dict[str, Any]] = []
         before: Any = None
@@ -83,12 +84,15 @@ class History:
             "items": items[::-1],
         }
 
-    async def get(self, key: ResourceKey, generation: int) -> dict[str, Any]:
-        """One generation's manifest, secret values masked. Raises `resource.generation`."""
-        return await self._store.read(self._get, key, generation)
+    async def get(self, key: ResourceKey, generation: int, principal: Principal | None = None) -> dict[str, Any]:
+        """One generation's manifest, secret values masked. Raises `resource.generation`, `auth.forbidden`."""
+        return await self._store.read(self._get, key, generation, principal)
 
-    def _get(self, connection: sa.Connection, key: ResourceKey, generation: int) -> dict[str, Any]:
+    def _get(
+        self, connection: sa.Connection, key: ResourceKey, generation: int, principal: Principal | None
+    ) -> dict[str, Any]:
         row = self._find(connection, key)
+        _check_read(connection, row, principal)
         stored = self._stored(connection, row, generation)
         return {
             "id": records.summary(row)["id"],
@@ -124,7 +128,8 @@ class History:
         stored = self._stored(connection, row, self._goal(row, to))
         manifest = read_stored(stored.manifest)
         request = ApplyRequest(document=stored.manifest, actor=UserId(principal.user_id), principal=principal)
-        rules.require_owner(principal, row.owner, f"roll back {manifest.id}", rules.MANAGE)
+        about = records.thing(connection, row)
+        rules.require_own(principal, row.owner, f"roll back {manifest.id}", rules.MANAGE, about)
         self._generations.check_authority(connection, request, manifest)
         problems = self._generations.check_references(connection, manifest)
         if row.live_key is None and manifest.secret_paths:
@@ -242,3 +247,10 @@ class History:
                 hint=f"it has {known[0]} to {known[1]}: see `dataos history`",
             )
         return stored
+
+
+def _check_read(connection: sa.Connection, row: sa.Row[Any], principal: Principal | None) -> None:
+    """None: the platform itself."""
+    if principal is not None:
+        about = records.thing(connection, row)
+        rules.require_own(principal, row.owner, f"read {row.type} `{row.name}`", rules.READ, about)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from dataos.core.errors import Problem
 from dataos.core.ids import Uid, UserId
+from dataos.governance.principals import Principal
 from dataos.manifest.documents import Manifest
 from dataos.store.work import Lease
 
@@ -85,6 +86,60 @@ class Adviser(Protocol):
 
     async def advise(self, manifest: Manifest, actor: UserId, warnings: list[Problem]) -> list[Problem]:
         """The warnings that whoever applies a manifest, which passed `check`, shall see instead of these."""
+        ...
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """The ability of kinds that make Resources out of their manifest: a plan shows these too."""
+
+    async def foresee(self, manifest: Manifest, actor: UserId) -> list[dict[str, Any]]:
+        """What an apply of the manifest, which passed `check`, would do to each member: {action, resource, changes}."""
+        ...
+
+
+@runtime_checkable
+class Registering(Protocol):
+    """The ability of kinds that are there for others from the moment they are stored."""
+
+    def stored(self, connection: sa.Connection, manifest: Manifest, uid: str, actor: str) -> None:
+        """A generation is being stored: in the same transaction. Raises DataOSError, which undoes it."""
+        ...
+
+    def removed(self, connection: sa.Connection, uid: str, name: str, actor: str) -> None:
+        """It is being deleted: in the same transaction. Raises DataOSError, which undoes it."""
+        ...
+
+
+@runtime_checkable
+class Governing(Registering, Protocol):
+    """The ability of kinds that are in force from the moment they are stored: rules of who may do what."""
+
+    def check_authority(self, principal: Principal, manifest: Manifest) -> None:
+        """May the principal store this? Raises DataOSError `auth.forbidden`."""
+        ...
+
+    def check_removal(self, principal: Principal, row: sa.Row[Any]) -> None:
+        """May the principal delete the Resource in this row? Raises DataOSError `auth.forbidden`."""
+        ...
+
+
+@runtime_checkable
+class Shared(Registering, Protocol):
+    """The ability of kinds that several people edit: whom a Resource names, he needs no policy that allows it."""
+
+    def editors(self, connection: sa.Connection, row: sa.Row[Any]) -> frozenset[str]:
+        """Users who may change the Resource in this row, its owner among them."""
+        ...
+
+    def check_change(
+        self, connection: sa.Connection, principal: Principal, manifest: Manifest, row: sa.Row[Any] | None
+    ) -> None:
+        """What else a change needs. Raises DataOSError `auth.forbidden`."""
+        ...
+
+    def holders(self, connection: sa.Connection, row: sa.Row[Any]) -> list[str]:
+        """Who depends on the Resource in this row besides Resources that refer to it, for people."""
         ...
 
 

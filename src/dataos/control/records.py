@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ import sqlalchemy as sa
 
 from dataos.core.addresses import ResourceKey, resource_id
 from dataos.core.clock import rfc3339
+from dataos.governance import objects
+from dataos.governance.policies import AccessObject
+from dataos.manifest import registry
 from dataos.store import tables
 
 _r = tables.resources
@@ -59,10 +63,50 @@ def dependents(connection: sa.Connection, key: ResourceKey) -> list[sa.Row[Any]]
     )
 
 
-def children(connection: sa.Connection, uid: str) -> list[ResourceKey]:
-    """Living Resources that the Resource `uid` made and takes along when it goes."""
-    rows = connection.execute(sa.select(_r).where(_r.c.parent_uid == uid, _r.c.live_key.is_not(None)))
-    return [ResourceKey(row.type, row.name, row.workspace) for row in rows]
+def children(connection: sa.Connection, uid: str) -> list[sa.Row[Any]]:
+    """Living Resources that the Resource `uid` made and takes along when it goes, the oldest first."""
+    query = sa.select(_r).where(_r.c.parent_uid == uid, _r.c.live_key.is_not(None))
+    return list(connection.execute(query.order_by(_r.c.created_at, _r.c.live_key)))
+
+
+def family(connection: sa.Connection, row: sa.Row[Any]) -> list[sa.Row[Any]]:
+    """A living Resource, what it made, and what that made."""
+    return [row, *(below for child in children(connection, row.uid) for below in family(connection, child))]
+
+
+def gathers(row: sa.Row[Any] | None) -> bool:
+    """Is it one whose members are Resources of their own (`KindDescriptor.gathers`)?"""
+    kind = registry.find_kind(row.type) if row is not None else None
+    return kind is not None and kind.gathers
+
+
+def key_of(row: sa.Row[Any]) -> ResourceKey:
+    """Identity of the Resource in a row."""
+    return ResourceKey(row.type, row.name, row.workspace)
+
+
+def watch(connection: sa.Connection, uid: str, targets: Iterable[str]) -> None:
+    """Give a Resource a look whenever one of these (live keys) comes, changes its state, or goes."""
+    watches = tables.watches
+    connection.execute(watches.delete().where(watches.c.uid == uid))
+    rows = [{"uid": uid, "target": target} for target in dict.fromkeys(targets)]
+    if rows:
+        connection.execute(watches.insert(), rows)
+
+
+def watchers(connection: sa.Connection, target: str) -> list[str]:
+    """Uids of those that watch a live key."""
+    watches = tables.watches
+    return list(connection.execute(sa.select(watches.c.uid).where(watches.c.target == target)).scalars())
+
+
+def add_references(connection: sa.Connection, uid: str, targets: Mapping[str, str]) -> None:
+    """Let a Resource depend on others (by live key: where that is said) besides what its manifest refers to."""
+    refs = tables.references
+    known = set(connection.execute(sa.select(refs.c.target).where(refs.c.uid == uid)).scalars())
+    rows = [{"uid": uid, "target": target, "path": path} for target, path in targets.items() if target not in known]
+    if rows:
+        connection.execute(refs.insert(), rows)
 
 
 @dataclass(frozen=True)
@@ -78,9 +122,30 @@ class Filter:
 
 
 def listing(
-    connection: sa.Connection, wanted: Filter, after: str | None, limit: int
+    connection: sa.Connection,
+    wanted: Filter,
+    after: str | None,
+    limit: int,
+    shows: Callable[[sa.Row[Any], Mapping[str, str]], bool] = lambda _row, _layers: True,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of living Resources, ordered by live key (type, workspace, name), and the key to go on from."""
+    """A page of living Resources, ordered by live key (type, workspace, name), and the key to go on from.
+
+    `shows`: which of them; it is given the layers of workspaces."""
+    known = layers(connection)
+    found: list[sa.Row[Any]] = []
+    while True:
+        rows, following = _page(connection, wanted, after, limit)
+        found += [row for row in rows if shows(row, known)]
+        if following is None or len(found) > limit:
+            break
+        after = following
+    more = found[limit - 1].live_key if len(found) > limit else None
+    return [summary(row) for row in found[:limit]], more
+
+
+def _page(
+    connection: sa.Connection, wanted: Filter, after: str | None, limit: int
+) -> tuple[list[sa.Row[Any]], str | None]:
     query = sa.select(_r).where(_r.c.live_key.is_not(None))
     for column, value in (
         (_r.c.type, wanted.type),
@@ -95,9 +160,8 @@ def listing(
         query = query.where(sa.cast(_r.c.tags, sa.Text).contains(json.dumps(wanted.tag), autoescape=True))
     if after is not None:
         query = query.where(_r.c.live_key > after)
-    rows = connection.execute(query.order_by(_r.c.live_key).limit(limit + 1)).all()
-    more = rows[limit - 1].live_key if len(rows) > limit else None
-    return [summary(row) for row in rows[:limit]], more
+    rows = list(connection.execute(query.order_by(_r.c.live_key).limit(limit + 1)))
+    return rows, rows[-1].live_key if len(rows) > limit else None
 
 
 def summary(row: sa.Row[Any]) -> dict[str, Any]:
@@ -145,8 +209,27 @@ def add_event(
     connection.execute(_ADD_EVENT, {"at": at_us, "uid": uid, "kind": kind, "actor": actor, "data": data})
 
 
-def automatic_tags(type_: str, layer: str, workspace: str | None) -> list[str]:
-    """Tags every Resource carries (ch01 3.3)."""
+def thing(connection: sa.Connection, row: sa.Row[Any]) -> AccessObject:
+    """A Resource as decisions know it."""
+    return thing_of(row, layers(connection))
+
+
+def thing_of(row: Any, layers_: Mapping[str, str]) -> AccessObject:
+    """As `thing`, with the layers of workspaces at hand."""
+    is_system = "system" in (row.layer, layers_.get(row.workspace or "", "user"))
+    return objects.resource(row.type, row.name, row.workspace, "system" if is_system else "user", row.owner, row.tags)
+
+
+def layers(connection: sa.Connection) -> dict[str, str]:
+    """Layers of all workspaces."""
+    w = tables.workspaces
+    return {row.name: row.layer for row in connection.execute(sa.select(w.c.name, w.c.layer))}
+
+
+def automatic_tags(type_: str, name: str, layer: str, workspace: str | None) -> list[str]:
+    """Tags every Resource carries (ch01 3.3), and every product (ch09 2.2)."""
+    if type_ == objects.PRODUCT:
+        return objects.product_tags(name)
     tags = ["dataos:type:resource", f"dataos:resource:{type_}", f"dataos:layer:{layer}"]
     tags.append(f"dataos:workspace:{workspace}" if workspace else "dataos:type:cluster-resource")
     return tags

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from dataos.control import idempotency, records
 from dataos.control.generations import (
+    USE_CASES,
     ApplyRequest,
     ApplyResult,
     Generations,
@@ -25,7 +26,7 @@ from dataos.control.generations import (
     missing_workspace,
     read_stored,
 )
-from dataos.control.ports import Adviser, Controller, Made, Maker
+from dataos.control.ports import Adviser, Controller, Gathering, Governing, Made, Maker, Registering, Shared
 from dataos.control.showing import diff, masked
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
@@ -35,6 +36,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
 from dataos.governance import rules
 from dataos.governance.identities import Identities
+from dataos.governance.policies import AccessObject
 from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
 from dataos.manifest.custom_stacks import CustomStack
@@ -48,6 +50,8 @@ __all__ = ["ApplyRequest", "ApplyResult", "Resources"]
 
 _r = tables.resources
 _GONE_S = 10.0
+Guard = Callable[[Principal, ResourceKey], Awaitable[None]]
+"""What else is asked before secret values of a Resource are shown. Raises DataOSError `auth.forbidden`."""
 _Prepared = tuple[ApplyRequest, Manifest, list[Problem]]
 
 
@@ -63,10 +67,12 @@ class Resources:
         ids: Ids,
         bell: Bell,
         controllers: Mapping[str, Controller],
+        guard: Guard | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._bell = bell
+        self._guard = guard
         self._controllers = controllers
         self.generations = Generations(vault, identities, clock, ids, controllers)
 
@@ -117,7 +123,11 @@ class Resources:
     ) -> ApplyResult:
         """What `apply` would do, by the same code, with nothing stored."""
         manifest, warnings = await self.read(request, pending, stacks)
-        return await self._store.read(self._plan, request, manifest, warnings)
+        planned = await self._store.read(self._plan, request, manifest, warnings)
+        controller = self._controllers.get(manifest.kind.type)
+        if not isinstance(controller, Gathering) or manifest.unsupported:
+            return planned
+        return replace(planned, members=tuple(await controller.foresee(manifest, request.actor)))
 
     def _plan(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
@@ -178,7 +188,7 @@ class Resources:
         prepared: list[_Prepared] = []
         problems: list[Problem] = []
         pending: frozenset[ResourceKey] = frozenset()
-        stacks = stacks_in(r.document for r in requests)
+        stacks = (*stacks_in(r.document for r in requests), *(s for r in requests for s in r.stacks))
         for request in requests:
             try:
                 manifest, warnings = await self.read(request, pending, stacks)
@@ -227,14 +237,18 @@ class Resources:
         principal: Principal | None = None,
         expected_generation: int | None = None,
         only_if: Callable[[sa.Connection], bool] | None = None,
+        by: str | None = None,
     ) -> str:
         """Ask a Resource to go and wait a while for its clean-up: deleted | deleting | nothing.
 
-        `only_if` is asked in the transaction that marks it: nothing happens if it says no.
+        `only_if` is asked in the transaction that marks it: nothing happens if it says no. `by`: uid of the Resource
+        that made it and removes it.
 
         Raises DataOSError `resource.in_use` naming the dependants, `resource.managed` for a child.
         """
-        found = await self._store.write(self._mark_deleted, key, actor, force, principal, expected_generation, only_if)
+        found = await self._store.write(
+            self._mark_deleted, key, actor, force, principal, expected_generation, only_if, by
+        )
         if not found:
             return "nothing"
         self._bell.ring()
@@ -249,26 +263,41 @@ class Resources:
         principal: Principal | None,
         expected: int | None,
         only_if: Callable[[sa.Connection], bool] | None,
+        by: str | None,
     ) -> bool:
         row = records.find(connection, key)
         if row is None or (only_if is not None and not only_if(connection)):
             return False
         shown = records.summary(row)["id"]
+        controller = self._controllers.get(row.type)
         if principal is not None:
-            rules.require_owner(principal, row.owner, f"delete {shown}", rules.DELETE)
+            case, owner = rules.DELETE, row.owner
+            if isinstance(controller, Shared):
+                case = replace(USE_CASES.get(row.type, rules.DELETE), predicates=rules.DELETE.predicates)
+                mine = str(principal.user_id)
+                owner = mine if mine in controller.editors(connection, row) else owner
+            rules.require_own(principal, owner, f"delete {shown}", case, records.thing(connection, row))
+            if isinstance(controller, Governing):
+                controller.check_removal(principal, row)
         if row.deleting_at is not None:
             return True
         check_generation(shown, row.generation, expected)
-        if row.parent_uid is not None and not force:
+        parent = records.by_uid(connection, row.parent_uid) if row.parent_uid not in (None, by) else None
+        if parent is not None and not force and not records.gathers(parent):
             raise fail(
                 "resource.managed",
                 f"{display_id(row.type, row.version, row.name)} is managed by another Resource",
                 hint="delete the Resource that made it",
             )
-        going = [key, *records.children(connection, row.uid)]  # a Lakehouse takes its Depot along
-        holders = [d for k in going for d in records.dependents(connection, k) if row.uid not in (d.uid, d.parent_uid)]
-        if holders and not force:
-            ids = ", ".join(f"'{records.summary(h)['id']}'" for h in holders)
+        going = records.family(connection, row)  # a Lakehouse takes its Depot along
+        own = {by, *(r.uid for r in going)}
+        found = {d.uid: d for r in going for d in records.dependents(connection, records.key_of(r))}
+        holders = [d for d in found.values() if d.uid not in own]
+        known = [f"'{records.summary(h)['id']}'" for h in holders]
+        if isinstance(controller, Shared) and not force:
+            known += controller.holders(connection, row)
+        if known and not force:
+            ids = ", ".join(known)
             what = "resource" if row.workspace else "instance resource"
             raise fail(
                 "resource.in_use",
@@ -280,6 +309,8 @@ class Resources:
         now = self._clock.now_us()
         connection.execute(_r.update().where(_r.c.uid == row.uid).values(deleting_at=now, updated_at=now))
         records.add_event(connection, now, row.uid, "deleting", actor, {"force": force, "id": shown})
+        if isinstance(controller, Registering):
+            controller.removed(connection, row.uid, row.name, actor)
         work.wake(connection, f"resource:{row.uid}", now)
         return True
 
@@ -295,14 +326,31 @@ class Resources:
             await asyncio.sleep(0.02)
             waited += 0.02
 
+    async def in_clear(self, uid: str, generation: int) -> Manifest:
+        """A stored manifest with its secret values, for a controller that applies parts of it. Raises DataOSError."""
+
+        def read(connection: sa.Connection) -> Manifest:
+            stored = records.manifest_of(connection, uid, generation)
+            if stored is None:
+                raise fail("resource.generation", f"generation {generation} of {uid} is not in the store")
+            sealed = read_stored(stored.manifest)
+            return read_stored(self.generations.reveal(connection, sealed, stored.manifest))
+
+        return await self._store.read(read)
+
     # --- get --------------------------------------------------------------------------------------------------------
 
-    async def get(self, key: ResourceKey) -> dict[str, Any]:
-        """A living Resource with its manifest (secret values masked). Raises DataOSError `resource.not_found`."""
-        return await self._store.read(self._get, key)
+    async def get(self, key: ResourceKey, principal: Principal | None = None) -> dict[str, Any]:
+        """A living Resource with its manifest (secret values masked). `principal` None: the platform itself.
 
-    def _get(self, connection: sa.Connection, key: ResourceKey) -> dict[str, Any]:
+        Raises DataOSError `resource.not_found`, `auth.forbidden`."""
+        return await self._store.read(self._get, key, principal)
+
+    def _get(self, connection: sa.Connection, key: ResourceKey, principal: Principal | None = None) -> dict[str, Any]:
         row = self._row(connection, key)
+        if principal is not None:
+            about = records.thing(connection, row)
+            rules.require_own(principal, row.owner, f"read {key.type} `{key.name}`", rules.READ, about)
         stored = records.manifest_of(connection, row.uid, row.generation)
         body = records.summary(row)
         body["manifest"] = masked(stored.manifest) if stored is not None else None
@@ -326,12 +374,23 @@ class Resources:
             )
         return row
 
-    async def reveal(self, key: ResourceKey, principal: Principal) -> dict[str, Any]:
-        """As `get`, with secret values in clear; for operators, and written down. Raises `auth.forbidden`."""
-        rules.require_operator(principal, f"read the secret values of {key.type} `{key.name}`", rules.UNSANITIZE)
-        return await self._store.write(self._reveal, key, principal)
+    async def reveal(
+        self, key: ResourceKey, principal: Principal, as_secret: AccessObject | None = None
+    ) -> dict[str, Any]:
+        """As `get`, with secret values in clear, written down. `as_secret`: whoever may read that secret may do it.
 
-    def _reveal(self, connection: sa.Connection, key: ResourceKey, principal: Principal) -> dict[str, Any]:
+        Raises `auth.forbidden`."""
+        if self._guard is not None:
+            await self._guard(principal, key)
+        return await self._store.write(self._reveal, key, principal, as_secret)
+
+    def _reveal(
+        self, connection: sa.Connection, key: ResourceKey, principal: Principal, as_secret: AccessObject | None
+    ) -> dict[str, Any]:
+        action = f"read the secret values of {key.type} `{key.name}`"
+        case = rules.UNSANITIZE if as_secret is None else rules.SECRETS
+        thing = as_secret or records.thing(connection, self._row(connection, key))
+        rules.require(principal, action, case, thing)
         body = self._get(connection, key)
         stored = records.manifest_of(connection, body["uid"], body["generation"])
         assert stored is not None  # noqa: S101 - `_get` read the same row in this transaction
@@ -340,6 +399,14 @@ class Resources:
         records.add_event(connection, self._clock.now_us(), body["uid"], "revealed", principal.user_id, data)
         return body
 
+    async def thing(self, key: ResourceKey) -> AccessObject:
+        """A living Resource as decisions know it. Raises DataOSError `resource.not_found`."""
+
+        def read(connection: sa.Connection) -> AccessObject:
+            return records.thing(connection, self._row(connection, key))
+
+        return await self._store.read(read)
+
     async def require_workspace(self, name: str) -> None:
         """Raises DataOSError `resource.workspace` if there is none of that name."""
         problem = await self._store.read(missing_workspace, name)
@@ -347,10 +414,18 @@ class Resources:
             raise DataOSError(replace(problem, path=None))
 
     async def list(
-        self, wanted: records.Filter, after: str | None = None, limit: int = 1000
+        self,
+        wanted: records.Filter,
+        after: str | None = None,
+        limit: int = 1000,
+        principal: Principal | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of living Resources."""
-        return await self._store.read(records.listing, wanted, after, limit)
+        """A page of living Resources, of those that the principal may read; None: the platform itself."""
+
+        def shows(row: sa.Row[Any], layers: Mapping[str, str]) -> bool:
+            return principal is None or rules.may_own(principal, row.owner, rules.READ, records.thing_of(row, layers))
+
+        return await self._store.read(records.listing, wanted, after, limit, shows)
 
 
 def _of(manifest: Manifest, problems: Sequence[Problem]) -> list[Problem]:

@@ -17,7 +17,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Uid, UserId
 from dataos.governance.vault import Vault
 from dataos.manifest.documents import Manifest
-from dataos.store import tables
+from dataos.store import tables, work
 from dataos.store.database import Store
 from dataos.store.work import Lease, StaleLease
 
@@ -163,6 +163,10 @@ class ResourceUnits:
             .values(live_key=None, deleted_at=now, updated_at=now, status="deleted", runtime="")
         )
         connection.execute(tables.references.delete().where(tables.references.c.uid == view.uid))
+        connection.execute(tables.watches.delete().where(tables.watches.c.uid == view.uid))
+        gone = records.by_uid(connection, view.uid)
+        if gone is not None:
+            self._tell_others(connection, gone, records.live_key(view.manifest.key), now)
         for vault_id in view.manifest.sealed_values():
             self._vault.destroy(connection, vault_id)
         records.add_event(connection, now, view.uid, "deleted", "control", {"id": view.manifest.id})
@@ -192,3 +196,11 @@ class ResourceUnits:
         if not newer and (row.status != observed.status or row.runtime != observed.runtime):
             data = {"status": observed.status, "runtime": observed.runtime, "info": observed.info[:500]}
             records.add_event(connection, now, view.uid, "status", "control", data)
+            self._tell_others(connection, row, row.live_key or "", now)
+
+    @staticmethod
+    def _tell_others(connection: sa.Connection, row: sa.Row[Any], key: str, now: int) -> None:
+        """What made it, and what watches for it, may wait for what it came to."""
+        uids = [row.parent_uid] if row.parent_uid is not None else []
+        for uid in dict.fromkeys([*uids, *records.watchers(connection, key)]):
+            work.wake(connection, f"resource:{uid}", now)

@@ -109,7 +109,14 @@ class Upkeep:
         runs = sa.select(tables.runs.c.id).where(tables.runs.c.uid.in_(gone))
         for table in (tables.attempts, tables.jobs):
             connection.execute(table.delete().where(table.c.run_id.in_(runs)))
-        for table in (tables.runs, tables.schedules, tables.generations):
+        for table in (
+            tables.runs,
+            tables.schedules,
+            tables.generations,
+            tables.product_refs,
+            tables.product_marks,
+            tables.products,
+        ):
             connection.execute(table.delete().where(table.c.uid.in_(gone)))
         e = tables.events
         last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0  # its number is not given again
@@ -129,7 +136,7 @@ class Upkeep:
 
         Raises DataOSError `auth.forbidden`, `request.invalid`. What something depends on is left.
         """
-        rules.require_operator(principal, "collect garbage", rules.MAINTAIN)
+        rules.require(principal, "collect garbage", rules.MAINTAIN)
         if layer not in LAYERS:
             raise fail("request.invalid", f"layer `{layer}` is not allowed", hint=f"allowed: {', '.join(LAYERS)}")
         return await self._collect(UserId(principal.user_id), older_s, layer)

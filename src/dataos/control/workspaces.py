@@ -11,7 +11,7 @@ from dataos.control import records
 from dataos.core import names
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import fail
-from dataos.governance import rules
+from dataos.governance import objects, rules
 from dataos.governance.principals import Principal
 from dataos.store import tables
 from dataos.store.database import Store
@@ -20,6 +20,7 @@ SHIPPED = ("public", "sandbox", "system")
 VERSION = "v1beta1"
 _w = tables.workspaces
 _r = tables.resources
+_INSIDE = sa.select(_r.c.uid).where(_r.c.workspace == sa.bindparam("of_workspace"), _r.c.live_key.is_not(None)).limit(1)
 
 
 class Workspaces:
@@ -67,7 +68,7 @@ class Workspaces:
         tags: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Make a workspace, owned by the caller. Raises `workspace.invalid`, `workspace.exists`, `auth.forbidden`."""
-        rules.require_operator(principal, f"create workspace `{name}`", rules.WORKSPACES)
+        rules.require(principal, f"create workspace `{name}`", rules.WORKSPACES, objects.workspace(name, layer))
         if not names.matches(name, names.DNS, names.MAX_WORKSPACE):
             raise fail("workspace.invalid", names.rule_text("workspace", name, names.DNS, names.MAX_WORKSPACE))
         if layer not in ("user", "system"):
@@ -95,10 +96,22 @@ class Workspaces:
 
     async def delete(self, principal: Principal, name: str) -> bool:
         """Remove an empty workspace. False if there was none. Raises `workspace.in_use`, `workspace.shipped`."""
-        rules.require_operator(principal, f"delete workspace `{name}`", rules.WORKSPACES)
+        layer = await self._store.read(self._layer, name)
+        rules.require(principal, f"delete workspace `{name}`", rules.WORKSPACES, objects.workspace(name, layer))
         if name in SHIPPED:
             raise fail("workspace.shipped", f"workspace `{name}` comes with the installation and stays")
         return await self._store.write(self._delete, principal, name)
+
+    @staticmethod
+    def _layer(connection: sa.Connection, name: str) -> str:
+        """Of a workspace; `user` if there is none of that name."""
+        return str(connection.execute(sa.select(_w.c.layer).where(_w.c.name == name)).scalar() or "user")
+
+    def forget_empty(self, connection: sa.Connection, name: str, actor: str) -> bool:
+        """Remove a workspace that holds nothing, for whoever made it; a shipped one, or one that is in use, stays."""
+        if name in SHIPPED or connection.execute(_INSIDE, {"of_workspace": name}).first() is not None:
+            return False
+        return self._remove(connection, name, actor)
 
     def _delete(self, connection: sa.Connection, principal: Principal, name: str) -> bool:
         inside = connection.execute(
@@ -112,10 +125,13 @@ class Workspaces:
                 f"workspace `{name}` is not empty: {', '.join(ids)}{more}",
                 hint=f"delete what it holds first (dataos get -a -w {name}), or use --force",
             )
+        return self._remove(connection, name, str(principal.user_id))
+
+    def _remove(self, connection: sa.Connection, name: str, actor: str) -> bool:
         done = connection.execute(_w.delete().where(_w.c.name == name))
         if done.rowcount:
             data = {"id": f"workspace:{VERSION}:{name}"}
-            records.add_event(connection, self._clock.now_us(), None, "workspace.deleted", str(principal.user_id), data)
+            records.add_event(connection, self._clock.now_us(), None, "workspace.deleted", actor, data)
         return bool(done.rowcount)
 
 

@@ -35,7 +35,8 @@ class Bell:
         """Wait for a ring, at most `timeout_s` seconds. True if it rang."""
         self._loop = asyncio.get_running_loop()
         try:
-            await asyncio.wait_for(self._event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
         except TimeoutError:
             return False
         self._event.clear()

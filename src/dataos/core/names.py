@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 
 STD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -26,6 +27,13 @@ def rule_text(what: str, name: str, pattern: str, limit: int = MAX_NAME) -> str:
     return (
         f"{what} is invalid '{name}', must be less than '{limit}' chars and conform to the following regex: {pattern}"
     )
+
+
+def folded(name: str) -> str:
+    """A name as policies compare it: without regard to letter case, and to whether an accent is a sign of its own."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

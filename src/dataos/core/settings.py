@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dataos.core.errors import DataOSError, Problem
+from dataos.core.loginsettings import AuthSettings
+from dataos.core.settingareas import Area
 from dataos.core.sparkaddresses import SparkAddress
 
 ENV_PREFIX = "DATAOS_"
 
 
-class _Area(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ListenSettings(_Area):
+class ListenSettings(Area):
     """Where the server listens."""
 
     host: str = Field(
@@ -35,7 +33,7 @@ class ListenSettings(_Area):
     )
 
 
-class StoreSettings(_Area):
+class StoreSettings(Area):
     """Where state is kept."""
 
     url: str | None = Field(
@@ -61,7 +59,7 @@ class StoreSettings(_Area):
     readers: int = Field(default=4, ge=1, le=64, description="Threads that serve store reads.")
 
 
-class StorageSettings(_Area):
+class StorageSettings(Area):
     """Which folders manifests may name."""
 
     allowed_paths: tuple[str, ...] = Field(
@@ -71,7 +69,7 @@ class StorageSettings(_Area):
     )
 
 
-class WorkloadSettings(_Area):
+class WorkloadSettings(Area):
     """Running jobs on this machine."""
 
     cpus: float | None = Field(
@@ -106,7 +104,7 @@ class WorkloadSettings(_Area):
     )
 
 
-class EngineSettings(_Area):
+class EngineSettings(Area):
     """The embedded SQL engine."""
 
     memory_mib: int = Field(default=2048, ge=256, description="Memory limit of one query engine process (MiB).")
@@ -114,15 +112,24 @@ class EngineSettings(_Area):
     spill_mib: int = Field(default=20_480, ge=0, description="Disk that one engine may spill to (MiB).")
 
 
-class QuerySettings(_Area):
+class QuerySettings(Area):
     """Limits of a statement."""
 
     timeout_s: float = Field(default=300.0, gt=0, description="Default and highest run time of a statement (seconds).")
     max_rows: int = Field(default=1_000_000, ge=1, description="Highest number of rows one HTTP answer may carry.")
+    running: int = Field(default=16, ge=1, description="Statements that one Cluster runs at once; others wait.")
+    running_per_user: int = Field(default=12, ge=1, description="Statements of one user that a Cluster runs at once.")
+    queued: int = Field(default=500, ge=0, description="Statements that may wait on one Cluster; others are refused.")
+    queued_s: float = Field(default=300.0, gt=0, description="Longest time that a statement may wait (seconds).")
+    spool_min: float = Field(
+        default=60.0, gt=0, description="How long the answer of a detached statement is kept (min)."
+    )
+    spool_result_mib: int = Field(default=1024, ge=1, description="Largest answer of a detached statement (MiB).")
+    spool_mib: int = Field(default=10_240, ge=1, description="Room for all of them (MiB): the oldest go first.")
     connect_timeout_s: float = Field(default=5.0, gt=0, description="Seconds to wait for a source system to answer.")
 
 
-class KeepSettings(_Area):
+class KeepSettings(Area):
     """How long history is kept."""
 
     finished_days: float = Field(
@@ -135,11 +142,19 @@ class KeepSettings(_Area):
         default=30.0, ge=0, description="Days in which a deleted Resource can be brought back; then it is forgotten."
     )
     events_days: float = Field(default=90.0, ge=1, description="Days that events are kept.")
+    audit_days: float = Field(
+        default=730.0,
+        ge=0,
+        description="Days that rows of the audit are kept; `dataos audit verify` knows where it was cut. 0: for good.",
+    )
+    keys_days: float = Field(
+        default=90.0, ge=0, description="Days that API keys are known after they expired or were deleted."
+    )
     succeeded_runs: int = Field(default=200, ge=1, description="Runs of one Workflow that are kept if they succeeded.")
     failed_runs: int = Field(default=200, ge=1, description="Runs of one Workflow that are kept if they did not.")
 
 
-class QuotaSettings(_Area):
+class QuotaSettings(Area):
     """How much the server may keep by itself. What is oldest goes first, never what belongs to a run that goes on."""
 
     free_mib: int = Field(
@@ -162,13 +177,14 @@ class QuotaSettings(_Area):
     events: int = Field(default=1_000_000, ge=1000, description="Events that are kept.")
     idempotency_keys: int = Field(default=100_000, ge=100, description="Answers of repeatable calls that are kept.")
     generations: int = Field(default=500, ge=2, description="Old generations of one Resource that are kept.")
+    statements: int = Field(default=200_000, ge=100, description="Ended statements in the query history.")
     lineage_events: int = Field(default=50_000, ge=100, description="OpenLineage events that are kept.")
     profiles: int = Field(default=100, ge=1, description="Profiles of one dataset that are kept.")
     quality_results: int = Field(default=5_000, ge=1, description="Results of assertions on one dataset that are kept.")
     dataset_versions: int = Field(default=200, ge=1, description="Meta versions of one dataset that are kept.")
 
 
-class FlareSettings(_Area):
+class FlareSettings(Area):
     """Which engine runs Flare jobs, and Apache Spark by address."""
 
     spark: str | None = Field(
@@ -204,7 +220,7 @@ class FlareSettings(_Area):
         return self
 
 
-class MetricsSettings(_Area):
+class MetricsSettings(Area):
     """`/metrics` for Prometheus."""
 
     open_on_loopback: bool = Field(
@@ -214,7 +230,7 @@ class MetricsSettings(_Area):
     )
 
 
-class MetadataSettings(_Area):
+class MetadataSettings(Area):
     """Lineage, and who else hears of it. Events are OpenLineage (2-0-2)."""
 
     openlineage_namespace: str = Field(
@@ -243,7 +259,7 @@ class MetadataSettings(_Area):
     )
 
 
-class Settings(_Area):
+class Settings(Area):
     """The whole tree."""
 
     listen: ListenSettings = ListenSettings()
@@ -257,6 +273,7 @@ class Settings(_Area):
     metrics: MetricsSettings = MetricsSettings()
     metadata: MetadataSettings = MetadataSettings()
     flare: FlareSettings = FlareSettings()
+    auth: AuthSettings = AuthSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The server's own log level."
     )
@@ -315,7 +332,7 @@ def _known(place: tuple[int | str, ...]) -> str:
     model: type[BaseModel] = Settings
     for part in place[:-1]:
         inner = model.model_fields.get(str(part))
-        if inner is None or not isinstance(inner.default, _Area):
+        if inner is None or not isinstance(inner.default, Area):
             return ""
         model = type(inner.default)
     return "" if str(place[-1]) in model.model_fields else f"known here: {', '.join(model.model_fields)}; "
@@ -326,13 +343,24 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for name, value in environ.items():
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
-        area, _, key = name[len(ENV_PREFIX) :].lower().partition("__")
-        found.setdefault(area, {})[key] = value.split(os.pathsep) if key == "allowed_paths" else value
+        *areas, key = name[len(ENV_PREFIX) :].lower().split("__")
+        place = found
+        for area in areas:
+            place = place.setdefault(area, {})
+        place[key] = _SEPARATED[key](value) if key in _SEPARATED else value
     for name, key in (("LOG_LEVEL", "log_level"), ("LOG_FORMAT", "log_format"), ("ACCESS_LOG", "access_log")):
         if environ.get(ENV_PREFIX + name):
             value = environ[ENV_PREFIX + name]
             found[key] = value.upper() if key == "log_level" else value.lower()
     return found
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+_SEPARATED = {"allowed_paths": lambda text: text.split(os.pathsep), "scopes": _words, "algorithms": _words}
+"""Settings that are lists, and how one variable holds them."""
 
 
 def _merge(base: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from dataos.core.errors import DataOSError
 from dataos.depots import objectstores
@@ -47,6 +47,17 @@ class Bucket:
     def create(self, key: str, content: bytes) -> bool:
         """Write an object unless one of that key is there: then False."""
         return self._do(lambda: objectstores.create(self.client, key, content))
+
+    def upload(self, key: str, content: BinaryIO) -> None:
+        """Write an object of any size, in pieces; it shows once it is whole. One of that key is replaced."""
+
+        def upload() -> None:
+            import obstore
+
+            content.seek(0)
+            obstore.put(self.client, key, content)
+
+        self._do(upload)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None if it is not there."""

@@ -7,6 +7,7 @@ Credentials are read from the vault at each call, so that a rotated secret holds
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +44,8 @@ from dataos.depots.ports import (
     TableFormat,
     TakesFiles,
 )
+from dataos.depots.rowwriting.transactions import Transaction
+from dataos.depots.rowwriting.writer import TakesRows
 from dataos.depots.types.iceberg import adapter as iceberg
 from dataos.governance.vault import Vault
 from dataos.manifest import registry
@@ -81,6 +84,10 @@ class Depots:
     async def list(self) -> list[DepotEntry]:
         """All depots, by name."""
         return await self._store.read(list_entries)
+
+    async def opened_by(self, secret_id: str) -> list[str]:
+        """The names of the depots that the values of a Resource open."""
+        return await self._store.read(opened_by, secret_id)
 
     async def credentials(self, name: str, acl: Acl = "r") -> dict[str, str]:
         """Key-value pairs for a purpose, newest versions; later secrets of the depot win over earlier ones.
@@ -161,6 +168,18 @@ class Depots:
             raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: no engine attaches it")
         return adapter.connection(entry, await self.credentials(name, acl))
 
+    async def writing(self, name: str) -> Transaction:
+        """One statement's writes into a database, with the depot's credentials for writing; nothing is connected yet.
+
+        Raises DataOSError `depot.not_found`, `depot.unsupported`, `depot.read_only`, `depot.credentials`,
+        `secret.not_found`.
+        """
+        entry = await self.get(name)
+        adapter = self.adapter(entry)
+        if not isinstance(adapter, TakesRows):
+            raise fail("depot.unsupported", f"depot '{entry.name}' is of type {entry.type}: it takes no rows")
+        return Transaction(adapter.writer(entry, await self.credentials(name, "rw")))
+
     async def object_store(self, name: str, acl: Acl = "r") -> ObjectStoreConnection:
         """How engines reach the bucket of a depot, for a purpose.
 
@@ -190,6 +209,22 @@ class Depots:
         entry = await self.get(udl.depot)
         acl: Acl = "rw" if udl.acl == "rw" else "r"
         return await self._object_stores(entry).objects(entry, await self.credentials(udl.depot, acl), udl)
+
+    async def below(self, udl: Udl) -> list[str]:
+        """Paths below the depot's root of the files or objects that an address names, links followed; raises as
+        `objects`."""
+        entry = await self.get(udl.depot)
+        if entry.type != "FILE":
+            return [found.path for found in await self.objects(udl)]
+        adapter = cast("FileDepot", self.adapter(entry))
+        root = os.path.realpath(str(entry.location["path"]))
+        files = await adapter.files(entry, udl)
+
+        def relative() -> list[str]:
+            every = dict.fromkeys([*files, *(os.path.realpath(f) for f in files)])
+            return [os.path.relpath(f, root) for f in every]
+
+        return await asyncio.to_thread(relative)
 
     async def content(self, udl: Udl, path: str) -> AsyncGenerator[bytes]:
         """The content of one of the objects that an address names (see `ObjectStoreDepot.content`), or of one of the
@@ -336,6 +371,15 @@ def forget(connection: sa.Connection, name: str) -> None:
 def list_entries(connection: sa.Connection) -> list[DepotEntry]:
     """Unit of work: all depots, by name."""
     return [_entry(row) for row in connection.execute(sa.select(tables.depots).order_by(tables.depots.c.name))]
+
+
+def opened_by(connection: sa.Connection, secret_id: str) -> list[str]:
+    """Unit of work: the names of the depots that a secret opens; `secret_id` is the Resource whose values they are."""
+    return [
+        entry.name
+        for entry in list_entries(connection)
+        if any(id_ == secret_id or id_.startswith(f"{secret_id}:") for ids in entry.secrets.values() for id_ in ids)
+    ]
 
 
 def find(connection: sa.Connection, name: str) -> DepotEntry:

@@ -152,6 +152,7 @@ class PlanItem(Answer):
     changes: list[Change]
     warnings: list[Fault]
     errors: list[Fault]
+    members: list[dict[str, Any]] = Field(default=[], description="Of a Bundle: {action, resource, changes} of each.")
 
 
 class Deleted(Answer):
@@ -293,6 +294,13 @@ class Removed(Answer):
     removed: list[str]
 
 
+class Property(Answer):
+    """A property of a user."""
+
+    key: str
+    value: str
+
+
 class User(Answer):
     """A person or an application."""
 
@@ -302,6 +310,11 @@ class User(Answer):
     email: str
     tags: list[str]
     created: str
+    state: str = Field(description="active or disabled")
+    cid: str = Field(description="Content id: another one after each change.")
+    properties: list[Property]
+    federated_user_id: str | None = Field(description="The login provider's own id of the person.")
+    federated_connector_id: str | None
 
 
 class Tags(Answer):
@@ -356,6 +369,17 @@ class Column(Answer):
     type: str
 
 
+class SqlSession(Answer):
+    """What goes on from statement to statement; the next call sends it back."""
+
+    catalog: str | None
+    schema_: str | None = Field(alias="schema")
+    prepared: dict[str, str]
+    properties: dict[str, str]
+    timeZone: str | None
+    inTransaction: bool
+
+
 class Rows(Answer):
     """The answer of a statement."""
 
@@ -363,6 +387,11 @@ class Rows(Answer):
     columns: list[Column]
     rows: list[list[Any]]
     truncated: bool
+    updateType: str | None = Field(default=None, description="What a statement did that changes something: INSERT.")
+    updateCount: int | None = Field(default=None, description="The rows that it changed.")
+    session: SqlSession | None = Field(default=None, description="The session, if the statement changed it.")
+    warnings: list[Fault] | None = None
+    rowCount: int | None = Field(default=None, description="Of a part: the rows of the whole answer.")
 
 
 class HealthPart(Observation):

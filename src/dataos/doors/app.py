@@ -12,9 +12,9 @@ import dataos
 from dataos.core import versions
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.meters import Meters
-from dataos.doors import answers, problems
+from dataos.doors import answers, problems, web
 from dataos.doors.authentication import Authenticate
-from dataos.doors.observing import Observed
+from dataos.doors.observing import Observed, Refused, nobody
 from dataos.doors.watching import is_operator
 
 MAX_BODY = 32 << 20
@@ -30,9 +30,10 @@ def build(
     meters: Meters | None = None,
     access_log: bool = False,
     objects: Callable[[ASGIApp], ASGIApp] | None = None,
+    refused: Refused = nobody,
 ) -> FastAPI:
     """The app of one server. `iceberg` is the lakehouse's own REST protocol, mounted under /iceberg; `objects` answers
-    requests of the S3 protocol, wherever they go."""
+    requests of the S3 protocol, wherever they go. The web app has what is left."""
     app = FastAPI(
         title="DataOS",
         version=dataos.__version__,
@@ -63,12 +64,13 @@ def build(
     for router in routers:
         app.include_router(router)
     app.include_router(iceberg, prefix="/iceberg")
+    app.router.routes.extend(web.routes(app.router.routes))
     app.add_middleware(_BodyLimit)
     app.add_middleware(_Versions)
     app.add_middleware(_Spelling)
     if objects is not None:
         app.add_middleware(objects)
-    app.add_middleware(Observed, meters=meters or Meters(), access_log=access_log)
+    app.add_middleware(Observed, meters=meters or Meters(), access_log=access_log, refused=refused)
     return app
 
 
@@ -90,7 +92,8 @@ class _Spelling:
 
 _FOLDED = ("/poros/", "/collated/", "/heimdall/")
 _WORDS = frozenset({"poros", "collated", "heimdall", "api", "v1", "workspaces", "resources", "reports", "status",
-                    "runtime", "log", "validate", "users", "tokens", "secrets", "authorize", "batch"})  # fmt: skip
+                    "runtime", "log", "validate", "users", "tokens", "secrets", "authorize", "batch", "products",
+                    "facets"})  # fmt: skip
 
 
 class _Versions:

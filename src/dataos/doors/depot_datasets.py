@@ -19,7 +19,8 @@ from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.doors import answers
 from dataos.doors.authentication import Authenticate, users_only
 from dataos.doors.datasets import DatasetDoor
-from dataos.governance import rules
+from dataos.governance import objects, rules
+from dataos.governance.exposure import DatasetName
 from dataos.governance.principals import Principal
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.operations.datasets import Datasets
@@ -118,7 +119,7 @@ def router(
     async def looker(depot: str, principal: Principal = Depends(user)) -> Principal:
         """Looking into other sources than Lakehouses is an operator's."""
         if not await calls.is_lakehouse(depot):
-            rules.require_operator(principal, "look into Depots", rules.DEPOTS)
+            rules.require(principal, f"look into Depot `{depot}`", rules.DEPOTS)
         return principal
 
     _listing(api, calls, Depends(looker))
@@ -137,7 +138,12 @@ def _listing(api: APIRouter, calls: _Calls, looker: Any) -> None:
     @api.post(_PLACE + "/{collection}", responses=_DONE)
     async def create_collection(depot: str, collection: str, principal: Principal = looker) -> Any:
         """Make a collection of a Lakehouse."""
-        rules.require_operator(principal, f"make collection `{collection}`", rules.DATASETS)
+        rules.require(
+            principal,
+            f"make collection `{collection}`",
+            rules.DATASETS,
+            objects.dataset(DatasetName(depot, collection, "")),
+        )
         entry = await calls.depots.get(depot)
         if entry.type != "ICEBERG":
             text = f"depot '{depot}' is of type {entry.type}: collections are made in Lakehouses"
@@ -222,7 +228,6 @@ def _changes(api: APIRouter, calls: _Calls, user: Any) -> None:
     @api.delete(_DATASET, responses=_DONE)
     async def drop(depot: str, collection: str, dataset: str, purge: bool = False, principal: Principal = user) -> Any:
         """Forget a dataset; with `purge` its files go too. For operators."""
-        rules.require_operator(principal, f"drop dataset {Udl(depot, collection, dataset)}", rules.DATASETS)
         view, ref = await calls.enter(principal, "table.drop", depot, collection, dataset)
         await datasets.drop(view, ref, purge=purge)
         return {"result": "dropped"}

@@ -25,7 +25,8 @@ from dataos.depots.ports import Acl, DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.doors import answers
 from dataos.doors.authentication import Authenticate, users_only
-from dataos.governance import rules
+from dataos.gateway.direct import DirectAccess
+from dataos.governance import objects, rules
 from dataos.governance.principals import Principal
 from dataos.manifest import registry
 from dataos.store.database import Store
@@ -97,14 +98,22 @@ class Archived(BaseModel):
 class DepotSecrets:
     """Credentials of depots in clear: for operators only, and written down."""
 
-    def __init__(self, store: Store, depots: Depots, clock: Clock) -> None:
+    def __init__(self, store: Store, depots: Depots, clock: Clock, access: DirectAccess) -> None:
         self._store = store
         self._depots = depots
         self._clock = clock
+        self._access = access
 
     async def reveal(self, name: str, acl: Acl, principal: Principal) -> dict[str, str]:
-        """Pairs of a purpose. Raises DataOSError `auth.forbidden`, `depot.not_found`, `secret.not_found` (none)."""
-        rules.require_operator(principal, f"read the secret of depot `{name}` with acl {acl}", rules.SECRETS)
+        """Pairs of a purpose. Raises DataOSError `auth.forbidden` (also where policies hide anything of the depot),
+        `depot.not_found`, `secret.not_found` (none)."""
+        rules.require(
+            principal,
+            f"read the secret of depot `{name}` with acl {acl}",
+            rules.SECRETS,
+            objects.secret(f"{name}_{acl}"),
+        )
+        await self._access.check_credential(principal, name)
         return await self._store.write(self._reveal, name, acl, principal)
 
     def _reveal(self, connection: sa.Connection, name: str, acl: Acl, principal: Principal) -> dict[str, str]:
@@ -239,7 +248,7 @@ def router(
     @api.get("/secrets/{secret}", responses=answers.ok(dict[str, str]))
     async def secret(secret: str, principal: Principal = Depends(user)) -> JSONResponse:
         """Pairs of `<depot>_r` or `<depot>_rw`, decoded: operators only, written down."""
-        rules.require_operator(principal, f"read the secret `{secret}`", rules.SECRETS)
+        rules.require(principal, f"read the secret `{secret}`", rules.SECRETS, objects.secret(secret))
         found = await secrets.find_id(secret)
         if found is None:
             raise fail("secret.not_found", f"there is no secret `{secret}`", hint="ids read [depot]_r and [depot]_rw")
@@ -290,7 +299,7 @@ class _Manifests:
     async def change(self, depot: str, work: Any, principal: Principal) -> dict[str, Any]:
         """Apply the depot's manifest with a changed section."""
         key = ResourceKey("depot", depot)
-        rules.require_operator(principal, f"change depot `{depot}`", rules.DEPOTS)
+        rules.require(principal, f"change depot `{depot}`", rules.DEPOTS)
         body = await self._resources.get(key)
         document = body["manifest"]
         if _has_inline(_section(document)):  # what is masked may not be applied
@@ -301,7 +310,7 @@ class _Manifests:
 
     async def put(self, depot: str, asked: DepotRequest, principal: Principal) -> dict[str, Any]:
         """Apply what a DepotRequest says; credentials that are there stay."""
-        rules.require_operator(principal, f"change depot `{depot}`", rules.DEPOTS)
+        rules.require(principal, f"change depot `{depot}`", rules.DEPOTS)
         section: dict[str, Any] = {**(asked.model_extra or {}), **asked.model_dump(include={"type", "external"})}
         section |= {"description": asked.description, "meta": asked.meta}
         if asked.source is not None:

@@ -13,8 +13,8 @@ from dataos.depots import looking
 from dataos.depots.resolver import Depots
 from dataos.doors import answers
 from dataos.doors.authentication import Authenticate, users_only
+from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.governance.rules import DEPOTS, require_operator
 from dataos.manifest import registry
 
 
@@ -80,7 +80,7 @@ def router(depots: Depots, clock: Clock, authenticate: Authenticate) -> APIRoute
 
     async def operator(request: Request) -> Principal:
         principal = await authenticate(request)
-        require_operator(principal, "look into Depots", DEPOTS)
+        rules.require(principal, "look into Depots", rules.DEPOTS)
         return principal
 
     @api.get("/depot-types", responses=answers.ok(answers.Items[DepotType]))

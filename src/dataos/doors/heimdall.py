@@ -16,7 +16,7 @@ from dataos.core.errors import DataOSError, fail, http_status
 from dataos.doors import answers, depot_service
 from dataos.doors.authentication import Authenticate, users_only
 from dataos.doors.depot_service import DepotSecrets
-from dataos.governance import rules
+from dataos.governance import artifacts, objects, profiles, rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.governance.users import Users
@@ -63,7 +63,7 @@ class AuthorizeBody(_Asked):
     """POST /heimdall/api/v1/authorize."""
 
     token: str = Field(description="Of the one who wants to do it.")
-    context: DecisionContext
+    context: DecisionContext | None = Field(default=None, description="Without one the token is looked at only.")
     pep_context: _Pep = None
 
 
@@ -114,12 +114,19 @@ class HeimdallUser(answers.Answer):
     type: str
     id: str
     email: str
-    cid: str | None
-    properties: list[Any]
+    cid: str
+    properties: list[answers.Property]
     federated_user_id: str | None
     federated_connector_id: str | None
     tags: list[str]
     links: dict[str, Any] = Field(alias="_links")
+
+
+class HeimdallTag(answers.Answer):
+    """A tag of a user."""
+
+    tag: str
+    assigner: str | None = Field(description="Who gave it; null where nobody wrote it down.")
 
 
 class HeimdallToken(answers.Answer):
@@ -160,7 +167,15 @@ def router(
 
     user = users_only(authenticate, "work with identities")
 
+    async def check_atom(pep: PepContext | None) -> None:
+        """The atom that an enforcement point says it asks for must exist."""
+        atom = pep.authorization_atom_id if pep is not None else None
+        if atom and atom not in await store.read(artifacts.atoms):
+            raise fail("request.invalid", f"atom not found with id {atom}", hint="GET /api/v1/governance/providers")
+
     async def principal_of(token: str) -> Principal | DecisionError:
+        if not token.strip():
+            return DecisionError(status=400, message="token is empty")
         try:
             return await store.read(identities.authenticate, token)
         except DataOSError as error:
@@ -168,12 +183,14 @@ def router(
 
     @api.post("/authorize", responses=answers.ok(Decision))
     async def authorize(body: AuthorizeBody, _: Principal = Depends(user)) -> Any:
-        """May the owner of a token do something? By the built-in rule of this version."""
+        """May the owner of a token do something? By the policies in force."""
+        await check_atom(body.pep_context)
         return _decide(await principal_of(body.token), body.context).model_dump(mode="json")
 
     @api.post("/authorize/batch", responses=answers.ok(Decisions))
     async def authorize_batch(body: BatchBody, _: Principal = Depends(user)) -> Any:
         """As `authorize`, for several questions about one token."""
+        await check_atom(body.pep_context)
         who = await principal_of(body.token)
         results = {key: _decide(who, context).model_dump(mode="json") for key, context in body.contexts.items()}
         known = who if isinstance(who, Principal) else None
@@ -193,10 +210,17 @@ def router(
         """One user."""
         return _user(await store.read(users.get, id))
 
+    @api.get("/users/{id}/tags", responses=answers.ok(answers.Items[HeimdallTag]))
+    async def tags(id: str, _: Principal = Depends(user)) -> Any:
+        """Tags of a user, each with who gave it."""
+        found = await store.read(users.get, id)
+        given = await store.read(profiles.assigners, id)
+        return {"items": [{"tag": tag, "assigner": given.get(tag)} for tag in found["tags"]]}
+
     @api.get("/users/{id}/tokens", responses=answers.ok(answers.Items[HeimdallToken]))
     async def tokens(id: str, principal: Principal = Depends(user)) -> Any:
         """API keys of a user, without the keys themselves."""
-        rules.require_owner(principal, id, f"see the API keys of user {id}", rules.TOKENS)
+        rules.require_own(principal, id, f"see the API keys of user {id}", rules.TOKENS)
         found = await store.read(users.keys, id)
         keys = ("name", "expiration", "type", "user_id")
         return {"items": [{**{k: key[k] for k in keys}, "data": None} for key in found]}
@@ -205,13 +229,13 @@ def router(
     async def secret(id: str, principal: Principal = Depends(user)) -> JSONResponse:
         """Values of an Instance-Secret (`<name>`), a Secret (`<name>_<workspace>`) or a Depot (`<name>_r`): operators
         only, written down."""
-        rules.require_operator(principal, f"read the secret values of `{id}`", rules.UNSANITIZE)
+        rules.require(principal, f"read the secret values of `{id}`", rules.SECRETS, objects.secret(id))
         links = {"self": f"/heimdall/api/v1/secrets/{id}"}
         depot = await depots.find_id(id)
         if depot is not None:
             data = depot_service.entries(*depot, await depots.reveal(*depot, principal))
             return JSONResponse({"id": id, "data": data, "_links": links}, headers={"Cache-Control": "no-store"})
-        body = await secrets.reveal(_secret_key(id), principal)
+        body = await secrets.reveal(_secret_key(id), principal, objects.secret(id))
         manifest = read_manifest(body["manifest"], Reading(), body["workspace"])
         if manifest is None:
             raise fail("secret.unreadable", f"secret `{id}` is stored in a form that this version cannot read")
@@ -222,10 +246,12 @@ def router(
     return api
 
 
-def _decide(who: Principal | DecisionError, asked: DecisionContext) -> Decision:
+def _decide(who: Principal | DecisionError, asked: DecisionContext | None) -> Decision:
     if isinstance(who, DecisionError):
         return Decision(allow=False, valid=False, result=None, error=who)
     result = DecisionUser(id=who.user_id, data={}, tags=sorted(who.tags))
+    if asked is None:
+        return Decision(allow=True, valid=True, result=result, error=None)
     if rules.allows(who, asked.predicate, asked.object.paths, asked.object.tags):
         return Decision(allow=True, valid=True, result=result, error=None)
     text = f"Forbidden: user {who.user_id} may not {asked.predicate} this: no policy allows it"
@@ -233,9 +259,11 @@ def _decide(who: Principal | DecisionError, asked: DecisionContext) -> Decision:
 
 
 def _user(found: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: found[key] for key in ("name", "type", "id", "email", "tags")}
-    more = {"cid": None, "properties": [], "federated_user_id": None, "federated_connector_id": None}
-    return {**shown, **more, "_links": {"self": f"/heimdall/api/v1/users/{found['id']}"}}
+    links = {name: f"/heimdall/api/v1/users/{found['id']}{path}" for name, path in _LINKS.items()}
+    return {**{key: found[key] for key in HeimdallUser.model_fields if key != "links"}, "_links": links}
+
+
+_LINKS = {"self": "", "tags": "/tags", "tokens": "/tokens"}
 
 
 def _secret_key(id_: str) -> ResourceKey:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataos.core.errors import fail
 from dataos.doors import answers
 from dataos.doors.authentication import Authenticate, users_only
-from dataos.governance import rules
+from dataos.governance import artifacts, rules, standing
 from dataos.governance.principals import Principal
-from dataos.governance.users import DEFAULT_KEY_S, ROLES, Users
+from dataos.governance.users import DEFAULT_KEY_S, Users
 from dataos.store.database import Store
 
 
@@ -43,6 +43,14 @@ class KeyBody(_Body):
     duration_s: float = Field(default=DEFAULT_KEY_S, gt=0, description="Seconds until it expires.")
 
 
+class Allowed(answers.Answer):
+    """A use case, and whether the caller may do what it stands for."""
+
+    id: str
+    name: str
+    allowed: bool
+
+
 def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
     """Routes of identities."""
     api = APIRouter(prefix="/api/v1", tags=["identities"])
@@ -54,15 +62,28 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
         """Who the caller is."""
         return await store.read(users.get, principal.user_id)
 
+    @api.get("/me/use-cases", responses=answers.ok(answers.Items[Allowed]))
+    async def my_use_cases(principal: Principal = Depends(user)) -> Any:
+        """What the caller may do, use case by use case: those that do not depend on which object it is done to. A hint
+        for screens: each call decides for itself."""
+        items = [{"id": case.id, "name": case.name, "allowed": rules.may(principal, case)} for case in rules.ASKED]
+        return {"items": items}
+
     @api.get("/users", responses=answers.ok(answers.Page[answers.User]))
     async def listing(principal: Principal = Depends(user)) -> Any:
         """All users: who somebody is, is no secret."""
         return {"items": await store.read(users.list), "next": None}
 
+    def check_tagging(principal: Principal, tags: list[str]) -> None:
+        rules.require(principal, "tag users", rules.USER_TAGS)
+        standing.check_tagging(principal, tags, manages_users=rules.may(principal, rules.USERS))
+
     @api.post("/users", responses=answers.ok(answers.User))
     async def create(body: UserBody, principal: Principal = Depends(user)) -> Any:
         """Make a person or an application."""
-        rules.require_operator(principal, "create users", rules.USERS)
+        rules.require(principal, "create users", rules.USERS)
+        own = ("roles:id:user", f"users:id:{body.id}")
+        standing.check_tagging(principal, [t for t in body.tags if t not in own], manages_users=True)
         return await store.write(
             users.create,
             principal.user_id,
@@ -81,62 +102,63 @@ def router(store: Store, users: Users, authenticate: Authenticate) -> APIRouter:
     @api.delete("/users/{id}", responses=answers.ok(answers.Deleted))
     async def delete(id: str, principal: Principal = Depends(user)) -> Any:
         """Remove a user who owns nothing, with its keys."""
-        rules.require_operator(principal, "delete users", rules.USERS)
+        rules.require(principal, "delete users", rules.USERS)
         await store.write(users.delete, principal.user_id, id)
         return {"result": "deleted"}
 
     @api.put("/users/{id}/tags", responses=answers.ok(answers.Tags))
     async def add_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> Any:
         """Give tags; roles are tags `roles:id:<role>`."""
-        rules.require_operator(principal, "tag users", rules.USERS)
+        check_tagging(principal, body.tags)
         return {"id": id, "tags": await store.write(users.add_tags, principal.user_id, id, body.tags)}
 
     @api.post("/users/{id}/tags/remove", responses=answers.ok(answers.Tags))
     async def remove_tags(id: str, body: TagsBody, principal: Principal = Depends(user)) -> Any:
         """Take tags away."""
-        rules.require_operator(principal, "tag users", rules.USERS)
+        check_tagging(principal, body.tags)
         return {"id": id, "tags": await store.write(users.remove_tags, principal.user_id, id, body.tags)}
 
     @api.get("/users/{id}/changes", responses=answers.ok(answers.Items[answers.IdentityChange]))
     async def user_changes(id: str, principal: Principal = Depends(user)) -> Any:
         """What happened to a user."""
-        rules.require_owner(principal, id, f"read the changes of user {id}", rules.USERS)
+        rules.require_own(principal, id, f"read the changes of user {id}", rules.USERS)
         return {"items": await store.read(users.changes, f"user:{id}")}
 
     @api.get("/users/{id}/tokens", responses=answers.ok(answers.Items[answers.Key]))
     async def keys(id: str, principal: Principal = Depends(user)) -> Any:
         """API keys of a user, without the keys themselves."""
-        rules.require_owner(principal, id, f"see the API keys of user {id}", rules.TOKENS)
+        rules.require_own(principal, id, f"see the API keys of user {id}", rules.TOKENS)
         return {"items": await store.read(users.keys, id)}
 
     @api.post("/users/{id}/tokens", responses=answers.ok(answers.NewKey))
     async def create_key(id: str, body: KeyBody, principal: Principal = Depends(user)) -> Any:
         """A new API key; this answer is the only place where it is ever shown."""
-        rules.require_owner(principal, id, f"make API keys of user {id}", rules.TOKENS)
+        rules.require_own(principal, id, f"make API keys of user {id}", rules.TOKENS)
+        standing.check_reach(principal, await store.read(users.get, id), f"make API keys of user {id}")
         return await store.write(users.create_key, principal.user_id, id, body.name, body.duration_s)
 
     @api.delete("/tokens/{name}", responses=answers.ok(answers.Deleted))
     async def delete_key(name: str, principal: Principal = Depends(user)) -> Any:
         """End an API key."""
         owner = await store.read(users.key_owner, name)
-        rules.require_owner(principal, owner, f"delete API key {name}", rules.TOKENS)
+        rules.require_own(principal, owner, f"delete API key {name}", rules.TOKENS)
         await store.write(users.delete_key, principal.user_id, name)
         return {"result": "deleted"}
 
     @api.get("/roles", responses=answers.ok(answers.Page[answers.Role]))
     async def roles(principal: Principal = Depends(user)) -> Any:
-        """Shipped roles."""
-        items = [
-            {"id": role, "name": role, "description": text, "tag": f"roles:id:{role}"} for role, text in ROLES.items()
-        ]
+        """All roles."""
+        found = await store.read(artifacts.listing, "role")
+        items = [{key: role[key] for key in ("id", "name", "description", "tag")} for role in found]
         return {"items": items, "next": None}
 
     @api.get("/roles/{id}/changes", responses=answers.ok(answers.Items[answers.IdentityChange]))
     async def role_changes(id: str, principal: Principal = Depends(user)) -> Any:
         """Who was given a role, or lost it."""
-        rules.require_operator(principal, "read the changes of roles", rules.USERS)
-        if id not in ROLES:
-            raise fail("role.not_found", f"no role `{id}`", hint="roles: " + ", ".join(ROLES))
+        rules.require(principal, "read the changes of roles", rules.USERS)
+        known = await store.read(artifacts.roles)
+        if id not in known:
+            raise fail("role.not_found", f"no role `{id}`", hint="roles: " + ", ".join(known))
         return {"items": await store.read(users.changes, f"role:{id}")}
 
     return api

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.doors import answers
 from dataos.doors.authentication import Authenticate, users_only
+from dataos.governance.exposure import DatasetName
 from dataos.governance.principals import Principal
 from dataos.metadata.reading import Reading, Wanted, Way
 from dataos.metadata.receiving import Receiver
@@ -28,6 +30,7 @@ class Node(answers.Answer):
     """A dataset on the way."""
 
     address: str
+    restricted: bool = Field(description="Policies hide it: `address` is no name, and the rest is empty.")
     up: int | None = Field(description="Steps upstream of what was asked for; null: it is not upstream.")
     down: int | None = Field(description="Steps downstream.")
     columns: list[str] = Field(description="Which of its columns are on the way of the asked column.")
@@ -179,13 +182,53 @@ class Decided(answers.Answer):
     state: str
 
 
-def router(reading: Reading, receiver: Receiver, authenticate: Authenticate) -> APIRouter:
+class Viewer(Protocol):
+    """What policies hide of a dataset from somebody (`gateway.authority`)."""
+
+    async def hidden_columns(
+        self, principal: Principal, name: DatasetName, columns: Sequence[str]
+    ) -> tuple[frozenset[str], bool]:
+        """Those of the columns of which anything is hidden, and whether rows are, or all of it."""
+        ...
+
+
+def router(reading: Reading, receiver: Receiver, viewer: Viewer, authenticate: Authenticate) -> APIRouter:
     """Routes of lineage and metadata."""
     api = APIRouter(prefix="/api/v1", tags=["metadata"])
     user = users_only(authenticate, "read metadata")
     _lineage(api, reading, receiver, user)
-    _datasets(api, reading, user)
+    _datasets(api, reading, viewer, user)
     return api
+
+
+async def _check_rows(viewer: Viewer, principal: Principal, address: str, columns: Sequence[str]) -> frozenset[str]:
+    """The columns of which the viewer may see no measures. Raises DataOSError `auth.forbidden` where rows are hidden:
+    what was measured of all rows is told to nobody who sees some of them."""
+    name = _dataset_name(address)
+    if name is None:
+        return frozenset()
+    hidden, rows = await viewer.hidden_columns(principal, name, columns)
+    if rows:
+        raise fail(
+            "auth.forbidden",
+            f"Forbidden: user {principal.user_id} may not read measures of {address}: policies hide rows of it, or all",
+            hint="measure what you see of it with SQL",
+        )
+    return hidden
+
+
+async def _check_column(viewer: Viewer, principal: Principal, address: str, column: str) -> None:
+    if column.lower() in await _check_rows(viewer, principal, address, [column]):
+        text = f"Forbidden: policies hide values of `{column}` of {address} from user {principal.user_id}"
+        raise fail("auth.forbidden", text, hint="whoever governs may change its tags")
+
+
+def _dataset_name(address: str) -> DatasetName | None:
+    """None: a dataset of another producer, which no policy knows."""
+    try:
+        return DatasetName.of(Udl.parse(address))
+    except DataOSError:
+        return None
 
 
 def _lineage(api: APIRouter, reading: Reading, receiver: Receiver, user: Authenticate) -> None:
@@ -221,13 +264,13 @@ def _lineage(api: APIRouter, reading: Reading, receiver: Receiver, user: Authent
         depth: int = Query(default=20, ge=1, le=100, description="Steps from dataset to dataset."),
         column: str | None = Query(default=None, max_length=300, description="Only where this column goes."),
         columns: bool = Query(default=False, description="Answer all known pairs of columns."),
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> Any:
         """Where a dataset comes from, and what is made of it, as of the newest successful runs."""
-        return await reading.lineage(Way(_address(address), direction, depth, column or None, columns))
+        return await reading.lineage(principal, Way(_address(address), direction, depth, column or None, columns))
 
 
-def _datasets(api: APIRouter, reading: Reading, user: Authenticate) -> None:
+def _datasets(api: APIRouter, reading: Reading, viewer: Viewer, user: Authenticate) -> None:
     @api.get("/metadata/datasets", responses=answers.ok(answers.Page[Summary]))
     async def listing(
         q: str | None = Query(default=None, max_length=300, description="Part of an address, title or description."),
@@ -236,10 +279,10 @@ def _datasets(api: APIRouter, reading: Reading, user: Authenticate) -> None:
         owner: str | None = Query(default=None, max_length=300),
         after: str | None = Query(default=None, max_length=4000, description="The `next` of the page before."),
         limit: int = Query(default=100, ge=1, le=1000),
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> Any:
-        """Datasets that jobs read and write."""
-        return await reading.listing(Wanted(q, depot, tag, owner), after, limit)
+        """Datasets that jobs read and write, of which the caller may read anything."""
+        return await reading.listing(principal, Wanted(q, depot, tag, owner), after, limit)
 
     @api.get("/metadata/datasets/{address:path}/profile", responses=answers.ok(Profile))
     async def profile(
@@ -247,8 +290,16 @@ def _datasets(api: APIRouter, reading: Reading, user: Authenticate) -> None:
         days: float = Query(default=90.0, gt=0, le=10_000, description="How far the history of rows goes back."),
         principal: Principal = Depends(user),
     ) -> Any:
-        """The newest profile. For the dataset's owner and operators: it holds values."""
-        return await reading.profile(_address(address), principal, days)
+        """The newest profile. For the dataset's owner and operators: it holds values; of columns from which policies
+        hide anything, it says nothing."""
+        found = await reading.profile(_address(address), principal, days)
+        names = [str(c.get("name", "")) for c in found["columns"]]
+        hidden = await _check_rows(viewer, principal, found["address"], names)
+        found["columns"] = [c for c in found["columns"] if str(c.get("name", "")).lower() not in hidden]
+        if hidden:  # they say what pairs of columns, and conditions, have to do with each other
+            found["correlations"], found["filters"] = [], []
+            found["history"] = [{**h, "filters": []} for h in found["history"]]
+        return found
 
     @api.get("/metadata/datasets/{address:path}/quality", responses=answers.ok(answers.Items[Quality]))
     async def quality(
@@ -257,24 +308,29 @@ def _datasets(api: APIRouter, reading: Reading, user: Authenticate) -> None:
         principal: Principal = Depends(user),
     ) -> Any:
         """Results of assertions. For the dataset's owner and operators."""
-        return {"items": await reading.quality(_address(address), principal, status)}
+        items = await reading.quality(_address(address), principal, status)
+        columns = [str(i["column"]) for i in items if i["column"]]
+        hidden = await _check_rows(viewer, principal, _address(address), columns)
+        return {"items": [i for i in items if not hidden or (i["column"] and i["column"].lower() not in hidden)]}
 
     @api.get("/metadata/datasets/{address:path}/versions", responses=answers.ok(answers.Items[Version]))
     async def versions(
-        address: str = Address, limit: int = Query(default=50, ge=1, le=1000), _: Principal = Depends(user)
+        address: str = Address, limit: int = Query(default=50, ge=1, le=1000), principal: Principal = Depends(user)
     ) -> Any:
         """What was known of it, newest first."""
-        return {"items": await reading.versions(_address(address), limit)}
+        return {"items": await reading.versions(principal, _address(address), limit)}
 
     @api.post("/metadata/datasets/{address:path}/labels", responses=answers.ok(Decided))
     async def decide(body: Decision, address: str = Address, principal: Principal = Depends(user)) -> Any:
-        """Accept or discard a tag that a profile suggests. For the dataset's owner and operators."""
+        """Accept or discard a tag that a profile suggests. For the dataset's owner and operators, who see the column as
+        it is: a tag could show it to them."""
+        await _check_column(viewer, principal, _address(address), body.column)
         return await reading.decide(_address(address), principal, body.column, body.tag, body.decision == "accept")
 
     @api.get("/metadata/datasets/{address:path}", responses=answers.ok(Dataset))
-    async def dataset(address: str = Address, _: Principal = Depends(user)) -> Any:
+    async def dataset(address: str = Address, principal: Principal = Depends(user)) -> Any:
         """Columns, texts, tags, suggestions; how it stands with profile and quality."""
-        return await reading.dataset(_address(address))
+        return await reading.dataset(principal, _address(address))
 
 
 def _address(text: str) -> str:

@@ -1,10 +1,13 @@
-"""Around every HTTP call: an id, a line in the log, a time. Never a body, a query string or a header's value."""
+"""Around every HTTP call: an id, a line in the log, a time; a refusal of somebody who is known is told to the audit
+before it is answered, at whatever door. Never a body, a query string or a header's value."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,15 +20,41 @@ _ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _QUIET = frozenset({"/health", "/ready", "/metrics", "/api/v1/health"})
 """Asked every few seconds by machines: said at level DEBUG only."""
 HEADER = b"x-request-id"
+_CALL = "dataos.call"
+_FORBIDDEN = 403
+_TOLD_ELSEWHERE = ("query.", "policy.")
+"""Codes of refused statements: the gateway's journal has audited them."""
+
+Refused = Callable[[str, str, str], Awaitable[None]]
+"""Hears of (actor, method and path, request id)."""
+
+
+@dataclass
+class Call:
+    """What doors say of the call that they answer. `code`: of the problem that it ended with."""
+
+    actor: str = ""
+    code: str = ""
+
+
+def call_of(scope: Scope) -> Call:
+    """The call of a request; one that nobody looks at where no `Observed` is around it."""
+    found: Any = scope.get(_CALL)
+    return found if isinstance(found, Call) else Call()
+
+
+async def nobody(actor: str, call: str, request: str) -> None:
+    """The default for `refused`: servers without an audit."""
 
 
 class Observed:
     """ASGI middleware. Takes the caller's `X-Request-Id` where it is a plain word, else makes one; answers with it."""
 
-    def __init__(self, app: ASGIApp, meters: Meters, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, meters: Meters, access_log: bool, refused: Refused = nobody) -> None:
         self._app = app
         self._meters = meters
         self._access_log = access_log
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,6 +64,8 @@ class Observed:
         given = headers.get(HEADER, b"")
         request = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
         logs.bind(request=request.decode())
+        call = Call()
+        scope[_CALL] = call
         status = 500
         began = time.perf_counter()
         waits = headers.get(b"expect", b"").lower() == b"100-continue"
@@ -48,6 +79,8 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
+                if status == _FORBIDDEN and call.actor and not call.code.startswith(_TOLD_ELSEWHERE):
+                    await self._refused(call.actor, f"{_method(scope)} {scope['path']}", request.decode())
                 more = [(HEADER, request)]
                 if waits:  # its content was not asked for and will not come: what comes next is no part of this request
                     more.append((b"connection", b"close"))

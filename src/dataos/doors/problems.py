@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from dataos.core import logs
 from dataos.core.errors import DataOSError, Problem, http_status
+from dataos.doors.observing import call_of
 
 _log = logs.get(__name__)
 
@@ -30,8 +31,9 @@ def answer(problems: Iterable[Problem], status: int | None = None) -> JSONRespon
 def install(app: FastAPI) -> None:
     """Make every failure of the app take the one form."""
 
-    async def known(_: Request, error: Exception) -> JSONResponse:
+    async def known(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, DataOSError)  # noqa: S101 - registered for this class
+        call_of(request.scope).code = error.problem.code
         return answer(error.problems)
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:

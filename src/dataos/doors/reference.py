@@ -98,20 +98,20 @@ def poros(rooms: ResourceRooms, workspaces: Workspaces, authenticate: Authentica
         workspace: str | None = None,
         after: str | None = None,
         limit: int = Query(default=100, ge=1, le=_PAGE),
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> Any:
         """Resources of a type, with their manifests; `next` goes into `after`."""
         kind = registry.need_kind(type)
         if workspace is not None:
             await rooms.resources.require_workspace(workspace)
         wanted = records.Filter(kind.type, None if kind.instance_level else workspace)
-        items, following = await rooms.resources.list(wanted, after, limit)
+        items, following = await rooms.resources.list(wanted, after, limit, principal)
         return {"items": [await _shown(rooms, item) for item in items], "next": following}
 
     @answers.scoped(api, "get", "/resources/{type}/{name}", Detailed)
-    async def get(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
+    async def get(type: str, name: str, workspace: str | None = None, principal: Principal = Depends(user)) -> Any:
         """One Resource; secret values are masked."""
-        return details.detailed(await rooms.resources.get(key_of(type, name, workspace)))
+        return details.detailed(await rooms.resources.get(key_of(type, name, workspace), principal))
 
     @answers.scoped(api, "put", "/resources/{type}/{name}", Detailed)
     async def update(

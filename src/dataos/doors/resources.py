@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -122,13 +122,7 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
     @api.post("/plan", responses=answers.ok(answers.Page[answers.PlanItem]))
     async def plan(body: PlanBody, principal: Principal = Depends(user)) -> Any:
         """What applying these documents in order would do; nothing is stored."""
-        items: list[dict[str, Any]] = []
-        pending: frozenset[ResourceKey] = frozenset()
-        stacks = stacks_in(body.documents)
-        for document in body.documents:
-            items.append(await _plan_one(rooms, document, body.workspace, principal, pending, stacks))
-            pending |= _planned(items[-1])
-        return {"items": items, "next": None}
+        return {"items": await plan_documents(rooms, body.documents, body.workspace, principal), "next": None}
 
     @api.get("/resources", responses=answers.ok(answers.Page[answers.Summary]))
     async def listing(
@@ -154,7 +148,7 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
         )
         if workspace is not None:
             await rooms.resources.require_workspace(workspace)
-        items, following = await rooms.resources.list(wanted, after, limit)
+        items, following = await rooms.resources.list(wanted, after, limit, principal)
         return {"items": items, "next": following}
 
     @answers.scoped(api, "get", "/resources/{type}/{name}", answers.Resource)
@@ -167,7 +161,7 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
     ) -> Any:
         """One Resource with its manifest; secret values are masked."""
         key = key_of(type, name, workspace)
-        return await (rooms.resources.reveal(key, principal) if unSanitize else rooms.resources.get(key))
+        return await (rooms.resources.reveal(key, principal) if unSanitize else rooms.resources.get(key, principal))
 
     @answers.scoped(api, "delete", "/resources/{type}/{name}", answers.Deleted)
     async def delete(
@@ -186,16 +180,16 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
         return {"result": result}
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/history", answers.History)
-    async def history(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
+    async def history(type: str, name: str, workspace: str | None = None, principal: Principal = Depends(user)) -> Any:
         """Generations, newest first; also of a Resource deleted within the time it is kept."""
-        return await rooms.history.list(key_of(type, name, workspace))
+        return await rooms.history.list(key_of(type, name, workspace), principal)
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/history/{generation}", answers.StoredGeneration)
     async def generation(
-        type: str, name: str, generation: Generation, workspace: str | None = None, _: Principal = Depends(user)
+        type: str, name: str, generation: Generation, workspace: str | None = None, principal: Principal = Depends(user)
     ) -> Any:
         """One generation's manifest; secret values are masked."""
-        return await rooms.history.get(key_of(type, name, workspace), generation)
+        return await rooms.history.get(key_of(type, name, workspace), generation, principal)
 
     @answers.scoped(api, "post", "/resources/{type}/{name}/rollback", answers.RolledBack)
     async def rollback(
@@ -206,9 +200,9 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
         return await rooms.history.rollback(key, body.toGeneration, principal, body.expectedGeneration)
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/runtime", answers.Runtime)
-    async def runtime(type: str, name: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
+    async def runtime(type: str, name: str, workspace: str | None = None, principal: Principal = Depends(user)) -> Any:
         """Jobs, newest run and nodes of a runnable."""
-        body, observable, uid = await _runnable(rooms, key_of(type, name, workspace))
+        body, observable, uid = await _runnable(rooms, key_of(type, name, workspace), principal)
         manifest = await rooms.manifests.get(uid, body["generation"])
         return {**body, **(await observable.runtime(uid, manifest)), "manifest": None}
 
@@ -242,6 +236,19 @@ def _request(body: ApplyBody, principal: Principal) -> ApplyRequest:
     )
 
 
+async def plan_documents(
+    rooms: ResourceRooms, documents: Sequence[Any], workspace: str | None, principal: Principal
+) -> list[dict[str, Any]]:
+    """What applying documents in order would do, one answer each; faults are part of it."""
+    items: list[dict[str, Any]] = []
+    pending: frozenset[ResourceKey] = frozenset()
+    stacks = stacks_in(documents)
+    for document in documents:
+        items.append(await _plan_one(rooms, document, workspace, principal, pending, stacks))
+        pending |= _planned(items[-1])
+    return items
+
+
 async def _plan_one(
     rooms: ResourceRooms,
     document: dict[str, Any],
@@ -269,8 +276,10 @@ def key_of(type_: str, name: str, workspace: str | None) -> ResourceKey:
     return ResourceKey(kind.type, name, None if kind.instance_level else workspace or "public")
 
 
-async def _runnable(rooms: ResourceRooms, key: ResourceKey) -> tuple[dict[str, Any], Observable, str]:
-    body = await rooms.resources.get(key)
+async def _runnable(
+    rooms: ResourceRooms, key: ResourceKey, principal: Principal | None = None
+) -> tuple[dict[str, Any], Observable, str]:
+    body = await rooms.resources.get(key, principal)
     controller = rooms.controllers.get(key.type)
     if not isinstance(controller, Observable):
         raise fail("kind.no_runtime", f"type `{key.type}` has no runtime", type=key.type, name=key.name)
@@ -282,7 +291,8 @@ async def read_log(
 ) -> dict[str, Any]:
     """Logs of the newest run of a runnable. Raises `kind.no_runtime`, `auth.forbidden`, `run.not_found`."""
     body, observable, uid = await _runnable(rooms, key)
-    rules.require_owner(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG)
+    about = await rooms.resources.thing(key)
+    rules.require_own(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG, about)
     manifest = await rooms.manifests.get(uid, body["generation"])
     return await observable.log(uid, manifest, node, tail, offsets_of(after))
 

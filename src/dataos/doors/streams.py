@@ -15,7 +15,6 @@ from dataos.doors import answers
 from dataos.doors.answers import Answer
 from dataos.doors.authentication import Authenticate
 from dataos.governance.principals import AttemptScope, Principal
-from dataos.governance.rules import require_operator
 from dataos.workloads.states import State
 
 
@@ -140,26 +139,23 @@ class Registry(Protocol):
     async def register_schema(self, udl: Udl, subject: str, schema: str) -> int: ...
 
 
+class Raw(Protocol):
+    """Who may read and write data as it lies there (`gateway.direct`)."""
+
+    async def check_readable(self, principal: Principal, udl: Udl) -> None: ...
+
+    async def check_writable(self, principal: Principal, udl: Udl) -> None: ...
+
+
 def router(
     look: Callable[[Udl, str, int | None], Awaitable[dict[str, Any]]],
     batches: Batches,
     registry: Registry,
+    access: Raw,
     authenticate: Authenticate,
 ) -> APIRouter:
     """Routes of streams; `look` tells where a source stands."""
     api = APIRouter(prefix="/api/v1", tags=["queries"])
-
-    async def reader(request: Request) -> Principal:
-        principal = await authenticate(request)
-        if principal.attempt is None:
-            require_operator(principal, "look at inputs")
-        return principal
-
-    async def writer(request: Request) -> Principal:
-        principal = await authenticate(request)
-        if principal.attempt is None:
-            require_operator(principal, "write to depots")
-        return principal
 
     async def job(request: Request) -> AttemptScope:
         principal = await authenticate(request)
@@ -168,19 +164,22 @@ def router(
         return principal.attempt
 
     @api.post("/inputs/position", responses=answers.ok(Position))
-    async def position(body: PositionBody, _: Principal = Depends(reader)) -> Any:
+    async def position(body: PositionBody, principal: Principal = Depends(authenticate)) -> Any:
         """Where a source of streams stands: its files, its partitions, or its snapshot."""
+        await access.check_readable(principal, Udl.parse(body.address))
         return await look(Udl.parse(body.address), body.branch, body.atUs)
 
     @api.post("/inputs/schema", responses=answers.ok(Schema))
-    async def schema(body: SchemaBody, _: Principal = Depends(reader)) -> Any:
+    async def schema(body: SchemaBody, principal: Principal = Depends(authenticate)) -> Any:
         """A schema of the registry of a topic's depot."""
+        await access.check_readable(principal, Udl.parse(body.address))
         found = await registry.message_schema(Udl.parse(body.address), body.id, body.subject, body.version)
         return {"id": found.id, "type": found.type, "schema": found.schema, "references": list(found.references)}
 
     @api.post("/outputs/schema", responses=answers.ok(SchemaId))
-    async def register(body: NewSchemaBody, _: Principal = Depends(writer)) -> Any:
+    async def register(body: NewSchemaBody, principal: Principal = Depends(authenticate)) -> Any:
         """The id of a schema in the registry of a topic's depot, made where it is new."""
+        await access.check_writable(principal, Udl.parse(body.address))
         return {"id": await registry.register_schema(Udl.parse(body.address), body.subject, body.schema_)}
 
     @api.post("/stream/begin", responses=answers.ok(StreamPosition))

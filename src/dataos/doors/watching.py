@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from dataos.core.errors import DataOSError
 from dataos.doors import answers
-from dataos.doors.authentication import Authenticate
+from dataos.doors.authentication import Authenticate, token_of
 from dataos.governance import rules
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -71,13 +71,13 @@ def router(watched: Watched, authenticate: Authenticate) -> APIRouter:
     async def metrics(request: Request) -> Response:
         """Counters, times and gauges of this server in OpenMetrics text."""
         if not (watched.metrics_open and _from_here(request)):
-            rules.require_operator(await authenticate(request), "read metrics", rules.METRICS)
+            rules.require(await authenticate(request), "read metrics", rules.METRICS)
         return Response(await watched.metrics(), media_type=OPENMETRICS)
 
     @api.get("/api/v1/doctor", responses=answers.ok(answers.Page[answers.Finding]))
     async def doctor(request: Request) -> Any:
         """Checks of this server and its home: {items: [{name, state, detail, mend}]}."""
-        rules.require_operator(await authenticate(request), "examine the server", rules.MAINTAIN)
+        rules.require(await authenticate(request), "examine the server", rules.MAINTAIN)
         return {"items": await watched.doctor(), "next": None}
 
     return api
@@ -85,13 +85,13 @@ def router(watched: Watched, authenticate: Authenticate) -> APIRouter:
 
 async def is_operator(request: Request, authenticate: Authenticate) -> bool:
     """Does the caller prove to be an operator? False where nobody can be known now."""
-    if not (request.headers.get("authorization") or request.headers.get("apikey")):
+    if not token_of(request):
         return False
     try:
         principal = await authenticate(request)
     except DataOSError:  # also where the store is away: then nobody can be known
         return False
-    return principal.is_operator and principal.attempt is None
+    return rules.may(principal, rules.MAINTAIN)
 
 
 def _from_here(request: Request) -> bool:

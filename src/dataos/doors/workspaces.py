@@ -77,13 +77,13 @@ def router(workspaces: Workspaces, events: Events, upkeep: Upkeep, authenticate:
         workspace: str | None = None,
         name: str | None = None,
         kind: str | None = None,
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> Any:
-        """What happened, oldest first: {items, next}; `next` goes into `after`."""
+        """What happened to what the caller may read, oldest first: {items, next}; `next` goes into `after`."""
         wanted = EventFilter(registry.canonical_type(type) if type else None, workspace, name, kind)
         if after is None:
-            return await events.newest(wanted, limit)
-        return await events.page(wanted, after, limit, wait)
+            return await events.newest(wanted, limit, principal)
+        return await events.page(wanted, after, limit, wait, principal)
 
     @api.post("/maintenance/collect-garbage", responses=answers.ok(answers.Removed))
     async def collect(body: GarbageBody, principal: Principal = Depends(user)) -> Any:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from dataos.core.errors import Problem
+from dataos.core.errors import DataOSError, Problem
 
 
 class FailureKind(StrEnum):
@@ -70,6 +70,14 @@ class ArrowStream(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have the engine's end of it told, however it comes: at once, if it is over."""
+        ...
+
+    def stop(self, why: DataOSError) -> None:
+        """End it: who reads it gets `why` in place of what is left."""
+        ...
 
     async def aclose(self) -> None: ...
 
@@ -166,9 +174,12 @@ class EngineOptions:
     memory_mib: int = 2048
     threads: int | None = None
     spill_mib: int = 20_480
-    max_statements: int = 16
+    max_statements: int = 128
+    """The gateway's: one of a user may be several of them (`query.running` says how many of those run)."""
     drain_s: float = 60.0  # how long statements of an outgoing process may go on
     start_timeout_s: float = 30.0
+    mask_key: str = field(default="", repr=False)
+    """Key of keyed digests, in hex."""
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,11 @@ def _sum(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
 
 
 def _count_if(name: str, a: list[exp.Expr], source: Source) -> exp.Expr:
-    return _after(call("count_if", *a), exp.DataType.build("bigint"))
+    """The engine's own gives NULL where there are no rows."""
+    distinct = isinstance(a[0], exp.Distinct)
+    condition = a[0].expressions[0] if distinct else a[0]
+    counted: exp.Expr = exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))])
+    return call("count", exp.Distinct(expressions=[counted]) if distinct else counted)
 
 
 def _after(aggregate: exp.Anonymous, to: exp.DataType) -> exp.Expr:

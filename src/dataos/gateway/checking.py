@@ -9,7 +9,9 @@ logged as an incident.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -61,6 +63,37 @@ class Difference(Exception):
     def __init__(self, text: str) -> None:
         super().__init__("the engine reads this statement differently")
         self.text = text
+
+
+class Confirmed:
+    """Texts that were compared already. What an engine's parser reads in a text is a function of the text alone, so
+    that what was found for a statement with these secured relations holds for the same texts again."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def has(self, texts: Sequence[str]) -> bool:
+        """Was this statement found to be as it should? `texts`: its own, and those of its secured relations."""
+        key = self._key(texts)
+        if key not in self._known:
+            return False
+        self._known.move_to_end(key)
+        return True
+
+    def add(self, texts: Sequence[str]) -> None:
+        """It was."""
+        self._known[self._key(texts)] = None
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def _key(self, texts: Sequence[str]) -> bytes:
+        digest = hashlib.sha256()
+        for text in texts:
+            data = text.encode()
+            digest.update(len(data).to_bytes(8, "big"))
+            digest.update(data)
+        return digest.digest()
 
 
 def verify(statement: dict[str, Any], secured: Sequence[dict[str, Any]]) -> None:

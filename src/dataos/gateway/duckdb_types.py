@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from sqlglot import exp
 
 from dataos.gateway import types
@@ -48,5 +50,11 @@ def translate(type_: exp.DataType) -> exp.DataType:
 
 def of(trino: str) -> exp.DataType:
     """The DuckDB type of Trino type text; what is unknown becomes VARCHAR."""
+    return shared(trino).copy()
+
+
+@functools.lru_cache(maxsize=4096)
+def shared(trino: str) -> exp.DataType:
+    """As `of`, to be looked at only: it is everybody's. What goes into a tree is a copy of it."""
     made = types.data_type(trino)
     return translate(made) if types.kind(made) is not None else exp.DataType.build("varchar")

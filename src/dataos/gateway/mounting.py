@@ -14,8 +14,9 @@ from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.engines.duckdb.supervisor import DuckdbEngine
 from dataos.engines.ports import Access, Bucket, Mount
-from dataos.gateway.providers.databases import DatabaseProvider
+from dataos.gateway.providers.databases import DatabaseProvider, WritableDatabaseProvider
 from dataos.gateway.providers.lakehouse import LakehouseProvider
+from dataos.gateway.providers.procedures import Rewrites
 from dataos.gateway.providers.tablefolders import TableFolderProvider
 from dataos.gateway.relations import RelationProvider
 from dataos.lakehouse.catalog import Catalog
@@ -30,10 +31,20 @@ class MountedDepots:
 
     Depots that the engine cannot attach are no catalogs."""
 
-    def __init__(self, depots: Depots, catalog: Catalog, clock: Clock, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        depots: Depots,
+        catalog: Catalog,
+        clock: Clock,
+        only: frozenset[str] | None = None,
+        rewrites: Rewrites | None = None,
+    ) -> None:
+        """`rewrites`: who rewrites data files for ALTER TABLE ... EXECUTE optimize."""
+        self._rewrites = rewrites
         self._depots = depots
         self._catalog = catalog
-        self._databases = DatabaseProvider(depots, clock)
+        self._read_only = DatabaseProvider(depots, clock)
+        self._databases = WritableDatabaseProvider(depots, clock)
         self._folders = TableFolderProvider(depots)
         self._only = only
 
@@ -52,9 +63,11 @@ class MountedDepots:
         made: dict[str, RelationProvider] = {}
         for entry in await self.entries():
             if entry.type == "ICEBERG":
-                made[entry.name] = LakehouseProvider(self._catalog, warehouse(entry))
+                made[entry.name] = LakehouseProvider(self._catalog, warehouse(entry), self._rewrites)
             elif self._depots.tables_in(entry) is not None:
                 made[entry.name] = self._folders
+            elif self._depots.engine_kind(entry) == "duckdb":
+                made[entry.name] = self._read_only
             else:
                 made[entry.name] = self._databases
         return made

@@ -5,6 +5,7 @@ Places are Trino's: `line L:C: text`, both 1-based, counted in the user's own te
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from dataos.core.errors import DataOSError, Problem
 from dataos.engines.ports import EngineFailure, FailureKind
+from dataos.governance.principals import Principal
 
 
 class Source:
@@ -131,6 +133,15 @@ def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
                 hint="add the column that is selected (or ordered by) to GROUP BY, or wrap it: max(x), arbitrary(x)",
             )
         )
+    if failure.text.startswith("Not implemented") and "correlated" in failure.text:
+        return DataOSError(
+            Problem(
+                "query.unsupported",
+                "A sub-query, or LATERAL, names a column from outside of it under an outer join, which this engine "
+                "cannot run",
+                hint="compute the sub-query in a WITH relation with the column that it needs, and join that",
+            )
+        )
     if "Invalid type in column" in failure.text or "field format" in failure.text:
         return DataOSError(
             Problem(
@@ -149,4 +160,27 @@ def from_engine(failure: EngineFailure, query_id: str) -> DataOSError:
             f"the statement could not be run as translated for this engine (query {query_id})",
             hint="this is a fault of the platform: the server's log holds the details under the query id",
         )
+    )
+
+
+def forbidden(place: tuple[int | None, int | None], principal: Principal, table: str) -> DataOSError:
+    """One text for a table that is not there and for one that the principal may not read (ch08 3.2)."""
+    body = json.dumps({"allow": False, "result": {"id": str(principal.user_id)}, "valid": True})
+    return at(
+        place,
+        "query.forbidden",
+        f"Access Denied: Cannot execute query: User is forbidden to access Table: {table}! It does not exist or is not "
+        f'accessible. msg=Forbidden status: 403, body: {{"code":403,"message":{json.dumps(body)}}}',
+        "ask for a grant of the use case `read-specific-dataset`, or have a policy allow `select` and `read` on its "
+        "address",
+    )
+
+
+def withheld(place: tuple[int | None, int | None], table: str) -> DataOSError:
+    """What tells of all rows and values of a table, of which policies hide some."""
+    return at(
+        place,
+        "query.forbidden",
+        f"Access Denied: {table} is withheld: policies hide rows or values of the table, and it would tell of them",
+        "`EXPLAIN (TYPE POLICY) SELECT * FROM <table>` names the policies",
     )

@@ -26,15 +26,22 @@ from dataos.gateway.relations import Relation, Version
 from dataos.gateway.statements import function_name
 
 PREFIX = "__dt_r"
+LENDER = "dt_lender"
+"""Mark, in a table node's meta, of who lends the right to select it."""
+TARGET = "dt_target"
+"""Mark, in a table node's meta, of the table that a statement changes."""
 
 
 @dataclass(frozen=True)
 class TableName:
-    """A table as a statement names it: up to three parts, letter case as written."""
+    """A table as a statement names it: up to three parts, letter case as written. `target`: the one that it changes;
+    `lender`: who lends the right to select it."""
 
     parts: tuple[str, ...]
     place: tuple[int | None, int | None]
     version: Version | None = None
+    target: bool = False
+    lender: str | None = None
 
 
 @dataclass
@@ -45,6 +52,8 @@ class Qualified:
     relations: list[Relation]
     names: list[str]  # output columns, as clients see them
     used: list[frozenset[str]] = field(default_factory=list[frozenset[str]])  # columns per relation, lower case
+    origins: list[tuple[int, str] | None] = field(default_factory=list[tuple[int, str] | None])
+    """Per output column: the relation and column that it is, if it is one."""
 
 
 Resolver = Callable[[list[TableName]], Awaitable[list[Relation]]]
@@ -56,9 +65,8 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
     tree = _values_as_selects(tree)
     _name_unnests(tree)
     _name_outputs(tree)
-    found: list[exp.Table] = []
-    _base_tables(tree, frozenset(), found)
-    relations = await resolver([_table_name(table, source) for table in found])
+    found = base_tables(tree)
+    relations = await resolver([table_name(table, source) for table in found])
     schema = MappingSchema(dialect="trino", normalize=False)
     for number, (table, relation) in enumerate(zip(found, relations, strict=True)):
         columns = {c.name.lower(): types.data_type(c.type) for c in relation.columns}
@@ -81,17 +89,26 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
         qualified = qualify(
             tree, schema=schema, dialect="trino", expand_alias_refs=False, validate_qualify_columns=True
         )
+        _qualify_having(qualified, relations)
         _Annotator(schema).annotate(qualified)
     except OptimizeError as error:
         raise _unresolved(error, source, tree, relations) from error
     except SqlglotError as error:
         raise problems.unsupported(source, None, "this statement", "it could not be analysed") from error
     _verify_columns(qualified, source, relations)
-    return Qualified(qualified, relations, _output_names(qualified), _used(qualified, len(relations)))
+    return Qualified(
+        qualified, relations, _output_names(qualified), _used(qualified, len(relations)), _origins(qualified)
+    )
+
+
+def base_tables(tree: exp.Expr) -> list[exp.Table]:
+    """Tables that are no reference to a WITH relation in scope, in order of appearance."""
+    found: list[exp.Table] = []
+    _base_tables(tree, frozenset(), found)
+    return found
 
 
 def _base_tables(node: exp.Expr, visible: frozenset[str], found: list[exp.Table]) -> None:
-    """Tables that are no reference to a WITH relation in scope, in order of appearance."""
     with_ = node.args.get("with_")
     if isinstance(with_, exp.With):
         for cte in with_.expressions:
@@ -110,9 +127,11 @@ def _base_tables(node: exp.Expr, visible: frozenset[str], found: list[exp.Table]
                 _base_tables(child, visible, found)
 
 
-def _table_name(table: exp.Table, source: Source) -> TableName:
+def table_name(table: exp.Table, source: Source) -> TableName:
+    """What a table's node names. Raises DataOSError `query.unsupported` for a version that is no constant."""
     parts = tuple(p.name for p in (table.args.get("catalog"), table.args.get("db"), table.this) if p is not None)
-    return TableName(parts, source.of(table), _version(table, source))
+    target = bool(table.meta.get(TARGET))
+    return TableName(parts, source.of(table), _version(table, source), target, table.meta.get(LENDER))
 
 
 def _version(table: exp.Table, source: Source) -> Version | None:
@@ -214,6 +233,23 @@ def _output_names(tree: exp.Query) -> list[str]:
     return shown
 
 
+def _origins(tree: exp.Query) -> list[tuple[int, str] | None]:
+    first: exp.Expr = tree
+    while not isinstance(first, exp.Select):
+        first = first.this
+    tables = {
+        t.alias_or_name: int(t.name[len(PREFIX) :])
+        for t in _from_items(first)
+        if isinstance(t, exp.Table) and t.name.startswith(PREFIX)
+    }
+    found: list[tuple[int, str] | None] = []
+    for projection in first.expressions:
+        value = projection.this if isinstance(projection, exp.Alias) else projection
+        known = tables.get(value.table) if isinstance(value, exp.Column) else None
+        found.append((known, value.name) if known is not None else None)
+    return found
+
+
 def _drop_full_qualifiers(tree: exp.Query) -> None:
     """`c.s.t.x` and `s.t.x` mean column x of a table without alias; SQLGlot's qualifier wants `t.x`."""
     for column in list(tree.find_all(exp.Column)):
@@ -232,7 +268,7 @@ def _strip(column: exp.Column, parts: list[str], select: exp.Select) -> bool:
     tables = [from_.this] if from_ is not None else []
     tables += [join.this for join in select.args.get("joins") or []]
     for table in tables:
-        full = table.meta.get("dt_full") if isinstance(table, exp.Table) else None
+        full = table.meta.get("dt_full") if isinstance(table, (exp.Table, exp.Subquery)) else None
         if full is None:
             continue
         for length in (3, 2):
@@ -258,6 +294,20 @@ def _used(tree: exp.Query, count: int) -> list[frozenset[str]]:
         for number in aliases.get(column.table, []):
             used[number].add(column.name)
     return [frozenset(u) for u in used]
+
+
+def _qualify_having(tree: exp.Query, relations: list[Relation]) -> None:
+    """SQLGlot takes a name in HAVING for the output of that name; Trino means the column."""
+    for having in tree.find_all(exp.Having):
+        select = having.parent
+        if not isinstance(select, exp.Select):
+            continue
+        for column in having.find_all(exp.Column):
+            if column.table or column.find_ancestor(exp.Select) is not select:
+                continue
+            offering = [item for item in _from_items(select) if item.alias_or_name and _offers(item, column, relations)]
+            if len(offering) == 1:
+                column.set("table", exp.to_identifier(offering[0].alias_or_name, quoted=True))
 
 
 def _verify_columns(tree: exp.Query, source: Source, relations: list[Relation]) -> None:

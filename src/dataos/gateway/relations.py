@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import Problem
+from dataos.depots.rowwriting.facts import Identity
+from dataos.gateway import types
+from dataos.governance import masking
+from dataos.governance.exposure import AppliedFilter, AppliedMask, ColumnPath, DatasetName
 from dataos.governance.principals import Principal
+
+EVERYTHING = masking.Shape(frozenset(), lambda _: None)
+"""All columns, nothing masked."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +33,21 @@ class Column:
     comment: str = ""
 
 
+FILE, POSITION = "__dt_file", "__dt_pos"
+"""Columns of the table that a statement changes, besides its own. No user can name them."""
+
+
 @dataclass(frozen=True)
 class IcebergScan:
-    """Rows of an Iceberg table at one snapshot. `snapshot_id` None: the table has none, hence no rows."""
+    """Rows of an Iceberg table at one snapshot. `snapshot_id` None: the table has none, hence no rows. `past`: it
+    was asked for, and is read with the columns of its time. `positions`: each row comes with its file and its place in
+    that, as columns FILE and POSITION."""
 
     metadata_location: str
     snapshot_id: int | None
     location: str
+    past: bool = False
+    positions: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,20 +61,41 @@ class DeltaScan:
 class DatabaseScan:
     """Rows of a table in a mounted database.
 
-    `reading`: columns that are not taken as the engine reads them, with a form of `sources.READINGS`.
+    `reading`: columns that are not taken as the engine reads them, with a form of `sources.READINGS`. `identity`: each
+    row comes with what names it, as a JSON array of texts in column FILE (POSITION says nothing).
     """
 
     depot: str
     schema: str
     table: str
     reading: tuple[tuple[str, str], ...] = ()
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True)
+class ViewScan:
+    """A view: a query that is put in its place, so that nothing ever scans it. `catalog` and `schema` are where its own
+    names are looked for; `definer` lends the right to select, None: nobody does. `dialect` other than Trino's is not
+    read."""
+
+    text: str
+    catalog: str | None
+    schema: str | None
+    definer: str | None = None
+    dialect: str = "trino"
+    comment: str | None = None
+    security: str = "invoker"
 
 
 @dataclass(frozen=True)
 class RowsScan:
-    """Rows that are known already: a metadata table. `literal` is a list of structs in the engine's text form."""
+    """Rows that are known already: a metadata table. `literal` is a list of structs as JSON;
+    `tells_of` are the columns of the table that it tells of. `of_all`: a system table, whose rows were chosen for this
+    principal already, so that nothing more is decided about it."""
 
     literal: str
+    tells_of: tuple[Column, ...] = ()
+    of_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +106,11 @@ class Relation:
     schema: str
     table: str
     columns: tuple[Column, ...]
-    scan: IcebergScan | DeltaScan | DatabaseScan | RowsScan
+    scan: IcebergScan | DeltaScan | DatabaseScan | RowsScan | ViewScan
+    dataset: str | None = None
+    """The dataset that policies know, where the table's name says more (`orders@audit`, `orders$files`)."""
+    past: tuple[tuple[ColumnPath, tuple[ColumnPath, ...]], ...] = ()
+    """Other names that columns, or parts of them, have or had: what policies say of those holds too."""
 
     @property
     def udl(self) -> str:
@@ -111,6 +151,26 @@ class RelationProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class OfAll(Protocol):
+    """A relation provider whose tables everybody may know of: their rows are chosen for each principal."""
+
+    of_all: bool
+
+
+@runtime_checkable
+class HasViews(Protocol):
+    """A relation provider that keeps views."""
+
+    async def view(self, catalog: str, schema: str, table: str, principal: Principal) -> Relation | None:
+        """The view of that name (its scan is a ViewScan), or None. A table of the name goes first."""
+        ...
+
+    async def views(self, catalog: str, schema: str, principal: Principal) -> list[str]:
+        """The names of a schema's views; `tables` holds them too."""
+        ...
+
+
 class Catalogs(Protocol):
     """Which depots a Cluster mounts, and who answers for each."""
 
@@ -125,32 +185,67 @@ class Catalogs(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """What a principal sees of one relation. `columns` None: all. Filters and masks are engine SQL over raw columns.
+    """What a principal sees of one relation: whether any of it, which columns and parts, which values and rows.
 
-    Filled by part 4; until then every principal sees everything.
+    `policies`: the access rules that decided; `applied` fills with the masks as the relation is written.
     """
 
-    columns: frozenset[str] | None = None
-    filters: tuple[str, ...] = ()
-    masks: Mapping[str, str] = field(default_factory=dict[str, str])
+    allowed: bool = True
+    shape: masking.Shape = EVERYTHING
+    filters: tuple[AppliedFilter, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     policies: tuple[str, ...] = ()
+    applied: dict[ColumnPath, AppliedMask] = field(default_factory=dict[ColumnPath, AppliedMask])
 
-    @property
-    def bites(self) -> bool:
-        """True if this principal sees less than everything."""
-        return self.columns is not None or bool(self.filters) or bool(self.masks)
+    def masked(self, relation: Relation) -> frozenset[str]:
+        """Columns in which anything is masked, in lower case."""
+        return frozenset(
+            column.name.lower()
+            for column in relation.columns
+            for path in masking.parts(types.shared(column.type), (column.name.lower(),))
+            if self.shape.masks(path) is not None
+        )
+
+    def bites(self, relation: Relation) -> bool:
+        """Does this principal see less than everything of the relation?"""
+        if not self.allowed or self.filters or self.shape.denied:
+            return True
+        return bool(self.masked(relation))
+
+
+@dataclass(frozen=True)
+class WriteDecision:
+    """May a principal do one thing to a relation or a name? `bites`: filters, masks or denied columns are in effect for
+    this principal on the target. `missing`: the predicate that would be needed."""
+
+    allowed: bool = True
+    bites: bool = False
+    policies: tuple[str, ...] = ()
+    missing: str = ""
 
 
 class Authority(Protocol):
     """The policy decision point, asked once a statement."""
 
-    def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
-        """One decision a relation, in order."""
+    async def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
+        """One decision a relation, in order. Raises DataOSError `policy.*`."""
         ...
 
+    async def lend(self, principal: Principal, definer: str, relations: Sequence[Relation]) -> list[Decision]:
+        """As `decide`, of what a definer's view reads: the definer lends the right to select, filters and masks are
+        those of the principal, and what is denied to the principal by name stays denied."""
+        ...
 
-class AllowAll:
-    """The authority before policies exist: an authenticated principal sees everything."""
+    async def may_read(self, principal: Principal, names: Sequence[DatasetName]) -> list[bool]:
+        """May the principal know of these datasets?"""
+        ...
 
-    def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
-        return [Decision() for _ in relations]
+    async def check_cluster(self, principal: Principal, cluster: str) -> None:
+        """Raises DataOSError `query.forbidden` if the principal may not run statements there."""
+        ...
+
+    async def decide_write(self, principal: Principal, target: Relation | str, action: str) -> WriteDecision:
+        """`target`: a relation, or the full name of what is not there yet (catalog.schema[.table]). `action`: create,
+        insert, update, delete, merge, truncate, alter, drop, rename, comment, procedure, analyze, create_schema,
+        alter_schema, drop_schema, create_view, alter_view, drop_view."""
+        ...

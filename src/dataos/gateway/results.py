@@ -6,16 +6,18 @@ import base64
 import datetime as dt
 import math
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 
-from dataos.gateway.gateway import QueryResult, ResultColumn
+from dataos.gateway.answer import QueryResult, ResultColumn
+from dataos.gateway.arrowfeed import Feed
+from dataos.gateway.sessions import Session
 
 _EPOCH = dt.datetime(1970, 1, 1)
 
 
-async def json_rows(result: QueryResult) -> AsyncIterator[list[list[Any]]]:
+async def json_rows(result: QueryResult) -> AsyncGenerator[list[list[Any]]]:
     """The rows of a result, a batch at a time.
 
     Numbers are numbers; decimals, dates, times, timestamps, uuids and intervals are strings; varbinary is base64; NaN
@@ -23,7 +25,7 @@ async def json_rows(result: QueryResult) -> AsyncIterator[list[list[Any]]]:
     """
     import pyarrow as pa
 
-    reader = _Feed()
+    reader = Feed()
     shapes = [_shape(c.type) for c in result.columns]
     try:
         async for piece in result:
@@ -35,7 +37,8 @@ async def json_rows(result: QueryResult) -> AsyncIterator[list[list[Any]]]:
 
 
 async def as_json(result: QueryResult) -> dict[str, Any]:
-    """The whole result: {columns: [{name, type}], rows: [[...]], query_id, truncated}. For answers of bounded size."""
+    """The whole result: {columns: [{name, type}], rows: [[...]], query_id, truncated} and `told_json`. For answers of
+    bounded size."""
     rows: list[list[Any]] = []
     async for batch in json_rows(result):
         rows.extend(batch)
@@ -44,60 +47,42 @@ async def as_json(result: QueryResult) -> dict[str, Any]:
         "columns": columns_json(result.columns),
         "rows": rows,
         "truncated": result.truncated,
+        **told_json(result),
+    }
+
+
+def told_json(result: QueryResult) -> dict[str, Any]:
+    """What a result says besides its rows, if anything: {updateType, updateCount, session, warnings,
+    rowCount}."""
+    told: dict[str, Any] = {}
+    if result.update_type is not None:
+        told["updateType"] = result.update_type
+    if result.update_count is not None:
+        told["updateCount"] = result.update_count
+    if result.session is not None:
+        told["session"] = session_json(result.session)
+    if result.warnings:
+        told["warnings"] = [w.to_json() for w in result.warnings]
+    if result.whole_rows is not None:
+        told["rowCount"] = result.whole_rows
+    return told
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session as clients keep it and send it back."""
+    return {
+        "catalog": session.catalog,
+        "schema": session.schema,
+        "prepared": dict(session.prepared),
+        "properties": dict(session.properties),
+        "timeZone": session.time_zone,
+        "inTransaction": session.in_transaction,
     }
 
 
 def columns_json(columns: tuple[ResultColumn, ...]) -> list[dict[str, str]]:
     """[{name, type}]."""
     return [{"name": c.name, "type": c.type} for c in columns]
-
-
-class _Feed:
-    """Decodes an Arrow IPC stream that arrives in pieces: whole messages are cut off its front."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-        self._head = b""
-
-    def feed(self, piece: bytes, pa: Any) -> list[Any]:
-        self._held += piece
-        batches: list[Any] = []
-        while (message := self._message()) is not None:
-            if not self._head:
-                self._head = message
-            elif message:
-                batches += list(pa.ipc.open_stream(self._head + message))
-        return batches
-
-    def _message(self) -> bytes | None:
-        """One encapsulated message: 0xFFFFFFFF, metadata length, metadata (padded), body. Source: Arrow IPC format."""
-        held = self._held
-        if len(held) < 8:
-            return None
-        length = int.from_bytes(held[4:8], "little", signed=True)
-        if length == 0:  # end of stream
-            del held[:8]
-            return b""
-        if len(held) < 8 + length:
-            return None
-        total = 8 + length + _body_length(bytes(held[8 : 8 + length]))
-        if len(held) < total:
-            return None
-        message = bytes(held[:total])
-        del held[:total]
-        return message
-
-
-def _body_length(metadata: bytes) -> int:
-    """Field 3 (bodyLength: long) of the flatbuffer table Message."""
-    table = int.from_bytes(metadata[:4], "little")
-    vtable = table - int.from_bytes(metadata[table : table + 4], "little", signed=True)
-    size = int.from_bytes(metadata[vtable : vtable + 2], "little")
-    slot = 4 + 2 * 3
-    if slot >= size:
-        return 0
-    offset = int.from_bytes(metadata[vtable + slot : vtable + slot + 2], "little")
-    return int.from_bytes(metadata[table + offset : table + offset + 8], "little", signed=True) if offset else 0
 
 
 def _shape(type_: str) -> str:

@@ -7,14 +7,32 @@ statement says about the relation, it says about this sub-query: a denied column
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from dataos.core.errors import DataOSError, Problem
+from dataos.core.errors import DataOSError, Problem, fail
+from dataos.core.names import folded
+from dataos.depots.rowwriting.facts import CTID
 from dataos.engines.ports import EngineSession
-from dataos.gateway import duckdb_types, sources
-from dataos.gateway.relations import Column, DatabaseScan, Decision, DeltaScan, IcebergScan, Relation, RowsScan
+from dataos.gateway import duckdb_types, sources, types
+from dataos.gateway.relations import (
+    FILE,
+    POSITION,
+    Column,
+    DatabaseScan,
+    Decision,
+    DeltaScan,
+    IcebergScan,
+    Relation,
+    RowsScan,
+    ViewScan,
+)
+from dataos.governance import masking
+from dataos.governance.exposure import AppliedFilter
+
+_PLACES = {FILE: "filename", POSITION: "file_row_number"}
+"""What the engine calls a row's file and its place in that."""
 
 
 class NotMounted(DataOSError):
@@ -32,47 +50,83 @@ class Secured:
 
 
 def secure(relation: Relation, decision: Decision, session: EngineSession, cluster: str) -> Secured:
-    """Build the sub-query. Raises DataOSError if the relation's database is not mounted in this engine now."""
+    """Build the sub-query: filters on raw values first, then masks, in what the principal may see.
+
+    Raises DataOSError if the relation's database is not mounted in this engine now, `policy.filter` for a filter that
+    cannot be applied."""
     source, raw, empty = _scan(relation, session, cluster)
+    open_ = _names(relation, decision)
+    places = _PLACES if isinstance(relation.scan, IcebergScan) else {}
     select = exp.Select(
-        expressions=[_projection(c, decision.masks, empty) for c in permitted(relation, decision)]
+        expressions=[_projection(c, decision, empty, places) for c in relation.columns if c.name.lower() in open_]
         or [exp.Alias(this=exp.Null(), alias=exp.to_identifier("__dt_nothing", quoted=True))]
     )
     if source is not None:
         select.set("from_", exp.From(this=source))
-    conditions: list[exp.Expr] = [exp.Paren(this=exp.maybe_parse(f, dialect="duckdb")) for f in decision.filters]
+    conditions = [exp.Paren(this=c) for f in decision.filters for c in _conditions(f, relation, decision)]
     if empty:
-        conditions.append(exp.false())
+        conditions.append(exp.Paren(this=exp.false()))
     if conditions:
         select.set("where", exp.Where(this=exp.and_(*conditions, copy=False)))
     return Secured(relation, select, select.sql("duckdb"), raw)
 
 
-def permitted(relation: Relation, decision: Decision) -> list[Column]:
-    """The columns that exist for this principal, in the relation's order."""
-    if decision.columns is None:
-        return list(relation.columns)
-    return [c for c in relation.columns if c.name.lower() in decision.columns]
+def permitted(relation: Relation, decision: Decision) -> tuple[Column, ...]:
+    """The columns that exist for this principal, in the relation's order, without parts that do not."""
+    denied = decision.shape.denied
+    if not denied:
+        return relation.columns
+    found: list[Column] = []
+    for column in relation.columns:
+        path = (column.name.lower(),)
+        if path in denied:
+            continue
+        if any(d[0] == path[0] for d in denied):
+            left = masking.remaining(types.shared(column.type), path, denied)
+            if left is None:
+                continue
+            column = replace(column, type=types.text(left))
+        found.append(column)
+    return tuple(found)
+
+
+def _names(relation: Relation, decision: Decision) -> frozenset[str]:
+    return frozenset(c.name.lower() for c in permitted(relation, decision))
 
 
 def visible(relations: Sequence[Relation], decisions: Sequence[Decision]) -> list[Relation]:
     """The relations as this principal knows them."""
-    return [
-        Relation(r.catalog, r.schema, r.table, tuple(permitted(r, d)), r.scan)
-        for r, d in zip(relations, decisions, strict=True)
-    ]
+    return [replace(r, columns=permitted(r, d)) for r, d in zip(relations, decisions, strict=True)]
 
 
-def _projection(column: Column, masks: Mapping[str, str], empty: bool) -> exp.Expr:
+def _projection(column: Column, decision: Decision, empty: bool, places: Mapping[str, str]) -> exp.Expr:
     name = column.name.lower()
-    value: exp.Expr
+    type_ = duckdb_types.shared(column.type)
+    value: exp.Expr = exp.Column(this=exp.to_identifier(places.get(column.name, column.name), quoted=True))
     if empty:
-        value = exp.Cast(this=exp.Null(), to=duckdb_types.of(column.type))
-    elif name in masks:
-        value = exp.maybe_parse(masks[name], dialect="duckdb")
+        left = masking.remaining(type_, (name,), decision.shape.denied)
+        value = exp.Cast(this=exp.Null(), to=(left if left is not None else type_).copy())
+    elif types.kind(types.shared(column.type)) is None and decision.shape.masks((name,)) is not None:
+        value = exp.Cast(this=exp.Null(), to=type_.copy())  # what it is is not known: no mask is known to fit
     else:
-        value = exp.Column(this=exp.to_identifier(column.name, quoted=True))
+        value = masking.project(value, type_, (name,), decision.shape)
     return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _conditions(applied: AppliedFilter, relation: Relation, decision: Decision) -> list[exp.Expr]:
+    """Of each column that has the name, or had it: who renames a column does not get past the filter on it."""
+    wanted = folded(applied.filter.column)
+    past = dict(relation.past)
+    names = {c: [(c.name,), *past.get((c.name.lower(),), ())] for c in relation.columns}
+    columns = [c for c, paths in names.items() if any(len(p) == 1 and folded(p[0]) == wanted for p in paths)]
+    if not columns:
+        raise fail(
+            "policy.filter",
+            f"policy `{applied.policy}` cannot be applied to {relation.full_name}: it filters column "
+            f"`{applied.filter.column}`, which is not there",
+            hint="whom the policy concerns cannot read the dataset until the policy names another column or dataset",
+        )
+    return [masking.condition(applied, c.name, duckdb_types.of(c.type), decision.attributes) for c in columns]
 
 
 def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp.Expr | None, tuple[str, ...], bool]:
@@ -81,29 +135,30 @@ def _scan(relation: Relation, session: EngineSession, cluster: str) -> tuple[exp
         if scan.snapshot_id is None:
             return None, (), True
         path = scan.metadata_location.removeprefix("file://")
-        call = exp.Anonymous(
-            this="iceberg_scan",
-            expressions=[
-                exp.Literal.string(path),
-                exp.Kwarg(this=exp.Var(this="snapshot_from_id"), expression=exp.Literal.number(scan.snapshot_id)),
-            ],
-        )
+        arguments: list[exp.Expr] = [exp.Literal.string(path)]
+        if scan.past:  # else the metadata file pins its own snapshot, which has all columns of now
+            number = exp.Literal.number(scan.snapshot_id)
+            arguments.append(exp.Kwarg(this=exp.Var(this="snapshot_from_id"), expression=number))
+        call = exp.Anonymous(this="iceberg_scan", expressions=arguments)
         return exp.Table(this=call), (f"iceberg_scan:{path}:{scan.snapshot_id}",), False
     if isinstance(scan, DeltaScan):
         call = exp.Anonymous(this="delta_scan", expressions=[exp.Literal.string(scan.location)])
         return exp.Table(this=call), (f"delta_scan:{scan.location}",), False
     if isinstance(scan, RowsScan):
         return _rows(scan, relation.columns), (), False
+    if isinstance(scan, ViewScan):
+        raise fail("query.internal", f"view {relation.full_name} was not put in its place", hint="report this")
     return _database_table(scan, relation.columns, session, cluster)
 
 
 def _rows(scan: RowsScan, columns: Sequence[Column]) -> exp.Expr:
-    """`(SELECT unnest("__dt_row") FROM (SELECT unnest(CAST('[...]' AS STRUCT(...)[])) AS "__dt_row"))`."""
+    """`(SELECT unnest("__dt_row") FROM (SELECT unnest(CAST(CAST('[...]' AS JSON) AS STRUCT(...)[])) AS "__dt_row"))`"""
     fields = [exp.ColumnDef(this=exp.to_identifier(c.name, quoted=True), kind=duckdb_types.of(c.type)) for c in columns]
     struct = exp.DataType(this=exp.DType.STRUCT, expressions=fields, nested=True)
     listed = exp.DataType(this=exp.DType.ARRAY, expressions=[struct], nested=True)
     row = exp.to_identifier("__dt_row", quoted=True)
-    every = exp.Anonymous(this="unnest", expressions=[exp.Cast(this=exp.Literal.string(scan.literal), to=listed)])
+    read = exp.Cast(this=exp.Literal.string(scan.literal), to=exp.DataType(this=exp.DType.JSON))
+    every = exp.Anonymous(this="unnest", expressions=[exp.Cast(this=read, to=listed)])
     inner = exp.Select(expressions=[exp.Alias(this=every, alias=row)])
     outer = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[exp.Column(this=row.copy())])])
     outer.set("from_", exp.From(this=exp.Subquery(this=inner, alias=_alias("__dt_rows"))))
@@ -112,6 +167,10 @@ def _rows(scan: RowsScan, columns: Sequence[Column]) -> exp.Expr:
 
 def _alias(name: str) -> exp.TableAlias:
     return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
+
+
+def _named(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
 
 
 def _database_table(
@@ -130,17 +189,22 @@ def _database_table(
                 retry=2.0,
             )
         )
-    table = exp.Table(
+    table: exp.Expr = exp.Table(
         this=exp.to_identifier(scan.table, quoted=True),
         db=exp.to_identifier(scan.schema, quoted=True),
         catalog=exp.to_identifier(catalog, quoted=True),
     )
     raw = (f"{catalog}.{scan.schema}.{scan.table}",)
-    if not scan.reading:
+    own = [c for c in columns if c.name not in (FILE, POSITION)]
+    if scan.identity is not None and scan.identity.own == CTID:
+        table = sources.with_ctid(catalog, scan.schema, scan.table, [c.name for c in own])
+    if not scan.reading and scan.identity is None:
         return table, raw, False
     # Filters and masks too see the columns so: what is said of texts must not be judged by the source's collation.
     forms = dict(scan.reading)
-    read = [sources.read(column.name, forms.get(column.name, "")) for column in columns]
+    read = [sources.read(column.name, forms.get(column.name, "")) for column in own]
+    if scan.identity is not None:
+        read += [_named(sources.row_name(scan.identity, own), FILE), _named(exp.Literal.number(0), POSITION)]
     inner = exp.Select(expressions=read)
     inner.set("from_", exp.From(this=table))
-    return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("__dt_read", quoted=True))), raw, False
+    return exp.Subquery(this=inner, alias=_alias("__dt_read")), raw, False

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dataos.core import names
-from dataos.gateway import functions, problems, statements
+from dataos.gateway import duckdb_types, functions, journal, problems, statements
+from dataos.gateway.commands.model import Explain
 from dataos.gateway.qualifying import Qualified, TableName
-from dataos.gateway.relations import Relation, RelationProvider
+from dataos.gateway.relations import Decision, Relation, RelationProvider
 from dataos.governance.principals import Principal
 
 Place = tuple[int | None, int | None]
@@ -37,7 +38,11 @@ class Names(Protocol):
 
     def catalog(self, name: str | None, place: Place) -> tuple[str, RelationProvider]: ...
 
-    async def relation(self, name: TableName) -> Relation: ...
+    async def shown(self, name: TableName) -> Relation: ...
+
+    async def schemas(self, catalog: str, provider: RelationProvider) -> list[str]: ...
+
+    async def tables(self, catalog: str, schema: str, provider: RelationProvider) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ async def answer(parsed: statements.Parsed, asked: Names, cluster: str) -> Table
             return _names("Catalog", sorted(asked.providers), parsed.like)
         case statements.ShowSchemas():
             catalog, provider = asked.catalog(parsed.catalog or asked.default_catalog, (1, 1))
-            return _names("Schema", await provider.schemas(catalog, asked.principal), parsed.like)
+            return _names("Schema", await asked.schemas(catalog, provider), parsed.like)
         case statements.ShowTables():
             return await _tables(parsed, asked)
         case statements.ShowColumns():
@@ -72,7 +77,7 @@ async def _tables(parsed: statements.ShowTables, asked: Names) -> Table:
     if schema is None:
         raise problems.at((1, 1), "query.unknown_relation", "Schema must be specified when session schema is not set")
     catalog, provider = asked.catalog(wanted, (1, 1))
-    schemas = await provider.schemas(catalog, asked.principal)
+    schemas = await asked.schemas(catalog, provider)
     if schema.lower() not in (s.lower() for s in schemas):
         raise problems.at(
             (1, 1),
@@ -80,13 +85,13 @@ async def _tables(parsed: statements.ShowTables, asked: Names) -> Table:
             f"Schema '{catalog}.{schema}' does not exist",
             names.did_you_mean(schema.lower(), schemas),
         )
-    return _names("Table", await provider.tables(catalog, schema, asked.principal), parsed.like)
+    return _names("Table", await asked.tables(catalog, schema, provider), parsed.like)
 
 
 async def _columns(parsed: statements.ShowColumns, asked: Names) -> Table:
-    relation = await asked.relation(TableName(parsed.name, asked.source.place(parsed.start)))
+    relation = await asked.shown(TableName(parsed.name, asked.source.place(parsed.start)))
     rows: list[tuple[str | None, ...]] = [
-        (c.name.lower(), c.type, "", c.comment) for c in relation.columns if _like(parsed.like, c.name.lower())
+        (c.name.lower(), c.type, "", c.comment) for c in relation.columns if is_like(parsed.like, c.name.lower())
     ]
     return Table(("Column", "Type", "Extra", "Comment"), rows)
 
@@ -94,7 +99,7 @@ async def _columns(parsed: statements.ShowColumns, asked: Names) -> Table:
 def _functions(like: str | None) -> Table:
     rows: list[tuple[str | None, ...]] = []
     for f in functions.ALL:
-        if _like(like, f.name):
+        if is_like(like, f.name):
             arity = f"{f.arity}{' or more' if f.open_ended else ''}"
             sure = "false" if f.name in functions.NONDETERMINISTIC else "true"
             returns = "" if f.returns in ("?", "0", "1", "2", "e0", "a0") else f.returns
@@ -103,32 +108,50 @@ def _functions(like: str | None) -> Table:
     return Table(columns, sorted(rows, key=lambda r: (r[0] or "", r[2] or "")))
 
 
-def explained(parsed: statements.Explain, qualified: Qualified) -> Table:
+def explained(parsed: Explain, qualified: Qualified) -> Table:
     """What EXPLAIN tells: relations and columns that are read, as our catalog resolves them. No engine estimates."""
     if parsed.type == "VALIDATE":
         return Table(("Valid",), [("true",)])
     inputs = [
         {
             "table": {"catalog": r.catalog, "schemaTable": {"schema": r.schema, "table": r.table}},
-            "columns": sorted(used),
+            "columns": _own(sorted(used)),
         }
         for r, used in zip(qualified.relations, qualified.used, strict=True)
     ]
     if parsed.type == "IO" or parsed.format == "JSON":
         return Table(
-            ("Query Plan",), [(json.dumps({"inputTableColumnInfos": inputs, "outputColumns": qualified.names}),)]
+            ("Query Plan",), [(json.dumps({"inputTableColumnInfos": inputs, "outputColumns": _own(qualified.names)}),)]
         )
-    lines = [f"Output[columnNames = [{', '.join(qualified.names)}]]"]
+    lines = [f"Output[columnNames = [{', '.join(_own(qualified.names))}]]"]
     for relation, used in zip(qualified.relations, qualified.used, strict=True):
-        lines.append(f"    TableScan[table = {relation.full_name}, columns = [{', '.join(sorted(used))}]]")
+        lines.append(f"    TableScan[table = {relation.full_name}, columns = [{', '.join(_own(sorted(used)))}]]")
     return Table(("Query Plan",), [("\n".join(lines),)])
 
 
+def _own(columns: Sequence[str]) -> list[str]:
+    """Without columns that only the gateway knows."""
+    return [c for c in columns if not c.startswith("__dt_")]
+
+
+def policies(touched: Sequence[tuple[Relation, Decision]]) -> Table:
+    """What EXPLAIN (TYPE POLICY) tells: who decided about each table, and what is hidden of it for the caller."""
+    rows: list[tuple[str | None, ...]] = []
+    for table in journal.told(touched):
+        name = f"{table['catalog']}.{table['schema']}.{table['table']}"
+        rows += [(name, None, "allowed", None, policy) for policy in table["policies"]]
+        rows += [(name, f["column"], "filter", f["filter"], f["policy"]) for f in table["filters"]]
+        rows += [(name, m["column"], "mask", m["mask"], m["policy"]) for m in table["masks"]]
+        rows += [(name, column, "denied", None, None) for column in table["denied"]]
+    return Table(("Table", "Column", "Effect", "Expression", "Policy"), rows)
+
+
 def _names(column: str, found: Sequence[str], like: str | None) -> Table:
-    return Table((column,), [(n,) for n in sorted(found) if _like(like, n)])
+    return Table((column,), [(n,) for n in sorted(found) if is_like(like, n)])
 
 
-def _like(pattern: str | None, text: str) -> bool:
+def is_like(pattern: str | None, text: str) -> bool:
+    """Does a text fit the pattern of LIKE? None fits all."""
     if pattern is None:
         return True
     made = "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
@@ -143,6 +166,20 @@ def as_sql(table: Table) -> str:
     columns = ", ".join(_quoted(f"c{i}") for i in range(len(table.columns)))
     rows = ", ".join("(" + ", ".join(_text(v) for v in row) + ")" for row in table.rows)
     return f"SELECT * FROM (VALUES {rows}) AS t({columns})"
+
+
+def typed_sql(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | None]]) -> str:
+    """Rows of text as a SELECT of constants of Trino's types."""
+    names = [f"c{i}" for i in range(len(columns))]
+    casts = ", ".join(
+        f"CAST({_quoted(n)} AS {duckdb_types.of(type_).sql('duckdb')}) AS {_quoted(name)}"
+        for n, (name, type_) in zip(names, columns, strict=True)
+    )
+    if not rows:
+        nothing = ", ".join(f"NULL AS {_quoted(n)}" for n in names)
+        return f"SELECT {casts} FROM (SELECT {nothing}) AS t WHERE false"
+    listed = ", ".join("(" + ", ".join(_text(v) for v in row) + ")" for row in rows)
+    return f"SELECT {casts} FROM (VALUES {listed}) AS t({', '.join(_quoted(n) for n in names)})"
 
 
 def _text(value: str | None) -> str:

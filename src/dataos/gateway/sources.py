@@ -8,9 +8,11 @@ dates go down. Unsigned and huge integers become the types that Trino has for th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sqlglot import exp
 
+from dataos.depots.rowwriting.facts import CTID, Identity
 from dataos.gateway import types
 from dataos.gateway.relations import Column
 
@@ -80,6 +82,32 @@ def read(name: str, form: str) -> exp.Expr:
     elif form:
         value = exp.Cast(this=value, to=exp.DataType.build(form, dialect="duckdb"))
     return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def row_name(identity: Identity, columns: Sequence[Column]) -> exp.Expr:
+    """The texts that name a row, as a JSON array; bytes in hex."""
+    named: list[exp.Expr] = []
+    binary = {c.name for c in columns if c.type == "varbinary"}
+    for name in identity.columns or (identity.own,):
+        value: exp.Expr = exp.Column(this=exp.to_identifier(name, quoted=True))
+        if name in binary:
+            value = exp.Anonymous(this="hex", expressions=[value])
+        named.append(exp.Cast(this=value, to=exp.DataType.build("varchar")))
+    listed = exp.Anonymous(this="list_value", expressions=named)
+    made = exp.Anonymous(this="to_json", expressions=[listed])
+    return exp.Cast(this=made, to=exp.DataType.build("varchar"))
+
+
+def with_ctid(catalog: str, schema: str, table: str, columns: Sequence[str]) -> exp.Expr:
+    """A PostgreSQL table, read whole by PostgreSQL, with the place of each row, which the engine does not tell."""
+
+    def quoted(name: str) -> str:
+        return exp.to_identifier(name, quoted=True).sql("postgres")
+
+    listed = ", ".join([f"ctid::text AS {quoted(CTID)}", *(quoted(c) for c in columns)])
+    query = f"SELECT {listed} FROM {quoted(schema)}.{quoted(table)}"
+    arguments = [exp.Literal.string(catalog), exp.Literal.string(query)]
+    return exp.Table(this=exp.Anonymous(this="postgres_query", expressions=arguments))
 
 
 def _from_mysql(native: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from dataos.gateway import problems
 from dataos.gateway.problems import Source
+from dataos.gateway.tokens import Reader
 
 _TRINO = Dialect.get_or_raise("trino")
 
@@ -83,61 +84,22 @@ class ShowFunctions:
     like: str | None = None
 
 
-@dataclass(frozen=True)
-class Explain:
-    """EXPLAIN [(TYPE t, FORMAT f)] query."""
-
-    type: str
-    format: str
-    inner: Select
+Parsed = Select | ShowCatalogs | ShowSchemas | ShowTables | ShowColumns | ShowFunctions
 
 
-Parsed = Select | ShowCatalogs | ShowSchemas | ShowTables | ShowColumns | ShowFunctions | Explain
-
-
-def parse(text: str) -> tuple[Parsed, Source]:
-    """One statement. Raises DataOSError `query.syntax`, `query.unsupported`."""
-    source = Source(text)
-    if "\x00" in text:
-        raise problems.at((None, None), "query.syntax", "the statement holds a NUL character")
-    try:
-        tokens = _tokens(text)
-    except TokenError as error:
-        raise problems.syntax(error, source) from error
-    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
-        tokens.pop()
-    if not tokens:
-        raise problems.at((None, None), "query.syntax", "the statement is empty")
-    for token in tokens:
-        if token.token_type == TokenType.SEMICOLON:
-            raise problems.at(
-                source.place(token.start), "query.unsupported", "only one statement is run at a time", "send them apart"
-            )
-        if token.text.lower().startswith("__dt_"):
-            raise problems.at(source.place(token.start), "query.unsupported", "names beginning with __dt_ are reserved")
-    reader = _Reader(tokens, source)
+def read(reader: Reader) -> Parsed:
+    """A statement that reads, of its words. Raises DataOSError `query.syntax`, `query.unsupported`."""
     word = reader.word()
     if word == "SHOW":
-        return _show(reader), source
+        return _show(reader)
     if word in ("DESCRIBE", "DESC"):
-        return _describe(reader), source
-    if word == "EXPLAIN":
-        return _explain(reader), source
-    return Select(_query(tokens, source)), source
+        return _describe(reader)
+    return Select(query(reader.rest(), reader.source))
 
 
-def _tokens(text: str) -> list[Token]:
-    """All tokens. SQLGlot's tokenizer makes one string of what follows SHOW or EXPLAIN; here it is read on."""
-    tokens = _TRINO.tokenize(text)
-    if not tokens or tokens[0].text.upper() not in ("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
-        return tokens
-    first = tokens[0]
-    hidden = text[: first.start] + " " * (first.end + 1 - first.start) + text[first.end + 1 :]
-    return [first, *_TRINO.tokenize(hidden)]
-
-
-def _query(tokens: list[Token], source: Source) -> exp.Query:
-    first = tokens[0]
+def query(words: list[Token], source: Source) -> exp.Query:
+    """A query of a statement's words. Raises DataOSError `query.syntax`, `query.unsupported`."""
+    first = words[0]
     if first.text.upper() not in ("SELECT", "WITH", "VALUES", "TABLE", "("):
         raise problems.at(
             source.place(first.start),
@@ -146,7 +108,7 @@ def _query(tokens: list[Token], source: Source) -> exp.Query:
             "supported: SELECT, WITH, VALUES, TABLE, EXPLAIN, SHOW CATALOGS, SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS, "
             "SHOW FUNCTIONS, DESCRIBE",
         )
-    marked = _mark_functions(tokens)
+    marked = _mark_functions(words)
     try:
         trees = _TRINO.parser().parse(marked, source.text)
     except (ParseError, TokenError) as error:
@@ -198,77 +160,7 @@ def _decimal_text(before: Token | None, token: Token) -> bool:
     )
 
 
-class _Reader:
-    """Reads tokens one by one for the small parsers."""
-
-    def __init__(self, tokens: list[Token], source: Source) -> None:
-        self.tokens = tokens
-        self.source = source
-        self.position = 0
-
-    def peek(self) -> Token | None:
-        return self.tokens[self.position] if self.position < len(self.tokens) else None
-
-    def word(self) -> str:
-        """The next word in capitals, without taking it."""
-        token = self.peek()
-        return token.text.upper() if token is not None and token.token_type != TokenType.STRING else ""
-
-    def take(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise problems.at(self.source.place(len(self.source.text)), "query.syntax", "the statement ends too early")
-        self.position += 1
-        return token
-
-    def accept(self, *words: str) -> bool:
-        if self.word() in words:
-            self.position += 1
-            return True
-        return False
-
-    def expect(self, *words: str) -> None:
-        if not self.accept(*words):
-            raise self.wrong(" or ".join(f"'{w}'" for w in words))
-
-    def wrong(self, expecting: str) -> Exception:
-        token = self.peek()
-        if token is None:
-            place, found = self.source.place(len(self.source.text)), "<EOF>"
-        else:
-            place, found = self.source.place(token.start), token.text
-        return problems.at(place, "query.syntax", f"mismatched input '{found}'. Expecting: {expecting}")
-
-    def name(self, most: int) -> tuple[tuple[str, ...], int]:
-        parts: list[str] = []
-        start = -1
-        while True:
-            token = self.peek()
-            if token is None or token.token_type in (TokenType.STRING, TokenType.NUMBER, TokenType.L_PAREN):
-                raise self.wrong("a name")
-            self.position += 1
-            start = token.start if start < 0 else start
-            parts.append(token.text)
-            following = self.peek()
-            if len(parts) == most or following is None or following.token_type != TokenType.DOT:
-                return tuple(parts), start
-            self.position += 1
-
-    def like(self) -> str | None:
-        if not self.accept("LIKE"):
-            return None
-        token = self.take()
-        if token.token_type != TokenType.STRING:
-            self.position -= 1
-            raise self.wrong("a string")
-        return token.text
-
-    def end(self) -> None:
-        if self.peek() is not None:
-            raise self.wrong("<EOF>")
-
-
-def _show(reader: _Reader) -> Parsed:
+def _show(reader: Reader) -> Parsed:
     reader.expect("SHOW")
     kind = reader.word()
     parsed: Parsed
@@ -298,41 +190,13 @@ def _show(reader: _Reader) -> Parsed:
     return parsed
 
 
-def _describe(reader: _Reader) -> ShowColumns:
+def _describe(reader: Reader) -> ShowColumns:
     reader.take()
     if reader.word() in ("INPUT", "OUTPUT"):
         raise problems.at((1, 1), "query.unsupported", f"DESCRIBE {reader.word()} is not supported")
     name, start = reader.name(3)
     reader.end()
     return ShowColumns(name, start)
-
-
-def _explain(reader: _Reader) -> Explain:
-    reader.expect("EXPLAIN")
-    if reader.word() == "ANALYZE":
-        raise problems.at((1, 1), "query.unsupported", "EXPLAIN ANALYZE is not supported")
-    options = {"TYPE": "DISTRIBUTED", "FORMAT": "TEXT"}
-    # `EXPLAIN (SELECT 1)` is a query in parentheses, `EXPLAIN (TYPE VALIDATE) ...` an option list.
-    following = reader.tokens[reader.position + 1].text.upper() if len(reader.tokens) > reader.position + 1 else ""
-    if reader.word() == "(" and following in options:
-        reader.take()
-        while True:
-            key = reader.word()
-            reader.expect("TYPE", "FORMAT")
-            options[key] = reader.take().text.upper()
-            if not reader.accept(","):
-                break
-        reader.expect(")")
-    if options["TYPE"] not in ("LOGICAL", "DISTRIBUTED", "VALIDATE", "IO") or options["FORMAT"] not in ("TEXT", "JSON"):
-        raise problems.at(
-            (1, 1),
-            "query.unsupported",
-            f"EXPLAIN (TYPE {options['TYPE']}, FORMAT {options['FORMAT']}) is not supported",
-        )
-    if reader.peek() is None:
-        raise reader.wrong("a query")
-    inner = Select(_query(reader.tokens[reader.position :], reader.source))
-    return Explain(options["TYPE"], options["FORMAT"], inner)
 
 
 def function_name(node: exp.Expr) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -19,19 +19,32 @@ _INTEGER_DIGITS = {exp.DType.TINYINT: 3, exp.DType.SMALLINT: 5, exp.DType.INT: 1
 MAX_DIGITS = 38
 
 
-@cache
-def _parsed(text: str) -> exp.DataType:
-    return exp.DataType.build(text, dialect="trino")
+@lru_cache(maxsize=8192)
+def shared(text: str) -> exp.DataType:
+    """As `data_type`, to be looked at only: it is everybody's. What goes into a tree is a copy of it."""
+    try:
+        return exp.DataType.build(text, dialect="trino")
+    except Exception:  # noqa: BLE001 - SQLGlot raises several; an unreadable type is an unknown type
+        return exp.DataType.build("unknown")
 
 
 def data_type(text: str) -> exp.DataType:
     """A DataType of Trino's type text; `unknown` and unreadable texts give UNKNOWN."""
-    if text == "unknown":
-        return exp.DataType.build("unknown")
-    try:
-        return _parsed(text).copy()
-    except Exception:  # noqa: BLE001 - SQLGlot raises several; an unreadable type is an unknown type
-        return exp.DataType.build("unknown")
+    return shared(text).copy()
+
+
+def text(type_: exp.DataType) -> str:
+    """Trino's text of a type; fields keep the letter case of their names."""
+    if type_.this is exp.DType.STRUCT and type_.expressions:
+        fields = [
+            f"{_field_name(f.name)} {text(f.args['kind'])}" if isinstance(f, exp.ColumnDef) else text(f)
+            for f in type_.expressions
+        ]
+        return f"row({', '.join(fields)})"
+    if type_.this in (exp.DType.ARRAY, exp.DType.MAP) and type_.expressions:
+        word = "array" if type_.this is exp.DType.ARRAY else "map"
+        return f"{word}({', '.join(text(t) for t in type_.expressions)})"
+    return type_.sql("trino").lower()
 
 
 def kind(node: exp.Expr | exp.DataType | None) -> exp.DType | None:

@@ -63,6 +63,16 @@ class Keys:
         """The cipher that wraps data keys."""
         return AESGCM(self.master_key)
 
+    @property
+    def masks(self) -> bytes:
+        """The key of keyed hash masks: the same for good, so that digests of a value stay equal."""
+        return hmac.new(self.manifests, b"keyed masks", hashlib.sha256).digest()
+
+    @property
+    def audit(self) -> bytes:
+        """The key of the audit's seals: the same for good, so that old rows can be verified."""
+        return hmac.new(self.manifests, b"audit", hashlib.sha256).digest()
+
     def opens(self, wrapped_key: bytes, bound: bytes) -> bool:
         """Can this data key be unwrapped?"""
         try:

@@ -6,7 +6,6 @@ open connection; each writes who did what into `identity_changes` in the same tr
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,23 +16,12 @@ from dataos.core import names
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import fail
 from dataos.core.ids import UserId
+from dataos.governance import artifacts, changes, profiles, standing
 from dataos.governance.identities import ADMINISTRATOR, Identities
 from dataos.governance.principals import OPERATOR_TAG
 from dataos.store import tables
 
 TYPES = ("person", "application")
-ROLES = {
-    "user": "home, own profile and tokens",
-    "data-dev": "own Resources in user workspaces",
-    "system-dev": "own Resources in system workspaces",
-    "operator": "everything",
-    "app-user": "applications",
-    "pulsar-admin": "the event store",
-}
-"""Shipped roles; a role is the tag `roles:id:<id>`."""
-TAG_NAMESPACES = ("roles:**", "users:**", "dataos:**")
-"""A tag of an identity must belong to one of these."""
-
 DEFAULT_KEY_S = 24 * 3600
 _ID = r"[a-z0-9]([-a-z0-9_.]*[a-z0-9])?"
 _WORDS = (
@@ -57,7 +45,7 @@ class Users:
         query = sa.select(tables.users).order_by(tables.users.c.id)
         if ids is not None:
             query = query.where(tables.users.c.id.in_(list(ids)))
-        return [_user(row) for row in connection.execute(query)]
+        return [profiles.record_of(row) for row in connection.execute(query)]
 
     def get(self, connection: sa.Connection, user: str) -> dict[str, Any]:
         """One user. Raises DataOSError `user.not_found`."""
@@ -91,7 +79,7 @@ class Users:
         if self._identities.user_exists(connection, user):
             raise fail("user.exists", f"user `{user}` exists already", hint="choose another id with -u")
         given = [*dict.fromkeys(["roles:id:user", f"users:id:{user}", *tags])]
-        _check_tags(given)
+        artifacts.check_subject_tags(connection, given)
         connection.execute(
             tables.users.insert().values(
                 id=user, name=name, type=type, email=email, tags=given, created_at=self._clock.now_us()
@@ -118,7 +106,9 @@ class Users:
                 f"user `{user}` still owns Resources: {', '.join(left)}",
                 hint=f"delete them or give them another owner; list: dataos get -a -o {user}",
             )
-        connection.execute(tables.tokens.delete().where(tables.tokens.c.user_id == user))
+        for of_user in (tables.tokens, tables.passwords, tables.invitations, tables.login_handovers):
+            connection.execute(of_user.delete().where(of_user.c.user_id == user))
+        connection.execute(tables.benches.delete().where(tables.benches.c.owner == user))
         connection.execute(tables.users.delete().where(tables.users.c.id == user))
         self._record(connection, f"user:{user}", "deleted", actor, {})
 
@@ -128,7 +118,7 @@ class Users:
         """Give tags (roles are tags). Returns all tags. Raises `user.not_found`, `user.tag`."""
         found = self.get(connection, user)
         fresh = list(dict.fromkeys(tags))
-        _check_tags(fresh)
+        artifacts.check_subject_tags(connection, fresh)
         return self._store_tags(connection, actor, found, [*dict.fromkeys([*found["tags"], *fresh])], "tags added")
 
     def remove_tags(self, connection: sa.Connection, actor: str, user: str, tags: Iterable[str]) -> list[str]:
@@ -161,11 +151,8 @@ class Users:
         return tags
 
     def _check_operator_remains(self, connection: sa.Connection, user: dict[str, Any], without: str) -> None:
-        if OPERATOR_TAG not in user["tags"]:
-            return
-        others = connection.execute(sa.select(tables.users.c.tags).where(tables.users.c.id != without)).scalars()
-        if not any(OPERATOR_TAG in tags for tags in others):
-            raise fail("user.last", f"`{without}` is the last operator", hint="make another user an operator first")
+        if OPERATOR_TAG in user["tags"]:
+            standing.check_operator_remains(connection, without)
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
@@ -248,31 +235,4 @@ class Users:
         return found
 
     def _record(self, connection: sa.Connection, subject: str, change: str, actor: str, data: dict[str, Any]) -> None:
-        connection.execute(
-            tables.identity_changes.insert().values(
-                at=self._clock.now_us(), subject=subject, change=change, actor=actor, data=data
-            )
-        )
-
-
-def _user(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "type": row.type,
-        "email": row.email or "",
-        "tags": row.tags,
-        "created": rfc3339(row.created_at),
-    }
-
-
-def _check_tags(tags: Iterable[str]) -> None:
-    for tag in tags:
-        if not any(fnmatch.fnmatchcase(tag, pattern.replace("**", "*")) for pattern in TAG_NAMESPACES):
-            raise fail(
-                "user.tag",
-                f"tag `{tag}` belongs to no known tag-namespace",
-                hint="tag-namespaces: " + ", ".join(TAG_NAMESPACES),
-            )
-        if tag.startswith("roles:id:") and tag.removeprefix("roles:id:") not in ROLES:
-            raise fail("user.tag", f"there is no role `{tag}`", hint="roles: " + ", ".join(ROLES))
+        changes.record(connection, self._clock.now_us(), subject, change, actor, data)

@@ -7,10 +7,13 @@ calls block; they are made in worker threads.
 from __future__ import annotations
 
 import gzip
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import BinaryIO, cast
 
 import sqlalchemy as sa
 
@@ -132,6 +135,14 @@ class BucketFiles:
         # a repeated request may meet what it wrote itself
         if not kept.bucket.create(key, content) and kept.bucket.read(key) != content:
             raise fail("iceberg.storage", f"cannot write {location}: an object of this key is there", retry=5.0)
+
+    @contextmanager
+    def grow(self, location: str) -> Generator[BinaryIO]:
+        kept = self._buckets.find(location)
+        with tempfile.TemporaryFile() as draft:
+            yield cast("BinaryIO", draft)
+            draft.seek(0)
+            kept.bucket.upload(kept.key(location), cast("BinaryIO", draft))
 
     def exists(self, location: str) -> bool:
         kept = self._buckets.find(location)

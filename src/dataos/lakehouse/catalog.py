@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,14 @@ def _nothing(_: str) -> None:
     """The checkpoint of a server that is not under test."""
 
 
+Renamed = Callable[[sa.Connection, TableRef, TableRef], None]
+"""A table, and what it is going to be called."""
+
+
+def _nobody_told(connection: sa.Connection, old: TableRef, new: TableRef) -> None:
+    """Nothing is kept of tables besides the catalog."""
+
+
 class Catalog:
     """The one door to Iceberg tables. Stateless but for caches of immutable files."""
 
@@ -75,6 +84,7 @@ class Catalog:
         self._cache = MetadataCache(_CACHE_BYTES)
         self._commits: Commits | None = None
         self._loading = Lock()
+        self._renamed: Renamed = _nobody_told
 
     def close(self) -> None:
         """Wait for file work in progress."""
@@ -113,9 +123,14 @@ class Catalog:
         """Another warehouse that lies at, above or below a location, in the caller's unit of work."""
         return rows.overlapping_warehouse(connection, name, location)
 
-    async def table_at(self, location: str) -> TableRef | None:
-        """The table, published or held by a run, in whose folder a location lies."""
-        return await self.store.read(rows.table_at, location)
+    def on_rename(self, told: Renamed) -> None:
+        """Have somebody told, in the unit of work, before a table gets another name."""
+        self._renamed = told
+
+    async def place_of(self, view: View, warehouse: str, location: str) -> tuple[str | None, str | None]:
+        """Namespace and table in whose folder a location lies; the namespace alone in the folder where the view's run
+        makes tables of it (`run_folder`); neither elsewhere."""
+        return await self.store.read(_place_of, view, warehouse, location)
 
     def drop_warehouse(self, connection: sa.Connection, name: str) -> None:
         """Forget a warehouse and its pointers, in the caller's unit of work. Files stay."""
@@ -148,7 +163,7 @@ class Catalog:
         def read(connection: sa.Connection) -> dict[str, str]:
             root = rows.warehouse(connection, warehouse).location
             found = rows.namespace(connection, view, warehouse, namespace)
-            return {"location": _namespace_location(root, namespace), **found}
+            return {"location": _run_folder(root, namespace, view), **found}
 
         return await self.store.read(read)
 
@@ -177,6 +192,24 @@ class Catalog:
     async def drop_namespace(self, view: View, warehouse: str, namespace: str, key: str | None = None) -> None:
         """Raises DataOSError `iceberg.not_found.namespace`, `iceberg.conflict.not_empty`, `iceberg.unsupported`."""
         await self.unit(key, rows.drop_namespace, view, warehouse, namespace)
+
+    async def rename_namespace(self, view: View, warehouse: str, namespace: str, new_name: str) -> None:
+        """Give a namespace another name, with its tables and views; their files stay where they are.
+
+        Raises DataOSError `iceberg.not_found.namespace`, `iceberg.exists.namespace`, `iceberg.unsupported` (in a run).
+        """
+        namespaces.join(namespaces.split(new_name))
+        await self.store.write(self._rename_namespace, view, warehouse, namespace, new_name)
+
+    def _rename_namespace(
+        self, connection: sa.Connection, view: View, warehouse: str, namespace: str, new_name: str
+    ) -> None:
+        for old in rows.namespaces(connection, view, warehouse):
+            if old == namespace or old.startswith(f"{namespace}."):
+                new = new_name + old[len(namespace) :]
+                for table in rows.list_tables(connection, view, warehouse, old):
+                    self._renamed(connection, TableRef(warehouse, old, table), TableRef(warehouse, new, table))
+        rows.rename_namespace(connection, view, warehouse, namespace, new_name, self.clock.now_us())
 
     async def update_namespace(
         self,
@@ -226,12 +259,13 @@ class Catalog:
         """True if the table is there in this view."""
         return (await self.pointers(view, [ref]))[ref] is not None
 
-    async def load_table(self, view: View, ref: TableRef) -> Loaded:
-        """A table's metadata as it is on disk. An attempt goes on seeing a table as it first loaded it.
+    async def load_table(self, view: View, ref: TableRef, *, pin: bool = True) -> Loaded:
+        """A table's metadata as it is on disk. An attempt goes on seeing a table as it first loaded it; without `pin`
+        this load is none of those.
 
         Raises as `pointer`, and `iceberg.corrupt`.
         """
-        if isinstance(view, AttemptView) and not await self.store.read(rows.is_held, view, ref):
+        if pin and isinstance(view, AttemptView) and not await self.store.read(rows.is_held, view, ref):
             with contextlib.suppress(MovedError):  # then another load of this attempt has pinned it
                 await self.store.write(rows.pin, view, ref, self.clock.now_us())
         found = await self.pointer(view, ref)
@@ -286,6 +320,11 @@ class Catalog:
         await self._apply_once(view, [Change(ref, None, staged.pointer, grew=False)], [staged], key, _exists(ref))
         return self._done(staged)
 
+    async def run_folder(self, view: View, warehouse: str, namespace: str) -> str:
+        """Where new tables of a run lie: no table of others is in there. Outside of runs the namespace's folder."""
+        root = (await self.load_warehouse(warehouse)).location
+        return _run_folder(root, namespace, view)
+
     def _new_location(self, connection: sa.Connection, view: View, request: CreateRequest) -> str:
         root = rows.warehouse(connection, request.ref.warehouse).location
         rows.check_open(connection, view)
@@ -293,15 +332,16 @@ class Catalog:
         if rows.pointer(connection, view, request.ref) is not None:
             raise _exists(request.ref)
         rows.refuse_view(connection, request.ref)
-        home = _namespace_location(root, request.ref.namespace)
+        home = _run_folder(root, request.ref.namespace, view)
         location = (request.location or "").rstrip("/")
         # a location derived from the namespace's: a table made again would find the files of the dropped one
         if location in ("", f"{home}/{request.ref.name}"):
             return f"{home}/{namespaces.folder(request.ref.name)}-{self.ids.uid().replace('-', '')[:12]}"
-        if not contains(root, location) or contains(location, root):
+        within = home if isinstance(view, AttemptView) else root  # a run makes tables where no file of others can be
+        if not contains(within, location) or contains(location, within):
             raise fail(
                 "iceberg.invalid",
-                f"the location of {request.ref} must lie below {root}; got {location}",
+                f"the location of {request.ref} must lie below {within}; got {location}",
                 hint="leave the location out and the catalog chooses one",
             )
         if rows.location_in_use(connection, location):
@@ -370,6 +410,7 @@ class Catalog:
             if rows.pointer(connection, view, target) is not None:
                 raise _exists(target)
             origin = rows.origin(connection, view, source, here)
+            self._renamed(connection, source, target)
             changes = [
                 Change(target, None, here, grew=False, origin=origin),
                 Change(source, here.metadata_location, None, renamed=True),
@@ -575,6 +616,25 @@ def _change(ref: TableRef, base: Pointer | None, staged: Staged) -> Change:
         appends_only=staged.appends_only,
         grew=base is not None,
     )
+
+
+def _run_folder(root: str, namespace: str, view: View) -> str:
+    home = _namespace_location(root, namespace)
+    if not isinstance(view, AttemptView):
+        return home
+    return f"{home}/run-{hashlib.sha256(view.attempt_id.encode()).hexdigest()[:12]}"
+
+
+def _place_of(connection: sa.Connection, view: View, warehouse: str, location: str) -> tuple[str | None, str | None]:
+    table = rows.table_at(connection, view, location)
+    if table is not None:
+        return table.namespace, table.name
+    if isinstance(view, AttemptView):
+        root = rows.warehouse(connection, warehouse).location
+        for namespace in rows.namespaces(connection, view, warehouse):
+            if contains(_run_folder(root, namespace, view), location):
+                return namespace, None
+    return None, None
 
 
 def _namespace_location(root: str, namespace: str) -> str:

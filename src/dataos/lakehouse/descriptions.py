@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from dataos.core.errors import fail
 from dataos.core.names import did_you_mean
@@ -19,6 +20,10 @@ class Column:
     required: bool
     doc: str
     field_id: int
+
+
+NamePath = tuple[str, ...]
+"""Names from a column down into its parts; `element`, `key` and `value` stand for those of lists and maps."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class TableInfo:
     snapshot_id: int | None = None
     row_count: int | None = None
     updated_ms: int = 0
+    past_names: tuple[tuple[NamePath, tuple[NamePath, ...]], ...] = ()
+    """For each column or part of one that was called otherwise in another schema: its other names, in lower case."""
 
 
 def describe(metadata: dict[str, Any], metadata_location: str, snapshot: int | str | None) -> TableInfo:
@@ -61,7 +68,41 @@ def describe(metadata: dict[str, Any], metadata_location: str, snapshot: int | s
         snapshot_id=chosen["snapshot-id"] if chosen else None,
         row_count=int(total) if total is not None and str(total).isdigit() else None,
         updated_ms=metadata.get("last-updated-ms", 0),
+        past_names=_past_names(schemas, schema),
     )
+
+
+def _past_names(
+    schemas: list[dict[str, Any]], chosen: dict[str, Any]
+) -> tuple[tuple[NamePath, tuple[NamePath, ...]], ...]:
+    if len(schemas) < 2:
+        return ()
+    known: dict[int, set[NamePath]] = {}
+    for schema in schemas:
+        for id_, path in _ids(schema["fields"], ()):
+            known.setdefault(id_, set()).add(path)
+    other = {path: tuple(sorted(known[id_] - {path})) for id_, path in _ids(chosen["fields"], ())}
+    return tuple((path, names) for path, names in other.items() if names)
+
+
+def _ids(fields: list[dict[str, Any]], above: NamePath) -> Iterator[tuple[int, NamePath]]:
+    for field_ in fields:
+        path = (*above, field_["name"].lower())
+        yield field_["id"], path
+        yield from _inner_ids(field_["type"], path)
+
+
+def _inner_ids(type_: Any, path: NamePath) -> Iterator[tuple[int, NamePath]]:
+    if not isinstance(type_, dict):
+        return
+    shape = cast("dict[str, Any]", type_)
+    if shape["type"] == "struct":
+        yield from _ids(shape["fields"], path)
+    for part in ("element", "key", "value"):
+        if part in shape:
+            if f"{part}-id" in shape:  # some writers leave them out
+                yield shape[f"{part}-id"], (*path, part)
+            yield from _inner_ids(shape[part], (*path, part))
 
 
 def snapshot_at(metadata: dict[str, Any], timestamp_us: int) -> int:

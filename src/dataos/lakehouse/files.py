@@ -12,12 +12,12 @@ import gzip
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from dataos.core.durable import sync_folder
-from dataos.core.errors import fail
+from dataos.core.errors import DataOSError, fail
 
 
 class Files(Protocol):
@@ -29,6 +29,11 @@ class Files(Protocol):
 
     def write_new(self, location: str, content: bytes) -> None:
         """Write a file that does not exist, atomically and durably."""
+        ...
+
+    def grow(self, location: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """A file that does not exist, to be written bit by bit. Left by an error, it is not there; left otherwise, it
+        is there as a whole, and on disk once it was secured. Raises DataOSError `iceberg.storage`."""
         ...
 
     def exists(self, location: str) -> bool:
@@ -92,15 +97,24 @@ class LocalFiles:
                 os.fsync(handle.fileno())
             os.link(draft, path)  # unlike rename, it fails where the name is taken
         except OSError as error:
-            raise fail(
-                "iceberg.storage",
-                f"cannot write {location}: {error.strerror}",
-                hint="look at free space and permissions of the warehouse folder",
-                retry=5.0,
-            ) from error
+            raise _unwritable(location, error) from error
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def grow(self, location: str) -> Generator[BinaryIO]:
+        path = Path(plain(location))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as handle:
+                yield handle
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise _unwritable(location, error) from error
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def exists(self, location: str) -> bool:
         return Path(plain(location)).is_file()
@@ -191,6 +205,9 @@ class PlacedFiles:
     def write_new(self, location: str, content: bytes) -> None:
         self._of(location).write_new(location, content)
 
+    def grow(self, location: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        return self._of(location).grow(location)
+
     def exists(self, location: str) -> bool:
         return self._of(location).exists(location)
 
@@ -254,3 +271,12 @@ def contains(folder: str, location: str) -> bool:
     outer = os.path.normpath(plain(folder))
     inner = os.path.normpath(plain(location))
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def _unwritable(location: str, error: OSError) -> DataOSError:
+    return fail(
+        "iceberg.storage",
+        f"cannot write {location}: {error.strerror}",
+        hint="look at free space and permissions of the warehouse folder",
+        retry=5.0,
+    )

@@ -166,7 +166,7 @@ class SnapshotDraft:
     def remove(self, manifest: ManifestFile, paths: set[str]) -> None:
         """Keep a manifest without some of its files: it is written anew."""
         spec = self._spec(manifest.partition_spec_id)
-        with self._writer(spec, deletes=manifest.content is ManifestContent.DELETES) as writer:
+        with self._writer(spec, deletes=manifest.content == ManifestContent.DELETES) as writer:
             for entry in _read_entries(self._seam, manifest, discard_deleted=True):
                 if entry.data_file.file_path in paths:
                     self._collector.remove_file(entry.data_file, self._schema, spec)
@@ -251,7 +251,7 @@ def _added_entries(seam: _SeamIO, snapshots: list[Snapshot]) -> dict[int, list[M
         for entry in fresh:
             if entry.status is ManifestEntryStatus.DELETED:
                 raise NotAnAppendError("it removed files")
-            if manifest.content is not ManifestContent.DATA or entry.data_file.content is not DataFileContent.DATA:
+            if manifest.content != ManifestContent.DATA or entry.data_file.content != DataFileContent.DATA:
                 raise NotAnAppendError("it deleted rows")
         if fresh:
             found.setdefault(manifest.partition_spec_id, []).extend(fresh)

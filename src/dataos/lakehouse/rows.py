@@ -21,6 +21,7 @@ from dataos.lakehouse import holds
 from dataos.lakehouse.files import SCHEME
 from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
 from dataos.store import tables
+from dataos.store.database import batches
 
 _w = tables.iceberg_warehouses
 _n = tables.iceberg_namespaces
@@ -63,6 +64,11 @@ def warehouses(connection: sa.Connection) -> list[str]:
     return list(connection.execute(sa.select(_w.c.name).order_by(_w.c.name)).scalars())
 
 
+def locations(connection: sa.Connection) -> dict[str, str]:
+    """Where each registered warehouse keeps its tables."""
+    return {row.name: row.location for row in connection.execute(sa.select(_w.c.name, _w.c.location))}
+
+
 def warehouse(connection: sa.Connection, name: str) -> Warehouse:
     """One warehouse. Raises DataOSError `iceberg.not_found.warehouse`, listing the known ones."""
     row = connection.execute(sa.select(_w).where(_w.c.name == name)).first()
@@ -91,12 +97,16 @@ def overlapping_warehouse(connection: sa.Connection, name: str, location: str) -
     return None
 
 
-def table_at(connection: sa.Connection, location: str) -> TableRef | None:
-    """The table, published or held, in whose folder a location lies."""
+def table_at(connection: sa.Connection, view: View, location: str) -> TableRef | None:
+    """The table, published or held, in whose folder a location lies. What other attempts hold is not in an attempt's
+    view."""
     above = [location[:i] for i, char in enumerate(location) if char == "/"][2:]
     for table in (_t, _o):
         query = sa.select(table.c.warehouse, table.c.namespace, table.c.name)
-        row = connection.execute(query.where(table.c.location.in_([*above, location])).limit(1)).first()
+        query = query.where(table.c.location.in_([*above, location]))
+        if table is _o and isinstance(view, AttemptView):
+            query = query.where(_o.c.attempt_id == view.attempt_id)
+        row = connection.execute(query.limit(1)).first()
         if row is not None:
             return TableRef(row.warehouse, row.namespace, row.name)
     return None
@@ -230,6 +240,31 @@ def drop_namespace(connection: sa.Connection, view: View, in_warehouse: str, nam
     if _drop_held(connection, view, in_warehouse, name):
         return
     connection.execute(_n.delete().where(_n.c.warehouse == in_warehouse, _n.c.name == name))
+
+
+def rename_namespace(
+    connection: sa.Connection, view: View, in_warehouse: str, name: str, new_name: str, now_us: int
+) -> None:
+    """Give a published namespace, with all that is in and below it, another name.
+
+    Raises DataOSError `iceberg.not_found.namespace`, `iceberg.exists.namespace`, `iceberg.unsupported` (in a run).
+    """
+    if isinstance(view, AttemptView):
+        raise _not_held(name)
+    _lock_namespace(connection, in_warehouse, name, read=False)
+    known = namespaces(connection, view, in_warehouse)
+    namespace(connection, view, in_warehouse, name)
+    moved = {n: new_name + n[len(name) :] for n in known if n == name or n.startswith(name + ".")}
+    taken = [new for new in moved.values() if new in known and new not in moved]
+    if taken or new_name == name:
+        raise fail("iceberg.exists.namespace", f"namespace `{(taken or [name])[0]}` exists already in `{in_warehouse}`")
+    for old, new in moved.items():
+        values = {"warehouse": in_warehouse, "name": new, "properties": known[old], "created_at": now_us}
+        connection.execute(_n.insert().values(**values))
+        for table in (_t, _v):
+            here = (table.c.warehouse == in_warehouse, table.c.namespace == old)
+            connection.execute(table.update().where(*here).values(namespace=new))
+        connection.execute(_n.delete().where(_n.c.warehouse == in_warehouse, _n.c.name == old))
 
 
 def set_namespace(
@@ -496,9 +531,23 @@ def refuse_view(connection: sa.Connection, ref: TableRef) -> None:
         raise fail("iceberg.exists.view", f"`{ref}` is a view", hint="drop it first, or choose another name")
 
 
-def swap_view(connection: sa.Connection, ref: TableRef, base: str | None, new: Pointer | None, now_us: int) -> None:
+def view_definer(connection: sa.Connection, ref: TableRef) -> str | None:
+    """The user whose right to select a view lends; None for nobody's."""
+    return connection.execute(sa.select(_v.c.definer).where(*_same(_v, ref))).scalar()
+
+
+def swap_view(
+    connection: sa.Connection,
+    ref: TableRef,
+    base: str | None,
+    new: Pointer | None,
+    now_us: int,
+    definer: str | None = None,
+) -> None:
     """Move one view from `base` (None: nothing) to `new` (None: nothing any more). Raises MovedError if it is gone.
 
+    `definer`: the user whose right to select it lends from now on. Whoever changes a view without saying so takes the
+    right away that its earlier text lent.
     A name that a table has is refused (`iceberg.exists.table`).
     """
     _lock_namespace(connection, ref.warehouse, ref.namespace, read=True)
@@ -507,7 +556,8 @@ def swap_view(connection: sa.Connection, ref: TableRef, base: str | None, new: P
             raise fail("iceberg.exists.table", f"`{ref}` is a table", hint="drop it first, or choose another name")
         if view_pointer(connection, ref) is not None:
             raise MovedError(str(ref))
-        values = {"uuid": new.uuid, "location": new.location, "metadata_location": new.metadata_location}
+        values: dict[str, Any] = {"uuid": new.uuid, "location": new.location, "definer": definer}
+        values["metadata_location"] = new.metadata_location
         try:
             connection.execute(_v.insert().values(**_key(ref), **values, updated_at=now_us))
         except IntegrityError as error:
@@ -518,7 +568,9 @@ def swap_view(connection: sa.Connection, ref: TableRef, base: str | None, new: P
         done = connection.execute(_v.delete().where(*at_base))
     else:
         done = connection.execute(
-            _v.update().where(*at_base).values(metadata_location=new.metadata_location, updated_at=now_us)
+            _v.update()
+            .where(*at_base)
+            .values(metadata_location=new.metadata_location, updated_at=now_us, definer=definer)
         )
     if done.rowcount != 1:
         raise MovedError(str(ref))
@@ -565,8 +617,7 @@ LONE_FILE = ""
 def add_garbage_files(connection: sa.Connection, paths: Iterable[str], due_us: int) -> None:
     """Note single files that no table names any more."""
     values = [{"path": path, "base": LONE_FILE, "due_at": due_us} for path in sorted(set(paths))]
-    for start in range(0, len(values), 500):
-        some = values[start : start + 500]
+    for some in batches(values):
         known = connection.execute(sa.select(_g.c.path).where(_g.c.path.in_([v["path"] for v in some]))).scalars()
         there = set(known)
         new = [v for v in some if v["path"] not in there]

@@ -7,7 +7,7 @@ job may read them and not change them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from dataos.lakehouse.rows import MovedError
 from dataos.lakehouse.views import AttemptView, Loaded, Pointer, TableRef, View
 
 _TRIES = 10
+Json = dict[str, Any]
 
 
 class StoredViews:
@@ -45,6 +46,30 @@ class StoredViews:
             here.metadata_location, await self._catalog.work(self._catalog.files.read, here.metadata_location)
         )
 
+    async def definer(self, ref: TableRef) -> str | None:
+        """The user whose right to select a view lends; None for nobody's."""
+        return await self._catalog.store.read(rows.view_definer, ref)
+
+    async def find(self, view: View, warehouse: str, namespace: str, name: str) -> tuple[TableRef, Json] | None:
+        """A view by its name in any letter case, with its metadata; None if there is none, or several."""
+
+        def read(connection: sa.Connection) -> tuple[TableRef, Pointer] | None:
+            spaces = rows.namespaces(connection, view, warehouse)
+            space = _spelled(spaces, namespace)
+            known = _spelled(rows.list_views(connection, warehouse, space), name) if space is not None else None
+            if space is None or known is None:
+                return None
+            ref = TableRef(warehouse, space, known)
+            here = rows.view_pointer(connection, ref)
+            return (ref, here) if here is not None else None
+
+        found = await self._catalog.store.read(read)
+        if found is None:
+            return None
+        content = await self._catalog.work(self._catalog.files.read, found[1].metadata_location)
+        metadata: Json = json.loads(content)
+        return found[0], metadata
+
     async def exists(self, view: View, ref: TableRef) -> None:
         """Raises DataOSError `iceberg.not_found.view`."""
         await self._pointer(view, ref)
@@ -58,8 +83,10 @@ class StoredViews:
         properties: Mapping[str, str],
         location: str | None = None,
         key: str | None = None,
+        definer: str | None = None,
     ) -> Loaded:
-        """Raises DataOSError `iceberg.exists.view`, `iceberg.exists.table`, `iceberg.invalid`."""
+        """`definer`: the user whose right to select it lends. Raises DataOSError `iceberg.exists.view`,
+        `iceberg.exists.table`, `iceberg.invalid`."""
         _refuse_held(view)
         if (done := await self._catalog.replay(key)) is not None:
             return await self._loaded(done[0])
@@ -67,7 +94,7 @@ class StoredViews:
         uuid = self._catalog.ids.uid()
         folder = await self._catalog.store.read(self._new_location, view, ref, location, uuid)
         made = view_documents.create(uuid, folder, schema, version, properties, self._catalog.clock.now_us() // 1000)
-        return await self._write(ref, None, made, 0, key)
+        return await self._write(ref, None, made, 0, key, definer)
 
     async def register(self, view: View, ref: TableRef, metadata_location: str, key: str | None = None) -> Loaded:
         """Take up a view by its metadata file below the warehouse."""
@@ -106,8 +133,12 @@ class StoredViews:
         requirements: Sequence[Mapping[str, Any]],
         updates: Sequence[Mapping[str, Any]],
         key: str | None = None,
+        definer: str | None = None,
     ) -> Loaded:
-        """Change a view: usually a new version. Raises DataOSError `iceberg.conflict`, and as `create`."""
+        """Change a view: usually a new version. Without a `definer` it lends nobody's rights from now on.
+
+        Raises DataOSError `iceberg.conflict`, and as `create`.
+        """
         _refuse_held(view)
         if (done := await self._catalog.replay(key)) is not None:
             return await self._loaded(done[0])
@@ -120,7 +151,7 @@ class StoredViews:
             made = view_documents.change(base, updates, self._catalog.clock.now_us() // 1000)
             number = int(here.metadata_location.rsplit("/", 1)[-1].split("-")[0]) + 1
             try:
-                return await self._write(ref, here, made, number, key)
+                return await self._write(ref, here, made, number, key, definer)
             except MovedError:
                 continue
         raise fail("iceberg.conflict", f"{ref}: too many commits at the same time", hint="retry", retry=1.0)
@@ -150,7 +181,7 @@ class StoredViews:
             rows.namespace(connection, view, target.warehouse, target.namespace)
             now = self._catalog.clock.now_us()
             try:
-                rows.swap_view(connection, target, None, here, now)
+                rows.swap_view(connection, target, None, here, now, rows.view_definer(connection, source))
             except MovedError:
                 raise _exists(target) from None
             rows.swap_view(connection, source, here.metadata_location, None, now)
@@ -180,7 +211,13 @@ class StoredViews:
         return "/".join([root, *levels, f"{namespaces.folder(ref.name)}-{uuid.replace('-', '')[:12]}"])
 
     async def _write(
-        self, ref: TableRef, base: Pointer | None, made: Mapping[str, Any], number: int, key: str | None
+        self,
+        ref: TableRef,
+        base: Pointer | None,
+        made: Mapping[str, Any],
+        number: int,
+        key: str | None,
+        definer: str | None,
     ) -> Loaded:
         path = f"{made['location']}/metadata/{number:05d}-{self._catalog.ids.uid()}.metadata.json"
         content = json.dumps(made, ensure_ascii=False).encode()
@@ -189,7 +226,7 @@ class StoredViews:
 
         def change(connection: sa.Connection) -> list[str]:
             old = base.metadata_location if base else None
-            rows.swap_view(connection, ref, old, pointer, self._catalog.clock.now_us())
+            rows.swap_view(connection, ref, old, pointer, self._catalog.clock.now_us(), definer)
             return [path]
 
         try:
@@ -201,6 +238,14 @@ class StoredViews:
                 raise _exists(ref) from None
             raise
         return Loaded(path, content)
+
+
+def _spelled(known: Iterable[str], wanted: str) -> str | None:
+    names = list(known)
+    if wanted in names:
+        return wanted
+    same = [n for n in names if n.lower() == wanted.lower()]
+    return same[0] if len(same) == 1 else None
 
 
 def _need(connection: sa.Connection, view: View, ref: TableRef) -> Pointer:

@@ -160,8 +160,7 @@ def read_manifest(data: Any, reading: Reading, workspace: str | None = None) -> 
         )
         return None
     if kind.controller is None:
-        hint = "products come with a later version: see docs/roadmap.md" if kind.versioned_section else ""
-        reading.later(("type",), f"type `{kind.type}` cannot be applied yet", code="kind.unsupported", hint=hint)
+        reading.later(("type",), f"type `{kind.type}` cannot be applied yet", code="kind.unsupported")
     context = Context(meta, version, target, section_key, {key: document[written] for key, written in root.items()})
     result = registry.resolve(kind.spec)(document.get(section_key), context, reading)
     if result is not None:

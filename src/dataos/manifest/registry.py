@@ -36,6 +36,7 @@ class KindDescriptor:
     default_layer: str = "user"
     sections: tuple[str, ...] = ()  # other spellings of the section key
     root_keys: tuple[str, ...] = ()  # keys of the document's top that the kind's reader takes (`Context.root`)
+    gathers: bool = False  # what it makes are Resources of their own: they may be applied by themselves too
     versioned_section: bool = False  # the section is named after the version, and may be absent (a draft product)
 
 
@@ -175,6 +176,8 @@ KINDS: dict[str, KindDescriptor] = {
             instance_level=True,
             versions=("v1beta", "v1alpha", "v1"),
             spec="dataos.kinds.bundle.spec:read",
+            controller="dataos.kinds.bundle.controller:BundleController",
+            gathers=True,
         ),
         KindDescriptor(
             "policy",
@@ -182,12 +185,14 @@ KINDS: dict[str, KindDescriptor] = {
             versions=("v1", "v1beta1"),
             superseded={"v1beta1": "v1"},
             spec="dataos.kinds.policy.spec:read",
+            controller="dataos.kinds.policy.controller:PolicyController",
         ),
         KindDescriptor(
             "grant",
             instance_level=True,
             versions=("v1alpha",),
             spec="dataos.kinds.grant.spec:read",
+            controller="dataos.kinds.grant.controller:GrantController",
         ),
         KindDescriptor(
             "monitor",
@@ -213,6 +218,7 @@ KINDS: dict[str, KindDescriptor] = {
             instance_level=True,
             versions=("v1beta", "v1alpha"),
             spec="dataos.kinds.product.spec:read",
+            controller="dataos.kinds.product.controller:ProductController",
             root_keys=("entity", "purpose", "collaborators", "refs", "v1beta", "v1alpha"),
             versioned_section=True,
         ),

@@ -263,7 +263,7 @@ def _sealed(data: Any, section: str, spec_model: Any) -> list[Path]:
     return [*([key] if key else []), *((section, *path) for path in secrets)]
 
 
-_RUN_AS = "leave it out: a job runs as whoever applied it; runAsUser names somebody else"
+_RUN_AS = "leave it out: a job runs as its owner; runAsUser names somebody else, with the use case run-as-user"
 
 
 def _secrets(block: RunnableBlock, reading: Reading, path: Path) -> tuple[tuple[SecretUse, Path], ...]:

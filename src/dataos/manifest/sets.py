@@ -1,13 +1,16 @@
-"""What documents of one set offer each other before any of them is stored: the Stacks that they define."""
+"""Documents of one set: what they offer each other before any of them is stored (the Stacks that they define), and
+which of them a problem is about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, cast
 
+from dataos.core.errors import Problem
 from dataos.manifest import registry
 from dataos.manifest.custom_stacks import CustomStack, stack_documents
 from dataos.manifest.documents import read_manifest
+from dataos.manifest.loader import Document
 from dataos.manifest.specs import Reading
 
 
@@ -20,6 +23,15 @@ def stacks_in(documents: Iterable[Any]) -> tuple[CustomStack, ...]:
         if offered is not None:
             found.append(offered)
     return tuple(found)
+
+
+def located_in(documents: Iterable[Document], problem: Problem) -> Problem:
+    """A problem of a set names its Resource: the document that declares that one knows the line."""
+    for document in documents:
+        data: dict[str, Any] = document.data if isinstance(document.data, dict) else {}
+        if data.get("name") == problem.name and registry.canonical_type(str(data.get("type"))) == problem.type:
+            return document.located(problem)
+    return problem
 
 
 def _is(document: dict[str, Any], type_: str) -> bool:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
+from dataos.governance.changes import note
+from dataos.metadata import inheritance
 from dataos.metadata.reports import Dataset
 from dataos.store import tables
 
@@ -63,6 +65,18 @@ def seen(connection: sa.Connection, dataset: Dataset, now_us: int) -> None:
         _save(connection, dataset.address, before, values, now_us, "control", lambda: None)
 
 
+def shaped(
+    connection: sa.Connection, address: str, columns: Sequence[tuple[str, str]], actor: str, now_us: int
+) -> None:
+    """A statement writes it: it has these columns (name, type) from now on, whoever wrote it before."""
+    before = find(connection, address)
+    texts = {c["name"]: c.get("description", "") for c in before.columns} if before is not None else {}
+    wanted = [{"name": name, "type": type_, "description": texts.get(name, "")} for name, type_ in columns]
+    if before is None or [c["name"] for c in before.columns] != [c["name"] for c in wanted]:
+        values = {"columns": wanted, "seen_at": now_us}
+        _save(connection, address, before, values, now_us, actor, lambda: None)
+
+
 def set_tags(connection: sa.Connection, address: str, source: str, wanted: Iterable[tuple[str, str]]) -> None:
     """Let exactly these (column, tag) be given by `source`; what others give stays."""
     connection.execute(_t.delete().where(_t.c.address == address, _t.c.source == source))
@@ -85,10 +99,24 @@ def tags(connection: sa.Connection, address: str) -> dict[str, list[str]]:
 
 
 def changed_tags(connection: sa.Connection, address: str, actor: str, now_us: int, change: Any) -> None:
-    """Do `change` (of tags), and keep the new state as a version."""
-    before = find(connection, address)
-    if before is not None:
-        _save(connection, address, before, {}, now_us, actor, change)
+    """Do `change` (of tags), and keep the new state as a version. What a user does is audited."""
+    before = tags(connection, address)
+    _save(connection, address, find(connection, address), {}, now_us, actor, change)
+    kind, _, user = actor.partition(":")
+    if kind == "user":
+        _note(connection, address, user, before, tags(connection, address))
+
+
+def _note(
+    connection: sa.Connection, address: str, user: str, before: dict[str, list[str]], after: dict[str, list[str]]
+) -> None:
+    old, new = ({(c, t) for c, listed in of.items() for t in listed} for of in (before, after))
+    if old != new:
+        shown = {
+            how: [{"column": c, "tag": t} for c, t in sorted(found)]
+            for how, found in (("added", new - old), ("removed", old - new))
+        }
+        note(connection, "tag.changed", address, user, shown)
 
 
 def _save(
@@ -111,6 +139,7 @@ def _save(
         }  # fmt: skip
         connection.execute(_d.insert().values(**known))
     retag()
+    inheritance.spread_from(connection, address)
     merged = {**known, **values}
     new = _state(merged, tags(connection, address))
     changes = differences(old, new)

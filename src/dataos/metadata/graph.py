@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from dataos.metadata import inheritance
 from dataos.metadata.reports import Line
 from dataos.store import tables
+from dataos.store.database import batches
 
 _e = tables.lineage_edges
 _j = tables.lineage_jobs
@@ -43,7 +45,7 @@ def replace(connection: sa.Connection, namespace: str, job: str, run: str, made:
                 "namespace": namespace,
                 "job": job,
                 "columns": _pairs(one.lines, upstream),
-                "resolved": all(line.resolved for line in one.lines) and bool(one.lines),
+                "resolved": _is_resolved(one.lines),
                 "run": run,
                 "first_at": before.get(upstream, now_us),
                 "last_at": now_us,
@@ -53,9 +55,15 @@ def replace(connection: sa.Connection, namespace: str, job: str, run: str, made:
         ]
         if rows:
             connection.execute(_e.insert(), rows)
+        inheritance.spread(connection, [one.downstream])
 
 
 _MOST_PAIRS = 20_000
+
+
+def _is_resolved(lines: Sequence[Line]) -> bool:
+    """Are all ways of columns known, and kept?"""
+    return bool(lines) and all(line.resolved for line in lines) and sum(len(x.sources) for x in lines) <= _MOST_PAIRS
 
 
 def _pairs(lines: Sequence[Line], upstream: str) -> list[list[str]]:
@@ -136,9 +144,8 @@ def _named(wanted: Mapping[str, set[str] | None]) -> dict[str, tuple[str, ...]]:
 
 def _edges(connection: sa.Connection, addresses: Sequence[str], here: str) -> list[sa.Row[Any]]:
     found: list[sa.Row[Any]] = []
-    for start in range(0, len(addresses), 500):
-        page = addresses[start : start + 500]
-        query = sa.select(_e).where(_e.c[here].in_(page))
+    for some in batches(addresses):
+        query = sa.select(_e).where(_e.c[here].in_(some))
         found += connection.execute(query.order_by(_e.c.downstream, _e.c.upstream, _e.c.namespace, _e.c.job)).all()
     return found
 
@@ -161,8 +168,8 @@ def jobs(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> dict[tup
     wanted = set(keys)
     names = sorted({name for _, name in wanted})
     found: dict[tuple[str, str], sa.Row[Any]] = {}
-    for start in range(0, len(names), 500):
-        for row in connection.execute(sa.select(_j).where(_j.c.name.in_(names[start : start + 500]))):
+    for some in batches(names):
+        for row in connection.execute(sa.select(_j).where(_j.c.name.in_(some))):
             if (row.namespace, row.name) in wanted:
                 found[row.namespace, row.name] = row
     return found

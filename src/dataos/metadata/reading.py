@@ -1,14 +1,16 @@
 """What people and programs ask about data: ways, datasets, profiles, quality, versions, events.
 
-Names of datasets, columns and jobs are for every user; what holds values of the data (profiles, results of tests) and
-decisions about tags are for the dataset's owner and for operators.
+A dataset is known to those who may read any of it, to its owner and to those who govern: to all others it is as if it
+was not there, and a way that leads through it shows no more than that there is one. What holds values of the data
+(profiles, results of tests) and decisions about tags are for the dataset's owner and for operators.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -16,17 +18,21 @@ import sqlalchemy as sa
 from dataos.core import names
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import DataOSError, fail
-from dataos.governance import rules
+from dataos.governance import knowing, rules
+from dataos.governance.decisions import DecisionPoint
+from dataos.governance.objects import writable
 from dataos.governance.principals import Principal
 from dataos.metadata import entities, graph, measures, reports
 from dataos.store import tables
-from dataos.store.database import Store
+from dataos.store.database import Store, batches
 
 _d, _e, _ev = tables.datasets, tables.lineage_edges, tables.lineage_events
 _p, _q, _l, _v = tables.dataset_profiles, tables.dataset_quality, tables.dataset_labels, tables.dataset_versions
 _SETTLED_US = 5_000_000
 _SUGGESTED_FROM = 500
 _RECENT = 5
+_LOOKED_AT = 100
+"""Datasets at least in one look for those of which somebody may know."""
 
 Direction = Literal["up", "down", "both"]
 
@@ -55,19 +61,20 @@ class Wanted:
 class Reading:
     """Reads, and the one decision that people take here: about suggested tags."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, point: DecisionPoint) -> None:
         self._store = store
         self._clock = clock
+        self._point = point
 
     # --- lineage ----------------------------------------------------------------------------------------------------
 
-    async def lineage(self, way: Way) -> dict[str, Any]:
+    async def lineage(self, principal: Principal, way: Way) -> dict[str, Any]:
         """{address, column, direction, depth, truncated, nodes, edges}. Raises `metadata.not_found`,
         `metadata.column`."""
-        return await self._store.read(self._lineage, way)
+        return await self._store.read(self._lineage, principal, way)
 
-    def _lineage(self, connection: sa.Connection, way: Way) -> dict[str, Any]:
-        address = self._find(connection, way.address)
+    def _lineage(self, connection: sa.Connection, principal: Principal, way: Way) -> dict[str, Any]:
+        address = self._find(connection, principal, way.address)
         column = self._column(connection, address, way.column)
         directions: list[graph.Direction] = ["up", "down"] if way.direction == "both" else [way.direction]
         nodes: dict[str, dict[str, Any]] = {}
@@ -85,6 +92,7 @@ class Reading:
         self._describe(connection, nodes)
         for node in nodes.values():  # columns as the dataset spells them
             node["columns"] = _spelt(node["columns"], node.pop("known"))
+        _restrict(nodes, edges, self._unknown(connection, principal, nodes))
         return {
             "address": address,
             "column": column,
@@ -96,14 +104,10 @@ class Reading:
         }
 
     def _describe(self, connection: sa.Connection, nodes: Mapping[str, dict[str, Any]]) -> None:
-        addresses = sorted(nodes)
-        rows: dict[str, Any] = {}
-        for start in range(0, len(addresses), 500):
-            query = sa.select(_d).where(_d.c.address.in_(addresses[start : start + 500]))
-            rows |= {row.address: row for row in connection.execute(query)}
-        for address, node in nodes.items():
-            row = rows.get(address)
+        for address, row in _rows(connection, nodes).items():
+            node = nodes[address]
             node |= {
+                "restricted": False,
                 "title": row.title if row is not None else "",
                 "description": row.description if row is not None else "",
                 "owner": row.owner if row is not None else "",
@@ -112,18 +116,28 @@ class Reading:
                 "known": [c["name"] for c in row.columns] if row is not None else [],
             }
 
-    def _find(self, connection: sa.Connection, asked: str) -> str:
-        """The address under which the store knows what was asked. A file may be part of a pattern that a job reads."""
+    def _unknown(self, connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> set[str]:
+        """Those of the addresses of which the principal may not know."""
+        if rules.may(principal, rules.DATASETS) or rules.may(principal, rules.READ_GOVERNANCE):
+            return set()
+        found = knowing.unreadable(connection, self._point.now(connection), principal.subject_tags, addresses)
+        return {a for a, row in _rows(connection, found).items() if row is None or row.owner != principal.user_id}
+
+    def _find(self, connection: sa.Connection, principal: Principal, asked: str) -> str:
+        """The address under which the store knows what was asked, and of which the principal may know. A file may be
+        part of a pattern that a job reads."""
         address = reports.address_of(asked) or asked
         known = sa.or_(_e.c.upstream == address, _e.c.downstream == address)
         if (
             entities.find(connection, address) is not None
             or connection.execute(sa.select(_e.c.upstream).where(known).limit(1)).first() is not None
-        ):
+        ) and not self._unknown(connection, principal, [address]):
             return address
         depot = address.partition("://")[2].partition(":")[0]
         near = sa.select(_d.c.address).order_by((_d.c.depot == depot).desc(), _d.c.address).limit(_SUGGESTED_FROM)
         others = list(connection.execute(near).scalars())
+        hidden = self._unknown(connection, principal, others)
+        others = [a for a in others if a not in hidden]
         for pattern in others:
             if any(c in pattern for c in "*?[") and fnmatchcase(address, pattern):
                 return pattern
@@ -148,14 +162,14 @@ class Reading:
 
     # --- datasets ---------------------------------------------------------------------------------------------------
 
-    async def listing(self, wanted: Wanted, after: str | None, limit: int) -> dict[str, Any]:
+    async def listing(self, principal: Principal, wanted: Wanted, after: str | None, limit: int) -> dict[str, Any]:
         """Datasets in order of their addresses: {items, next}."""
-        return await self._store.read(self._listing, wanted, after, limit)
+        return await self._store.read(self._listing, principal, wanted, after, limit)
 
-    def _listing(self, connection: sa.Connection, wanted: Wanted, after: str | None, limit: int) -> dict[str, Any]:
-        query = sa.select(_d).order_by(_d.c.address).limit(limit + 1)
-        if after is not None:
-            query = query.where(_d.c.address > after)
+    def _listing(
+        self, connection: sa.Connection, principal: Principal, wanted: Wanted, after: str | None, limit: int
+    ) -> dict[str, Any]:
+        query = sa.select(_d).order_by(_d.c.address)
         if wanted.depot is not None:
             query = query.where(_d.c.depot == wanted.depot)
         if wanted.owner is not None:
@@ -167,17 +181,31 @@ class Reading:
             text = f"%{_escaped(wanted.text.lower())}%"
             parts = (_d.c.address, _d.c.title, _d.c.description)
             query = query.where(sa.or_(*(sa.func.lower(p).like(text, escape="\\") for p in parts)))
-        rows = connection.execute(query).all()
-        page = rows[:limit]
+        found = list(islice(self._known(connection, principal, query, after, max(limit + 1, _LOOKED_AT)), limit + 1))
+        page = found[:limit]
         items = [_summary(row, entities.tags(connection, row.address)) for row in page]
-        return {"items": items, "next": page[-1].address if len(rows) > limit else None}
+        return {"items": items, "next": page[-1].address if len(found) > limit else None}
 
-    async def dataset(self, address: str) -> dict[str, Any]:
+    def _known(
+        self, connection: sa.Connection, principal: Principal, query: sa.Select[Any], after: str | None, at_once: int
+    ) -> Iterator[sa.Row[Any]]:
+        """Datasets behind an address of which the principal may know, in order; so many are looked at at once."""
+        while True:
+            rows = connection.execute(
+                (query if after is None else query.where(_d.c.address > after)).limit(at_once)
+            ).all()
+            hidden = self._unknown(connection, principal, [row.address for row in rows])
+            yield from (row for row in rows if row.address not in hidden)
+            if len(rows) < at_once:
+                return
+            after = rows[-1].address
+
+    async def dataset(self, principal: Principal, address: str) -> dict[str, Any]:
         """Everything that is known of one dataset but values. Raises `metadata.not_found`."""
-        return await self._store.read(self._dataset, address)
+        return await self._store.read(self._dataset, principal, address)
 
-    def _dataset(self, connection: sa.Connection, asked: str) -> dict[str, Any]:
-        address = self._find(connection, asked)
+    def _dataset(self, connection: sa.Connection, principal: Principal, asked: str) -> dict[str, Any]:
+        address = self._find(connection, principal, asked)
         row = entities.find(connection, address)
         if row is None:  # an edge names it, of another producer without a schema
             raise fail(
@@ -204,11 +232,11 @@ class Reading:
             },
         }  # fmt: skip
 
-    async def versions(self, address: str, limit: int) -> list[dict[str, Any]]:
+    async def versions(self, principal: Principal, address: str, limit: int) -> list[dict[str, Any]]:
         """Meta versions, newest first: {version, at, by, changes, state}."""
 
         def read(connection: sa.Connection) -> list[dict[str, Any]]:
-            found = self._find(connection, address)
+            found = self._find(connection, principal, address)
             query = sa.select(_v).where(_v.c.address == found).order_by(_v.c.major.desc(), _v.c.minor.desc())
             return [
                 {"version": f"{r.major}.{r.minor}", "at": rfc3339(r.at), "by": r.actor, "changes": r.changes,
@@ -304,10 +332,16 @@ class Reading:
 
         return await self._store.write(write)
 
+    async def owner(self, address: str) -> str:
+        """Whose job wrote a dataset last; empty: nobody's did."""
+        row = await self._store.read(entities.find, address)
+        return str(row.owner) if row is not None else ""
+
     def _owned(self, connection: sa.Connection, asked: str, principal: Principal, action: str) -> str:
-        found = self._find(connection, asked)
+        found = self._find(connection, principal, asked)
         row = entities.find(connection, found)
-        rules.require_owner(principal, row.owner if row is not None else "", f"{action} {found}", rules.DATASETS)
+        owner = row.owner if row is not None else ""
+        rules.require_own(principal, owner, f"{action} {found}", rules.DATASETS, writable(found))
         return found
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -320,7 +354,7 @@ class Reading:
         def read(connection: sa.Connection) -> dict[str, Any]:
             horizon = self._horizon(connection, after)
             query = sa.select(_ev.c.seq, _ev.c.body).where(_ev.c.seq > after, _ev.c.seq <= horizon)
-            if not principal.is_operator:
+            if not rules.may(principal, rules.AUDIT):
                 query = query.where(_ev.c.owner == str(principal.user_id))
             if job is not None:
                 query = query.where(sa.or_(_ev.c.job == job, _ev.c.job.like(f"{_escaped(job)}.%", escape="\\")))
@@ -345,6 +379,15 @@ class Reading:
                 break
             last = seq
         return last
+
+
+def _rows(connection: sa.Connection, addresses: Iterable[str]) -> dict[str, sa.Row[Any] | None]:
+    """What is stored of each of them; None where an edge alone names it."""
+    found: dict[str, sa.Row[Any] | None] = dict.fromkeys(addresses)
+    for some in batches(list(found)):
+        query = sa.select(_d).where(_d.c.address.in_(some))
+        found |= {row.address: row for row in connection.execute(query)}
+    return found
 
 
 def _edge(
@@ -380,6 +423,21 @@ def _edge(
     elif way.columns:
         found["columns"] = row.columns
     return found
+
+
+def _restrict(nodes: Mapping[str, dict[str, Any]], edges: Iterable[dict[str, Any]], unknown: set[str]) -> None:
+    """Take the names away of nodes of which the reader may not know, and everything else that is told of them."""
+    nothing = {"restricted": True, "columns": [], "title": "", "description": "", "owner": "", "rows": None,
+               "writtenAt": None}  # fmt: skip
+    hidden = (address for address in nodes if address in unknown)
+    names_ = {address: f"{knowing.RESTRICTED} {number}" for number, address in enumerate(hidden, 1)}
+    for address, name in names_.items():
+        nodes[address].update(nothing, address=name)
+    for edge in edges:
+        if edge["from"] in names_ or edge["to"] in names_:
+            edge.update({"from": names_.get(edge["from"], edge["from"]), "to": names_.get(edge["to"], edge["to"])})
+            if "columns" in edge:
+                edge["columns"] = []
 
 
 def _on_way(walk: graph.Walk, address: str, column: str) -> bool:

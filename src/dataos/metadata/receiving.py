@@ -19,6 +19,7 @@ from dataos.core.errors import DataOSError, Problem, fail
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
 from dataos.governance import rules
+from dataos.governance.objects import writable
 from dataos.governance.principals import Principal
 from dataos.metadata import entities, graph, naming, openlineage
 from dataos.metadata.recording import insert_event
@@ -118,7 +119,9 @@ class Receiver:
         for address in outputs:
             row = entities.find(connection, address)
             if row is not None and row.owner:
-                rules.require_owner(principal, row.owner, f"tell the lineage of {address}", rules.DATASETS)
+                rules.require_own(
+                    principal, row.owner, f"tell the lineage of {address}", rules.DATASETS, writable(address)
+                )
 
 
 def check(event: Any, where: str, own_namespace: str) -> list[Problem]:

@@ -346,12 +346,20 @@ def delete(path: Path) -> None:
         subprocess.run(["rm", "-rf", "--", str(path)], check=False, capture_output=True)
 
 
-def sweep(root: Path) -> None:
-    """Remove what servers that died left half made or half removed."""
-    for entry in list(os.scandir(root)):
+def leftovers(root: Path) -> list[Path]:
+    """What servers that died left half made, and what is half removed (by one that lives, too)."""
+    found: list[Path] = []
+    for entry in os.scandir(root):
         if entry.name.startswith(".old-"):
-            delete(Path(entry.path))
+            found.append(Path(entry.path))
         elif entry.name.startswith(".new-"):
             _, pid, started, _ = entry.name.split("-", 3)
             if trees.start_time(int(pid)) != int(started) or not trees.HAS_PROC:
-                delete(Path(entry.path))
+                found.append(Path(entry.path))
+    return found
+
+
+def sweep(root: Path) -> None:
+    """Remove what servers that died left half made or half removed."""
+    for path in leftovers(root):
+        delete(path)

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from dataos.control.resources import ApplyRequest, Resources
 from dataos.governance.identities import ADMINISTRATOR
+from dataos.governance.policies import DataRule
+from dataos.governance.shipped import DATA_POLICIES
 from dataos.store import tables
 from dataos.store.database import Store
 
@@ -52,20 +54,48 @@ RESOURCES: tuple[dict[str, Any], ...] = (
 )
 
 _DONE = "defaults-1"
+_MASKED = "masks-1"
 
 
 async def ensure(store: Store, resources: Resources, now_us: int) -> None:
     """Make what is missing, once per installation: what an operator deleted later stays deleted."""
-    if not await store.write(_workspaces, now_us):
-        return
-    for document in RESOURCES:
-        await resources.apply(ApplyRequest(document=dict(document), actor=ADMINISTRATOR))
-    await store.write(_mark)
+    if await store.write(_workspaces, now_us):
+        for document in RESOURCES:
+            await resources.apply(ApplyRequest(document=dict(document), actor=ADMINISTRATOR))
+        await store.write(_mark, _DONE)
+    if not await store.read(_is_done, _MASKED):
+        await resources.apply_all([ApplyRequest(document=_policy(r), actor=ADMINISTRATOR) for r in DATA_POLICIES])
+        await store.write(_mark, _MASKED)
+
+
+def _policy(rule: DataRule) -> dict[str, Any]:
+    """A shipped mask as the Policy that an operator may change or delete."""
+    mask = rule.mask
+    assert mask is not None  # noqa: S101 - shipped ones are masks
+    words = {"algo": mask.algo, "buckets": list(mask.buckets), "precision": mask.precision, "pattern": mask.pattern}
+    words["replacement"] = mask.replacement
+    said = {key: value for key, value in words.items() if value}
+    block: dict[str, Any] = {"operator": mask.operator}
+    if said:
+        block[mask.operator] = said
+    selector = {
+        "user": {"match": "any", "tags": list(rule.user_tags)},
+        "column": {"tags": list(rule.column_tags)},
+    }
+    data = {"type": "mask", "priority": rule.priority, "selector": selector, "mask": block}
+    return {
+        "name": rule.name,
+        "version": "v1",
+        "type": "policy",
+        "layer": "user",
+        "description": rule.description,
+        "policy": {"data": data},
+    }
 
 
 def _workspaces(connection: sa.Connection, now_us: int) -> bool:
     """Insert missing workspaces; False if the defaults were completed before."""
-    if connection.execute(sa.select(tables.facts.c.value).where(tables.facts.c.key == _DONE)).first():
+    if _is_done(connection, _DONE):
         return False
     known = set(connection.execute(sa.select(tables.workspaces.c.name)).scalars())
     for name, layer, description in WORKSPACES:
@@ -84,6 +114,10 @@ def _workspaces(connection: sa.Connection, now_us: int) -> bool:
     return True
 
 
-def _mark(connection: sa.Connection) -> None:
-    if not connection.execute(sa.select(tables.facts.c.key).where(tables.facts.c.key == _DONE)).first():
-        connection.execute(tables.facts.insert().values(key=_DONE, value="done"))
+def _is_done(connection: sa.Connection, what: str) -> bool:
+    return connection.execute(sa.select(tables.facts.c.key).where(tables.facts.c.key == what)).first() is not None
+
+
+def _mark(connection: sa.Connection, what: str) -> None:
+    if not _is_done(connection, what):
+        connection.execute(tables.facts.insert().values(key=what, value="done"))

@@ -10,8 +10,10 @@ import os
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +40,8 @@ _LOW_FREE, _LOWEST_FREE = 2 << 30, 256 << 20
 _STUCK_US = 10 * 60 * 1_000_000
 _OVERDUE_US = 60 * 1_000_000
 _SKEW_S = 1.0
+_REMOVED_WITHIN_S = 60.0
+"""What a server that lives is removing is gone by then."""
 _NAMED = 3
 
 
@@ -221,6 +225,12 @@ def check_leftovers(home: Home, running: bool) -> Iterator[Check]:
     parts = [f for f in (home.keys / keyring.NEXT,) if f.exists()]
     if parts:
         yield Check("keys", WARN, f"{parts[0]} was left by a rotation that was cut off", "dataos admin rotate-key")
+    halves = folders.leftovers(home.work) if home.work.is_dir() else []
+    if running:
+        halves = [path for path in halves if _is_older_than(path, _REMOVED_WITHIN_S)]
+    if halves:
+        text = f"{len(halves)} folders of jobs are half made or half removed in {home.work}"
+        yield Check("scratch", WARN, text, "dataos down && dataos up: the start removes them")
 
 
 # --- store ------------------------------------------------------------------------------------------------------------
@@ -407,7 +417,7 @@ def check_schedules(connection: sa.Connection, now_us: int) -> Iterator[Check]:
 
 
 def check_processes(home: Home, store: Store) -> Iterator[Check]:
-    """Jobs' processes that belong to no open attempt, and what ended ones left."""
+    """Jobs' processes that belong to no open attempt."""
     if not home.work.is_dir():
         return
     a = tables.attempts
@@ -419,10 +429,6 @@ def check_processes(home: Home, store: Store) -> Iterator[Check]:
     if orphans:
         text = f"{len(orphans)} processes run that no attempt knows: {_few(orphans)}"
         yield Check("processes", WARN, text, "dataos down && dataos up: the start ends them")
-    halves = [e.name for e in os.scandir(home.work) if e.name.startswith((".old-", ".new-"))]
-    if halves:
-        text = f"{len(halves)} folders of jobs are half made or half removed in {home.work}"
-        yield Check("scratch", WARN, text, "dataos down && dataos up: the start removes them")
     if not orphans:
         yield Check("processes", OK, f"{len(alive)} jobs run, {len(keys)} have files here")
 
@@ -470,6 +476,14 @@ _BACKUP = "dataos backup -f FILE"
 
 def _named(row: Any) -> str:
     return f"{row.type} {row.name}" + (f" ({row.workspace})" if row.workspace else "")
+
+
+def _is_older_than(path: Path, seconds: float) -> bool:
+    """False for what is gone."""
+    try:
+        return time.time() - path.stat().st_ctime > seconds
+    except OSError:
+        return False
 
 
 def _few(names: list[str]) -> str:

@@ -75,6 +75,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def spool(self) -> Path:
+        """Answers of detached statements; made when the first one comes."""
+        return self.root / "spool"
+
+    @property
     def server_file(self) -> Path:
         return self.run / "server.json"
 

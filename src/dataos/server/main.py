@@ -16,18 +16,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import uvicorn
 
 import dataos
-from dataos.core import durable, logs, places, settings
+from dataos.core import durable, logs, names, places, settings
 from dataos.core.clock import SystemClock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RandomIds
-from dataos.governance.identities import ADMINISTRATOR, Identities
+from dataos.gateway import journal
+from dataos.governance import changes, decisions, seeding
+from dataos.governance.audit import Audit
+from dataos.governance.identities import ADMINISTRATOR, MACHINE, Identities
 from dataos.governance.keyring import Keyring, load_master_key
 from dataos.server import defaults, rotation, sharing, wiring
 from dataos.server.home import UNWRITABLE, Home, unwritable
 from dataos.store import dumps, upgrades
+from dataos.store.database import Store
 
 _log = logs.get(__name__)
 
@@ -42,6 +47,7 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--report-fd", type=int)
     parser.add_argument("--reset-token", action="store_true")
+    parser.add_argument("--disable-policy")
     parser.add_argument("--dump", type=Path, help="write all rows of the store to this file")
     parser.add_argument("--load", type=Path, help="fill an empty store from such a file")
     options = parser.parse_args(argv)
@@ -49,6 +55,8 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
     try:
         if options.reset_token:
             return _reset_token(home)
+        if options.disable_policy is not None:
+            return _disable_policy(home, options.disable_policy)
         if options.dump or options.load:
             return _move_rows(home, options.dump, options.load)
         logs.configure(json=not sys.stderr.isatty())
@@ -100,6 +108,7 @@ async def _serve(home: Home, options: argparse.Namespace, checkpoint: Callable[[
 
 async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, report_fd: int | None) -> int:
     home = parts.home
+    await parts.store.write(seeding.ensure, parts.clock.now_us())
     token = await parts.store.write(parts.identities.ensure_administrator)
     if token is None and not token_file(home).exists():  # a first start was cut off before it wrote the file
         token = await parts.store.write(parts.identities.issue, ADMINISTRATOR, "first start")
@@ -108,12 +117,15 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     host, port = tcp.getsockname()[:2]
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
     parts.computes.server_url = url
+    parts.logins.server_url = url
     await parts.membership.register(url)
     life = sharing.SignOfLife(home.alive_file)
     life.start()
     await defaults.ensure(parts.store, parts.resources, parts.clock.now_us())
     await parts.runner.adopt()
     await parts.attempts.reclaim()
+    await parts.store.write(journal.reclaim, parts.membership.me.id, parts.clock.now_us())
+    await parts.spool.open()
     await parts.attempts.sweep()
     for key in await parts.runner.keys():  # what ended while no server looked is found by a look
         parts.reconciler.kick(wiring.job_unit(key))
@@ -129,6 +141,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     member = asyncio.create_task(_stay(parts))
     listening = asyncio.create_task(parts.listener.run())
     engines = asyncio.create_task(parts.clusters.keep())
+    standing = asyncio.create_task(parts.ongoing.keep())
     keys = asyncio.create_task(rotation.keep(parts.store, parts.keys, parts.membership.me.id))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
@@ -152,14 +165,17 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
             _log.error("a part of the server ended", exc_info=task.exception())
     _log.info("server stopping")
     parts.readiness.stopping = True
+    parts.feed.close()
     server.should_exit = True
     parts.reconciler.stop()
-    for task in (upkeep, bounds, member, listening, engines, keys):
+    others = (upkeep, bounds, member, listening, engines, standing, keys)
+    for task in others:
         task.cancel()
-    await asyncio.gather(serving, loop, upkeep, bounds, member, listening, engines, keys, return_exceptions=True)
+    await asyncio.gather(serving, loop, *others, return_exceptions=True)
     with contextlib.suppress(DataOSError):  # the store is away: the others will miss this server's beats
         await parts.membership.leave()
     life.stop()
+    await parts.spool.close()
     await parts.clusters.close()
     await parts.runner.close()
     parts.catalog.close()
@@ -204,7 +220,8 @@ _LISTEN_HINTS = {
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Said to be TCP: else asyncio does not turn off the delay of small packets, and each answer takes 40 ms more.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
@@ -255,15 +272,46 @@ def write_token(home: Home, token: str) -> None:
     durable.write(token_file(home), token.encode() + b"\n")
 
 
+def _disable_policy(home: Home, name: str) -> int:
+    """Take a policy out of force from the machine itself, however it locks everybody out."""
+    try:
+        if not home.keys.exists():
+            raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
+        store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
+        upgrades.upgrade(store, backups=home.backups)
+        known = store.read_sync(decisions.keys, "policy:")
+        if f"policy:{name}" not in known:
+            near = names.did_you_mean(name, [key.removeprefix("policy:") for key in known])
+            raise fail("resource.not_found", f"no policy `{name}` is in force", hint=near)
+        _keep_audit(home, store)
+        store.write_sync(_take_out, f"policy:{name}")
+        store.close()
+    except DataOSError as error:
+        sys.stdout.write(json.dumps({"errors": [p.to_json() for p in error.problems]}) + "\n")
+        return 1
+    return 0
+
+
+def _take_out(connection: sa.Connection, key: str) -> None:
+    decisions.write(connection, {key: None})
+    changes.note(connection, "policy.disabled", key, MACHINE)
+
+
+def _keep_audit(home: Home, store: Store) -> Keyring:
+    """Have changes that are made without a server audited. Returns the installation's keys."""
+    keys = Keyring(load_master_key(home.keys), home.keys)
+    rotation.open_keys(store, keys, sharing.server_id(home, RandomIds()))
+    store.on_notes = Audit(store, SystemClock(), keys.newest.audit).append
+    return keys
+
+
 def _reset_token(home: Home) -> int:
     try:
         if not home.keys.exists():
             raise fail("home.missing", f"there is no home at {home.root}", hint="`dataos up` makes one")
         store = sharing.open_store(home, settings.load(home.root, os.environ, {}))
         upgrades.upgrade(store, backups=home.backups)
-        keys = Keyring(load_master_key(home.keys), home.keys)
-        rotation.open_keys(store, keys, sharing.server_id(home, RandomIds()))
-        identities = Identities(keys, SystemClock(), RandomIds())
+        identities = Identities(_keep_audit(home, store), SystemClock(), RandomIds())
         store.write_sync(identities.ensure_administrator)
         write_token(home, store.write_sync(identities.reset_token))
         store.close()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 import dataos
 from dataos.control.bounds import Bounds
 from dataos.control.events import Events
+from dataos.control.feed import Feed
 from dataos.control.history import History
 from dataos.control.membership import Membership
 from dataos.control.ports import Controller, UnitHandler
@@ -24,48 +26,85 @@ from dataos.control.units import Manifests, ResourceUnits
 from dataos.control.upkeep import Upkeep
 from dataos.control.workspaces import Workspaces
 from dataos.core import logs
+from dataos.core.addresses import Udl
 from dataos.core.bell import Bell
 from dataos.core.clock import Clock, SystemClock
 from dataos.core.errors import DataOSError
 from dataos.core.ids import Ids, RandomIds
 from dataos.core.meters import Meters
 from dataos.core.settings import QuotaSettings, Settings
-from dataos.depots.resolver import Depots
-from dataos.doors import app as http
+from dataos.depots.resolver import Depots, list_entries
+from dataos.depots.types.iceberg.adapter import warehouse
 from dataos.doors import (
+    accounts,
+    answering,
+    benches,
+    datapolicies,
     dataset_upkeep,
     datasets,
     depot_datasets,
     depot_service,
+    detached,
+    governance,
     heimdall,
     identities,
+    live,
     metadata,
     outputs,
+    personal,
+    product_pages,
+    products,
     queries,
     reference,
     resources,
     streams,
+    tags,
     watching,
     workspaces,
 )
+from dataos.doors import app as http
 from dataos.doors import depots as depot_routes
+from dataos.doors import manifests as manifest_texts
 from dataos.doors import workflows as runs
 from dataos.doors.authentication import Authenticator
 from dataos.doors.objects.door import ObjectDoor
 from dataos.doors.objects.uploads import Uploads
 from dataos.engines.duckdb.loader import DatabaseLoader
 from dataos.engines.ports import EngineOptions
+from dataos.gateway import historytables, journal
+from dataos.gateway.authority import PolicyAuthority
+from dataos.gateway.benches import Benches
+from dataos.gateway.direct import DirectAccess
 from dataos.gateway.gateway import Limits
+from dataos.gateway.journal import History as QueryHistory
+from dataos.gateway.journal import StoredJournal
+from dataos.gateway.policy_answers import KnownColumns, PolicyAnswers
+from dataos.gateway.queueing import QueueLimits
+from dataos.gateway.spooling import Spool, SpoolLimits
+from dataos.governance import grants
+from dataos.governance.audit import Audit
+from dataos.governance.decisions import DecisionPoint
 from dataos.governance.identities import Identities
 from dataos.governance.keyring import Keyring, load_master_key
+from dataos.governance.noting import Noted
+from dataos.governance.refusals import Refusals
+from dataos.governance.standing import Ongoing
 from dataos.governance.users import Users
 from dataos.governance.vault import Vault
+from dataos.kinds.bundle.controller import BundleController
 from dataos.kinds.cluster.controller import ClusterController
 from dataos.kinds.compute.controller import ComputeController
 from dataos.kinds.depot.controller import DepotController
+from dataos.kinds.grant.controller import GrantController
 from dataos.kinds.lakehouse.controller import LakehouseController
+from dataos.kinds.policy.controller import PolicyController, rule_of
+from dataos.kinds.product.columns import DatasetColumns
+from dataos.kinds.product.controller import ProductController
+from dataos.kinds.product.pages import Pages
+from dataos.kinds.product.verbs import Verbs as ProductVerbs
 from dataos.kinds.rooms import KindRooms
 from dataos.kinds.secret.controller import SecretController
+from dataos.kinds.workflow import owners
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.keeping import prune_runs
 from dataos.kinds.workflow.memory import Memory
@@ -79,15 +118,18 @@ from dataos.lakehouse.listing import Listing
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.operations.upkeep import Upkeep as TableUpkeep
 from dataos.lakehouse.rest import router as iceberg_router
+from dataos.lakehouse.views import TableRef
 from dataos.manifest import registry
+from dataos.metadata import statements, tagging
 from dataos.metadata.keeping import Kept as KeptMetadata
 from dataos.metadata.keeping import trim as trim_metadata
 from dataos.metadata.reading import Reading
 from dataos.metadata.receiving import Receiver
 from dataos.metadata.recording import Recorder
+from dataos.metadata.tagging import Tagging
 from dataos.processes.admission import Admission
 from dataos.processes.local import LocalRunner
-from dataos.server import doctor, lineage, rotation, sharing
+from dataos.server import doctor, lineage, login, rotation, sharing
 from dataos.server.gauges import Gauges
 from dataos.server.home import Home
 from dataos.server.readiness import Readiness
@@ -108,6 +150,7 @@ from dataos.workloads.files import AttemptFiles, FileQuotas
 from dataos.workloads.handing import Handing
 from dataos.workloads.ports import Rooms
 from dataos.workloads.reach import JobReach
+from dataos.workloads.run_as import RunAs
 
 _log = logs.get(__name__)
 
@@ -137,6 +180,10 @@ class Parts:
     clock: DatabaseClock
     keys: Keyring
     readiness: Readiness
+    ongoing: Ongoing
+    spool: Spool
+    logins: login.Logins
+    feed: Feed
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -161,9 +208,15 @@ def build(
     rotation.open_keys(store, keys, me.id)
     clock.measure(store)
     vault = Vault(keys, clock)
-    known = Identities(keys, clock, ids)
-    bell = Bell()
-    store.on_ring = bell.ring
+    point = DecisionPoint()
+    known = Identities(keys, clock, ids, point)
+    bell, feed_bell = Bell(), Bell()
+
+    def ring() -> None:
+        bell.ring()
+        feed_bell.ring()
+
+    store.on_ring = ring
     allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
 
     runner = LocalRunner(
@@ -190,16 +243,47 @@ def build(
         connect_timeout_s=settings.query.connect_timeout_s,
         lakehouse=Listing(catalog),
     )
+    catalog.on_rename(_tags_follow)
     options = EngineOptions(
-        memory_mib=settings.engine.memory_mib, threads=settings.engine.threads, spill_mib=settings.engine.spill_mib
+        memory_mib=settings.engine.memory_mib,
+        threads=settings.engine.threads,
+        spill_mib=settings.engine.spill_mib,
+        mask_key=keys.newest.masks.hex(),
     )
-    limits = Limits(timeout_s=settings.query.timeout_s, max_rows=settings.query.max_rows)
+    limits = Limits(
+        settings.query.timeout_s,
+        settings.query.max_rows,
+        QueueLimits(
+            settings.query.running, settings.query.running_per_user, settings.query.queued, settings.query.queued_s
+        ),
+    )
     manifests = Manifests(store)
+    authority = PolicyAuthority(store, point)
+    audit = Audit(store, clock, keys.newest.audit)
+    store.on_notes = audit.append
+    refusals = Refusals(audit, clock)
+    compactions = Compactions(store, clock, ids, runner, catalog, known)
     clusters = ClusterController(
-        store, depots, catalog, clock, ids, home.sockets / "engines", home.engines, options, limits, manifests
+        store,
+        depots,
+        catalog,
+        clock,
+        ids,
+        home.sockets / "engines",
+        home.engines,
+        options,
+        limits,
+        manifests,
+        authority,
+        StoredJournal(
+            store, clock, audit, statements.Statements(settings.metadata.openlineage_namespace).derived, me.id
+        ),
+        compactions,
+        {historytables.CATALOG: historytables.HistoryProvider(store, point)},
     )
     computes = Computes(store, vault, settings.flare)
-    rooms = Rooms(depots, catalog, DatabaseLoader(home.engines / "loads"), computes)
+    access = DirectAccess(depots, catalog, authority, JobReach(store), Noted(audit))
+    rooms = Rooms(depots, catalog, RunAs(store, known, access), DatabaseLoader(home.engines / "loads"), computes)
     recorder = Recorder(clock, settings.metadata.openlineage_namespace, settings.metadata.openlineage_url is not None)
     attempts = Attempts(
         store,
@@ -218,18 +302,24 @@ def build(
     )
 
     controllers: dict[str, Controller] = {}
-    res = Resources(store, vault, known, clock, ids, bell, controllers)
+    res = Resources(store, vault, known, clock, ids, bell, controllers, access.check_values)
     secrets = SecretController()
     workflows = WorkflowController(store, clock, ids, attempts, checkpoint)
     controllers |= {
         "secret": secrets,
         "instance-secret": secrets,
-        "depot": DepotController(store, clock, depots),
+        "depot": DepotController(store, clock, depots, known, str(home.root)),
         "lakehouse": LakehouseController(store, catalog, res, home.root, allowed),
         "cluster": clusters,
         "compute": ComputeController(),
+        "policy": PolicyController(store, point),
+        "grant": GrantController(store, clock, ids),
         "workflow": workflows,
     }
+    spaces = Workspaces(store, clock)
+    controllers["bundle"] = BundleController(store, clock, known, res, spaces, checkpoint)
+    product_columns = DatasetColumns(store, depots, catalog)
+    controllers["data"] = ProductController(store, clock, known, product_columns)
     controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
     handlers: dict[str, UnitHandler] = {
         "resource": ResourceUnits(store, clock, vault, manifests, controllers, checkpoint),
@@ -258,7 +348,18 @@ def build(
         given_up=given_up,
     )
 
-    authenticate = Authenticator(store, known)
+    users = Users(known, clock)
+    logins = login.build(store, known, users, clock, ids, settings.auth)
+    ongoing = Ongoing(store)
+    spool = Spool(
+        home.spool,
+        SpoolLimits(
+            settings.query.spool_result_mib << 20, settings.query.spool_mib << 20, settings.query.spool_min * 60
+        ),
+        ids,
+        ongoing.during,
+    )
+    authenticate = Authenticator(store, known, logins.strangers)
     upkeep = Upkeep(
         store,
         clock,
@@ -271,18 +372,20 @@ def build(
             lambda: prune_runs(store, settings.quotas.runs),
             catalog.collect_garbage,
             lambda: trim_metadata(store, _kept_metadata(settings.quotas)),
+            logins.forget,
+            *_governance_chores(store, clock, settings, audit, known),
         ],
-        often=[files.trim, lambda: admissions.tidy(attempts.open_here)],
+        often=[files.trim, refusals.tell_counted, spool.sweep, lambda: admissions.tidy(attempts.open_here)],
         row_bounds=Bounds(
             events=settings.quotas.events,
             idempotency_keys=settings.quotas.idempotency_keys,
             generations=settings.quotas.generations,
         ),
     )
-    spaces = Workspaces(store, clock)
+    events = Events(store, clock)
+    feed = Feed(events, feed_bell)
     history = History(store, clock, bell, res.generations, controllers, settings.keep.deleted_days * 86_400)
     rooms_of_resources = resources.ResourceRooms(store, res, history, manifests, controllers)
-    users = Users(known, clock)
     readiness = Readiness(store, clock, lambda: reconciler.looked_at, clusters.engines)
     quotas = Quotas(settings, home.logs, home.engines, lambda: files.used)
     watched = watching.Watched(
@@ -291,24 +394,58 @@ def build(
         doctor=lambda: asyncio.to_thread(_examine, home, settings, clusters),
         metrics_open=settings.metrics.open_on_loopback,
     )
-    dataset_door = datasets.DatasetDoor(depots)
-    depot_secrets = depot_service.DepotSecrets(store, depots, clock)
+    dataset_door = datasets.DatasetDoor(depots, access)
+    depot_secrets = depot_service.DepotSecrets(store, depots, clock, access)
+    pages = Pages(store, clock, point, product_columns)
+    product_verbs = ProductVerbs(store, clock, ids, res)
+    columns = KnownColumns(store, depots, catalog)
+    about_policies = PolicyAnswers(store, point, columns)
     routers = [
         resources.router(rooms_of_resources, authenticate),
-        workspaces.router(spaces, Events(store, clock), upkeep, authenticate),
+        products.router(pages, product_verbs, res, product_columns, authenticate),
+        products.poros(pages, authenticate),
+        product_pages.router(pages, product_verbs, history, authenticate),
+        personal.router(pages, product_verbs, authenticate),
+        manifest_texts.router(rooms_of_resources, authenticate),
+        workspaces.router(spaces, events, upkeep, authenticate),
+        live.router(feed, authenticate),
         identities.router(store, users, authenticate),
-        queries.router(clusters.gateway, depots.content, depots.messages, depots.entries, authenticate),
+        governance.router(store, clock, ids, authenticate),
+        datapolicies.router(res, about_policies, authenticate),
+        answering.router(
+            about_policies,
+            audit,
+            QueryHistory(store),
+            rule_of,
+            authenticate,
+        ),
+        accounts.router(
+            store,
+            users,
+            clock,
+            lambda connection, user: owners.stop_runs_of(connection, user, clock.now_us()),
+            ongoing,
+            settings.auth.oidc.connector,
+            authenticate,
+        ),
+        *logins.routers(authenticate),
+        queries.router(
+            clusters.gateway, depots.content, depots.messages, depots.entries, authenticate, ongoing, access
+        ),
+        benches.router(Benches(store, clock, ids), authenticate),
+        detached.router(clusters.gateway, spool, clusters.underway, QueryHistory(store), me.id, ongoing, authenticate),
         streams.router(
             lambda udl, branch, at_us: positions.look(rooms, udl, branch, at_us),
             Batches(store, clock, ids, runner, catalog, rooms, recorder, checkpoint),
             depots,
+            access,
             authenticate,
         ),
-        outputs.router(Handing(rooms, attempts.planner, home.uploads), authenticate),
+        outputs.router(Handing(rooms, attempts.planner, home.uploads), access, authenticate),
         datasets.router(Datasets(catalog), dataset_door, authenticate),
         dataset_upkeep.router(
             TableUpkeep(catalog),
-            Compactions(store, clock, ids, runner, catalog, known),
+            compactions,
             dataset_door,
             clock,
             authenticate,
@@ -319,8 +456,12 @@ def build(
         depot_routes.router(depots, clock, authenticate),
         depot_service.router(store, depots, res, depot_secrets, authenticate),
         depot_datasets.router(depots, catalog, Datasets(catalog), dataset_door, authenticate),
+        tags.router(Tagging(store, clock), Reading(store, clock, point), authority, columns, authenticate),
         metadata.router(
-            Reading(store, clock), Receiver(store, clock, settings.metadata.openlineage_namespace), authenticate
+            Reading(store, clock, point),
+            Receiver(store, clock, settings.metadata.openlineage_namespace),
+            authority,
+            authenticate,
         ),
         watching.router(watched, authenticate),
         runs.router(Verbs(store, clock, ids, bell, manifests, workflows), Memory(store, clock), authenticate),
@@ -350,20 +491,25 @@ def build(
         attempts=attempts,
         upkeep=upkeep,
         membership=membership,
-        listener=Listener(store, bell.ring),
+        listener=Listener(store, ring),
         clock=clock,
         keys=keys,
         readiness=readiness,
+        ongoing=ongoing,
+        spool=spool,
+        logins=logins,
+        feed=feed,
         app=http.build(
             routers,
-            iceberg_router(catalog, authenticate, reported=meters.reported),
+            iceberg_router(catalog, authenticate, access, reported=meters.reported),
             health,
             authenticate,
             meters,
             settings.access_log,
             lambda inner: ObjectDoor(
-                inner, buckets, catalog.table_at, authenticate.identify, Uploads(home.uploads), ids, JobReach(store)
+                inner, buckets, catalog.place_of, authenticate.identify, Uploads(home.uploads), ids, access
             ),
+            refusals.tell,
         ),
         controllers=controllers,
     )
@@ -385,6 +531,27 @@ def _third_party(rooms: KindRooms) -> dict[str, Controller]:
 def _examine(home: Home, settings: Settings, clusters: ClusterController) -> list[dict[str, str]]:
     """What `doctor` finds on a working server."""
     return doctor.to_json([*doctor.examine(home, settings, running=True), *doctor.check_engines(clusters.engines())])
+
+
+def _tags_follow(connection: sa.Connection, old: TableRef, new: TableRef) -> None:
+    """Tags of a table that gets another name."""
+    for entry in list_entries(connection):
+        if entry.type == "ICEBERG" and warehouse(entry) == old.warehouse:
+            addresses = [str(Udl(entry.name, ref.namespace, ref.name)) for ref in (old, new)]
+            tagging.renamed(connection, *addresses)
+
+
+def _governance_chores(
+    store: Store, clock: Clock, settings: Settings, audit: Audit, known: Identities
+) -> list[Callable[[], Awaitable[object]]]:
+    """Grants, keys, statements and rows of the audit whose time is over."""
+    keep, day = settings.keep, 86_400
+    chores: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.write(grants.expire, clock.now_us()),
+        lambda: store.write(known.forget_keys, keep.keys_days * day),
+        lambda: journal.trim(store, settings.quotas.statements),
+    ]
+    return [*chores, lambda: audit.trim(keep.audit_days * day)] if keep.audit_days else chores
 
 
 def _file_quotas(quotas: QuotaSettings) -> FileQuotas:

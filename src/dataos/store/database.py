@@ -15,7 +15,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -34,6 +34,7 @@ RING_CHANNEL = "dataos_ring"
 """The NOTIFY channel on which servers tell each other of due work."""
 
 _RING = "dataos.ring"
+_NOTES = "dataos.notes"
 _ATTEMPTS = 40
 """How often a transaction that met another is tried: with the back-off below about 20 s in all."""
 _UNIQUE_ATTEMPTS = 3
@@ -42,11 +43,23 @@ _FAIL_FAST_S = 0.5
 _UPGRADE_LOCK = 0x646174616F73
 _CONNECT_S = 5
 _POOL_WAIT_S = 10.0
+_MOST_NAMED = 500
+
+
+def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of these values, each few enough to be named in one statement."""
+    for start in range(0, len(values), _MOST_NAMED):
+        yield values[start : start + _MOST_NAMED]
 
 
 def ring_after_commit(connection: sa.Connection) -> None:
     """Tell all servers, when this transaction commits, that there is work."""
     connection.info[_RING] = True
+
+
+def note_before_commit(connection: sa.Connection, note: object) -> None:
+    """Have a note of what this transaction does written down in it, just before it commits (`Store.on_notes`)."""
+    connection.info.setdefault(_NOTES, []).append(note)
 
 
 class Store:
@@ -68,6 +81,8 @@ class Store:
         self.on_ring: Callable[[], None] = lambda: None
         """Called in any thread after a commit that made something due, on SQLite; on PostgreSQL NOTIFY tells
         (store.listening)."""
+        self.on_notes: Callable[[sa.Connection, Sequence[Any]], None] = _nobody_takes_notes
+        """Writes down what `note_before_commit` collected, in the transaction; what it raises undoes all of it."""
         self._down_until = 0.0  # monotonic; after a failed connection the next calls fail at once for a moment
         self._down = threading.Lock()
         if self.is_sqlite:
@@ -207,7 +222,8 @@ class Store:
 
         loop = asyncio.get_running_loop()
         try:
-            await asyncio.wait_for(loop.run_in_executor(self._check_pool, ask, self._reader), within_s)
+            async with asyncio.timeout(within_s):
+                await loop.run_in_executor(self._check_pool, ask, self._reader)
         except TimeoutError:
             return f"it did not answer within {within_s:g} s"
         except exc.DBAPIError as error:
@@ -238,7 +254,10 @@ class Store:
         try:
             with engine.begin() as connection:
                 connection.info.pop(_RING, None)
+                connection.info.pop(_NOTES, None)
                 result = fn(connection, *args, **kwargs)
+                if notes := connection.info.pop(_NOTES, None):
+                    self.on_notes(connection, notes)
                 rung = connection.info.pop(_RING, False)
                 if rung and not self.is_sqlite:
                     # Part of the transaction: delivered when it commits, and only then.
@@ -253,7 +272,15 @@ class Store:
         if not self.is_sqlite and error.statement is None and _state(error) is None:
             with self._down:  # no connection could be opened: it is away, or the way to it is
                 self._down_until = time.monotonic() + _FAIL_FAST_S
-        return _store_error(error) or error
+        known = _store_error(error)
+        if self.is_sqlite and known is not None and known.problem.code == "store.read_only":
+            for engine in (self._writer, self._deferring, self._reader):
+                engine.dispose()  # what was opened to read only stays so, also when the disk may be written again
+        return known or error
+
+
+def _nobody_takes_notes(_: sa.Connection, notes: Sequence[Any]) -> None:
+    raise AssertionError(f"nobody was told to write down what changes here: {len(notes)} notes")
 
 
 def store_url(url: str, password: Secret | None = None) -> sa.URL:

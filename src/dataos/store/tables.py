@@ -55,6 +55,53 @@ users = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("email", sa.Text),
     sa.Column("description", sa.Text),
+    sa.Column("properties", sa.JSON),  # {key: value}, texts
+    sa.Column("disabled_at", sa.BigInteger),  # NULL: active
+    sa.Column("disabled_by", sa.Text),
+    sa.Column("federated_connector_id", sa.Text),  # which login provider; NULL: known here only
+    sa.Column("federated_user_id", sa.Text),  # the provider's own id of the person
+    sa.Column("federated_tags", sa.JSON),  # tags that the newest login gave; NULL: none
+    sa.Index("ix_users_federated", "federated_connector_id", "federated_user_id", unique=True),
+)
+
+passwords = sa.Table(
+    "passwords",
+    metadata,
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False),  # Argon2id with its parameters and salt
+    sa.Column("changed_at", sa.BigInteger, nullable=False),
+    comment="of persons who sign in here, not at a provider",
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),  # HMAC of the token in the link
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    comment="links by which a person may set a password once; used ones are gone",
+)
+
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # digest of who or where from
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),  # nobody may try before
+    comment="tries to log in that did not succeed (yet): how long the next one must wait",
+)
+
+login_handovers = sa.Table(
+    "login_handovers",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),  # HMAC of the code that the browser carries to the CLI
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("challenge", sa.Text, nullable=False),  # PKCE: only who began the login has its verifier
+    sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
+    comment="persons who logged in at a provider for a CLI that has not fetched its session yet",
 )
 
 identity_changes = sa.Table(
@@ -76,11 +123,117 @@ tokens = sa.Table(
     sa.Column("digest", sa.Text, nullable=False, unique=True),  # HMAC of the token; the token itself is kept nowhere
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),  # apikey | attempt
+    sa.Column("kind", sa.Text, nullable=False),  # apikey | attempt | session
     sa.Column("scope", sa.JSON, nullable=False),  # attempt tokens: {workspace, run_id, attempt_id}
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
+)
+
+policy_state = sa.Table(
+    "policy_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # 1
+    sa.Column("version", sa.BigInteger, nullable=False),  # +1 in each transaction that changes a rule
+    comment="by what servers see that rules changed",
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # `policy:<name>`, `grant:<id>:<number>`
+    sa.Column("body", sa.JSON(none_as_null=True)),  # the rule; NULL: it is gone
+    sa.Column("changed", sa.BigInteger, nullable=False, index=True),  # version of the change
+    comment="rules in force: what decisions are made by",
+)
+
+governance_artifacts = sa.Table(
+    "governance_artifacts",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),  # tag-namespace | role | provider | use-case
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("shipped", sa.Boolean, nullable=False),  # came with the installation: cannot be removed
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    comment="tag-namespaces, roles, providers with their atoms, use-cases",
+)
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("uid", sa.Text, unique=True),  # of the Grant Resource; NULL: made by API
+    sa.Column("use_case", sa.Text, nullable=False, index=True),
+    sa.Column("subjects", sa.JSON, nullable=False),  # tags
+    sa.Column("values", sa.JSON, nullable=False),  # [{atom, variables}]
+    sa.Column("state", sa.Text, nullable=False),  # requested | approved | rejected
+    sa.Column("requester", sa.Text, nullable=False),
+    sa.Column("creator", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # which component filed it
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("grant_id", sa.Text),  # once approved
+    sa.Column("decision", sa.Text),  # who decided
+    sa.Column("reason", sa.Text),  # and why, for who asked
+    sa.Column("decided_at", sa.BigInteger),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    comment="use-cases bound to subjects, and requests for that",
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),  # without gaps
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("run_as", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("allowed", sa.Boolean, nullable=False),
+    sa.Column("policies", sa.JSON, nullable=False),  # names of what decided
+    sa.Column("correlation", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),  # over this row and the digest before it
+    comment="what was asked of whom and how it was decided; append-only, each row seals those before it",
+)
+
+query_history = sa.Table(
+    "query_history",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False, index=True),
+    sa.Column("cluster", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # the client's name
+    sa.Column("dialect", sa.Text, nullable=False),
+    sa.Column("sql", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # queued | running | finished | failed | cancelled
+    sa.Column("reason", sa.Text, nullable=False),  # why it had to wait
+    sa.Column("error", sa.Text, nullable=False),  # code
+    sa.Column("server", sa.Text, nullable=False),  # that ran it
+    sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.Column("timings", sa.JSON, nullable=False),  # step -> seconds
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("tables", sa.JSON, nullable=False),  # [{catalog, schema, table, policies, masks, filters}]
+    comment="statements that the gateway ran or refused",
+)
+
+benches = sa.Table(
+    "benches",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sql", sa.Text, nullable=False),
+    sa.Column("cluster", sa.Text),  # to ask; NULL: the default one
+    sa.Column("sharing", sa.Text, nullable=False, index=True),  # private | all | tags
+    sa.Column("tags", sa.JSON, nullable=False),  # who has any of them reads it, where it is shared by tags
+    sa.Column("version", sa.Integer, nullable=False),  # +1 with each change: a writer says which one it read
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    comment="statements that people keep in the Workbench; texts only",
 )
 
 vault = sa.Table(
@@ -160,6 +313,15 @@ references = sa.Table(
     sa.Column("path", sa.Text, nullable=False),  # where in the manifest
     sa.Index("ix_resource_references_target", "target"),
     comment="what the newest generation of a living Resource depends on",
+)
+
+watches = sa.Table(
+    "resource_watches",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),  # a live_key, of what need not be there
+    sa.Index("ix_resource_watches_target", "target"),
+    comment="Resources that want a look when another comes, changes or goes; unlike references they hold nothing",
 )
 
 events = sa.Table(
@@ -314,6 +476,17 @@ dataset_tags = sa.Table(
     comment="tags of datasets and columns, each with who gave it",
 )
 
+dataset_tag_refusals = sa.Table(
+    "dataset_tag_refusals",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("column", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    comment="inherited tags that somebody took off: they do not come again",
+)
+
 dataset_versions = sa.Table(
     "dataset_versions",
     metadata,
@@ -417,6 +590,72 @@ lineage_events = sa.Table(
     comment="OpenLineage events, ours and received ones; written in the transaction that makes them true",
 )
 
+# --- products ---------------------------------------------------------------------------------------------------------
+
+products = sa.Table(
+    "products",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("resources.uid"), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, index=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("people", sa.JSON, nullable=False),  # [[user, role]]
+    sa.Column("tiers", sa.JSON, nullable=False),
+    sa.Column("domains", sa.JSON, nullable=False),
+    sa.Column("use_cases", sa.JSON, nullable=False),
+    sa.Column("custom_tags", sa.JSON, nullable=False),  # `Group.value`
+    sa.Column("ports", sa.JSON, nullable=False),  # kinds of ports that are there
+    sa.Column("draft", sa.Boolean, nullable=False),
+    sa.Column("lifecycle", sa.JSON, nullable=False),  # {stage, deprecatedOn, retireOn, replacedBy}
+    sa.Column("resolved", sa.Boolean, nullable=False),  # all references were there at the last look
+    sa.Column("contract_version", sa.Text),
+    sa.Column("contract", sa.JSON, nullable=False),  # {address of an output: [[column, type]]} that is promised
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("deleted_at", sa.BigInteger),
+    comment="what lists of products show and search, as of their newest generations",
+)
+
+product_refs = sa.Table(
+    "product_refs",
+    metadata,
+    sa.Column("uid", sa.Text, sa.ForeignKey("products.uid"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("side", sa.Text, nullable=False),  # input | output | bundle | member | lens | service | related
+    sa.Column("target", sa.Text, nullable=False, index=True),  # address of a dataset, live_key, or id of a product
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("missing", sa.Text, nullable=False),  # why it does not resolve; empty: it does
+    comment="what products point at",
+)
+
+product_marks = sa.Table(
+    "product_marks",
+    metadata,
+    sa.Column("user", sa.Text, primary_key=True),
+    sa.Column("uid", sa.Text, sa.ForeignKey("products.uid"), primary_key=True),
+    sa.Column("favorite_at", sa.BigInteger),
+    sa.Column("opened_at", sa.BigInteger),
+    comment="products that users starred or opened",
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # product.deprecated, product.access ...
+    sa.Column("subject", sa.Text, nullable=False),  # id of what it is about
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("read_at", sa.BigInteger),
+    sa.Index("ix_inbox_user", "user", "at"),
+    comment="notices for users",
+)
+
 # --- depots -----------------------------------------------------------------------------------------------------------
 
 depots = sa.Table(
@@ -475,6 +714,7 @@ iceberg_views = sa.Table(
     sa.Column("location", sa.Text, nullable=False),
     sa.Column("metadata_location", sa.Text, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("definer", sa.Text),  # the user whose right to select the SQL lends; NULL: nobody's
     comment="pointers of Iceberg views; no table of the same name is there",
 )
 

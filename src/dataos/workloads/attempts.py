@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from dataos.core import logs
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
-from dataos.core.ids import AttemptId, RunId
+from dataos.core.ids import AttemptId, RunId, UserId
+from dataos.governance import objects, rules, standing
 from dataos.governance.identities import Identities
 from dataos.governance.principals import AttemptScope
 from dataos.governance.vault import Vault
@@ -175,9 +176,43 @@ class Attempts:
         """What only the server can say about a job, at apply."""
         problems: list[Problem] = []
         if runnable.secrets:
-            problems += await self._store.read(environment.check_secrets, self._vault, runnable, job.workspace)
+            problems += await self._store.read(self._check_secrets, job, runnable)
+            problems += await self._check_values(job, runnable)
         problems += environment.check_scratch(runnable, self._bounds.scratch_bytes)
         return problems + await self.planner(runnable.stack).check(job, self._rooms)
+
+    async def check_run_as(self, user: UserId, run_as: UserId) -> None:
+        """May somebody let jobs run as somebody else? Raises DataOSError `auth.forbidden` naming the use case,
+        `user.not_found`, `auth.disabled`."""
+
+        def read(connection: sa.Connection) -> None:
+            rules.require(
+                self._identities.principal(connection, user),
+                f"run jobs as `{run_as}`",
+                rules.RUN_AS,
+                objects.user(run_as),
+            )
+            self._identities.principal(connection, run_as)
+            if standing.is_disabled(connection, run_as):
+                raise standing.disabled()
+
+        if user != run_as:
+            await self._store.read(read)
+
+    def _check_secrets(self, connection: sa.Connection, job: JobRequest, runnable: Runnable) -> list[Problem]:
+        who = self._identities.principal(connection, job.run_as)
+        return environment.check_secrets(connection, self._vault, runnable, job.workspace, who)
+
+    async def _check_values(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
+        """Secrets that open Depots go to nobody from whom policies hide anything there."""
+        problems: list[Problem] = []
+        path = render((*runnable.stack_path[:-1], "dataosSecrets"))
+        for holder in await self._store.read(environment.holders, runnable, job.workspace):
+            try:
+                await self._rooms.access.check_values(job.run_as, holder)
+            except DataOSError as error:
+                problems += [replace(p, path=path) for p in error.problems]
+        return problems
 
     async def advise(self, job: JobRequest, runnable: Runnable) -> list[Problem]:
         """Notices about a job that passed `check`: of its stack, and of its Compute."""
@@ -299,6 +334,8 @@ class Attempts:
     ) -> None:
         """Plan and start the program, once. Raises DataOSError if it cannot be planned or started."""
         job = request.job
+        if refused := await self._check_values(job, runnable):
+            raise DataOSError(refused)
         token, injected, state = await self._store.write_deferred(self._credentials, request, runnable, lease)
         request = replace(request, token=token, state=state)
         plan = await self.planner(runnable.stack).plan(request, self._rooms)
@@ -356,7 +393,8 @@ class Attempts:
         scope = AttemptScope(request.job.workspace, request.run_id, request.attempt_id)
         token = self._identities.attempt_token(connection, request.job.run_as, scope)
         state = states.load(connection, request.job.workspace, request.job.resource, request.job.job)
-        return token, environment.inject(connection, self._vault, runnable, request.job.workspace), state
+        who = self._identities.principal(connection, request.job.run_as)
+        return token, environment.inject(connection, self._vault, runnable, request.job.workspace, who), state
 
     @staticmethod
     def _record_plan(connection: sa.Connection, attempt_id: AttemptId, plan: Plan, lease: Lease) -> None:

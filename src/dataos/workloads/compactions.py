@@ -6,6 +6,7 @@ Nothing is remembered here: a restarted server finds the process and its result 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ _MEMORY_BYTES = 2 << 30
 _TIMEOUT_S = 6 * 3600.0
 _KEPT_US = 3600 * 1_000_000
 _AT_ONCE = 2
+_LOOK_S = 0.2
 RESULT_FILE = "result.json"
 
 
@@ -99,6 +101,20 @@ class Compactions:
             await self._store.write(self._identities.end_key, _PREFIX + id_)
             raise
         return id_
+
+    async def rewrite(
+        self, principal: Principal, ref: TableRef, address: str, options: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Start a rewrite and wait for it; its counts. Raises as `start`, and DataOSError `dataset.*`, `iceberg.*`.
+
+        It goes on if nobody waits any more: what it commits holds the same rows.
+        """
+        id_ = await self.start(principal, ref, address, options)
+        while (found := await self.look(id_)).state == "running":
+            await asyncio.sleep(_LOOK_S)
+        if found.result is None:
+            raise DataOSError(found.problems)
+        return found.result
 
     async def look(self, id_: str, after: int = 0) -> Look:
         """How far it is. Raises DataOSError `dataset.not_found.compaction`."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from dataos.control import records
+from dataos.control.generations import check_use
 from dataos.core import binaries
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import RunId, UserId
+from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
 from dataos.manifest.documents import Manifest
 from dataos.manifest.runnables import Runnable, SecretUse
@@ -61,8 +63,17 @@ def secret_key(connection: sa.Connection, use: SecretUse, workspace: str | None)
     return next((key for key, row in found if row is not None and row.deleting_at is None), None)
 
 
-def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> list[Problem]:
-    """Problems of `dataosSecrets`: missing secret, foreign workspace, missing key; each names all three (ch02 2.9)."""
+def holders(connection: sa.Connection, runnable: Runnable, workspace: str | None) -> list[ResourceKey]:
+    """The living Secrets that a workload uses."""
+    found = [secret_key(connection, use, workspace) for use in runnable.secrets]
+    return [key for key in dict.fromkeys(found) if key is not None]
+
+
+def check_secrets(
+    connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None, who: Principal
+) -> list[Problem]:
+    """Problems of `dataosSecrets`: missing secret, foreign workspace, missing key; each names all three (ch02 2.9). And
+    what `who`, as whom it runs, may not read."""
     problems: list[Problem] = []
     for use in runnable.secrets:
         path = render((*runnable.stack_path[:-1], "dataosSecrets"))
@@ -88,6 +99,7 @@ def check_secrets(connection: sa.Connection, vault: Vault, runnable: Runnable, w
             )
             continue
         try:
+            _check_use(connection, who, key)
             values = vault.reveal(connection, str(key))
         except DataOSError as error:
             problems.append(Problem(error.problem.code, error.problem.message, hint=error.problem.hint, path=path))
@@ -124,14 +136,25 @@ def _check_binary(use: SecretUse, key: ResourceKey, values: Mapping[str, str], p
     ]
 
 
-def inject(connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None) -> Injected:
-    """Reveal the secrets of a workload, in the forms it asked for. Raises DataOSError `secret.*`."""
+def _check_use(connection: sa.Connection, who: Principal, key: ResourceKey) -> None:
+    """Between apply and start another Secret may have come into the place of the name, or a right gone."""
+    row = records.find(connection, key)
+    if row is not None:
+        check_use(connection, who, row)
+
+
+def inject(
+    connection: sa.Connection, vault: Vault, runnable: Runnable, workspace: str | None, who: Principal
+) -> Injected:
+    """Reveal the secrets of a workload, in the forms it asked for. Raises DataOSError `secret.*`, and `auth.forbidden`
+    for one that `who`, as whom it runs, may not read."""
     env: dict[str, str] = {}
     files: dict[str, bytes] = {}
     for use in runnable.secrets:
         key = secret_key(connection, use, workspace)
         if key is None:
             raise fail("secret.not_found", f"secret `{use.name}` was not found for workspace `{workspace}`")
+        _check_use(connection, who, key)
         values = vault.reveal(connection, str(key))
         wanted = [k for k in _keys(use, key.name) if k in values] or list(values)
         chosen = {k: values[k] for k in wanted}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Any, cast
@@ -35,10 +35,17 @@ class Handing:
             raise fail("stack.unsupported", f"programs of the stack {stack} hand nothing over", hint="Flare's do")
         return await planner.place(output, name, self._rooms)
 
-    async def take(self, stack: str, named: Callable[[str], str], archive: AsyncIterator[bytes]) -> str:
+    async def take(
+        self,
+        stack: str,
+        named: Callable[[str], str],
+        archive: AsyncIterator[bytes],
+        check: Callable[[str], Awaitable[None]],
+    ) -> str:
         """Bring the files of a tar archive: `output.json` ({output, name}, as for `place`; `named` makes the name the
         caller's own), and files below the folder that `place` names. All of them, or none where the place allows that;
-        once more with the same name changes nothing. Returns the address. Raises DataOSError."""
+        once more with the same name changes nothing. `check` raises if the caller may not write to the address.
+        Returns the address. Raises DataOSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if shutil.disk_usage(self._folder).free < _LEAST_FREE:
             raise fail("objects.full", "the server's disk has no room for files of a program", retry=10.0)
@@ -50,6 +57,7 @@ class Handing:
             await asyncio.to_thread(_unpack, here / "archive", here / "out")
             output, name = _described(here / "out" / DESCRIPTION)
             placed = await self.place(stack, output, named(name))
+            await check(placed.handover.address)
             (here / "out" / placed.handover.folder).mkdir(parents=True, exist_ok=True)
             await deliveries.bring_one(self._rooms, placed.handover, here / "out", _granted)
             return placed.handover.address

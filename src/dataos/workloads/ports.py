@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from dataos.core.errors import Problem
 from dataos.core.ids import AttemptId, RunId, UserId
 from dataos.processes.ports import Launch
+from dataos.workloads.run_as import DataAccess
 
 if TYPE_CHECKING:
     from dataos.depots.ports import DatabaseConnection, Delivery, Fence
@@ -96,6 +97,7 @@ class Rooms:
 
     depots: Depots
     catalog: Catalog
+    access: DataAccess
     loader: Loader | None = None
     computes: Computes | None = None
     """None: only what ships is there (tests of stacks that need none)."""

@@ -36,18 +36,23 @@ class JobReach:
     async def __call__(
         self, principal: Principal, action: str, warehouse: str, namespace: str | None, table: str | None
     ) -> None:
-        """Raises DataOSError `auth.forbidden`. A folder that is no table's yet is one that the job is about to make."""
-        if principal.attempt is None:
+        """Raises DataOSError `auth.forbidden`. Files of a namespace and no table are those of a table that the job is
+        about to make, in its run's own folder; files of no namespace belong to others."""
+        if principal.attempt is None or action in ("list", "namespace.read"):
             return
         named = await self._named(principal.attempt.attempt_id)
-        allowed = named.writes if action == "table.write" else named.reads | named.writes
-        if namespace is None or table is None:
+        changes = action not in ("table.read", "list", "namespace.read")
+        allowed = named.writes if changes else named.reads | named.writes
+        if table is None and action.startswith("table."):
+            if any(known[:2] == (warehouse, namespace) for known in named.writes):
+                return
+        elif namespace is None or table is None:
             if any(known == warehouse for known, _, _ in named.writes):
                 return
         elif (warehouse, namespace, table) in allowed:
             return
-        what = f"{warehouse}.{namespace}.{table}" if table is not None else f"new files of {warehouse}"
-        verb = "writes" if action == "table.write" else "reads"
+        what = f"{warehouse}.{namespace}.{table}" if table is not None else f"other files of {warehouse}"
+        verb = "writes" if changes else "reads"
         raise fail(
             "auth.forbidden",
             f"this job neither reads nor writes {what}" if verb == "reads" else f"this job does not write {what}",

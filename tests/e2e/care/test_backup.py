@@ -227,12 +227,10 @@ RESTORE_POINTS = [
 
 
 @pytest.mark.parametrize("point", RESTORE_POINTS)
-def test_a_killed_restore_leaves_no_home(made, other, tmp_path, point):
-    file = tmp_path / "b.dataos"
-    back_up(made, file)
-    care_until(other, point, "restore", "--file", str(file), input=f"{PASSPHRASE}\n")
+def test_a_killed_restore_leaves_no_home(backup_file, other, point):
+    care_until(other, point, "restore", "--file", str(backup_file), input=f"{PASSPHRASE}\n")
     assert not other.home.exists()
-    restore(other, file)
+    restore(other, backup_file)
     other.up()
     assert lakes.ids_of(other) == [1, 2]
     assert not [f for f in other.home.parent.iterdir() if "restoring" in f.name]

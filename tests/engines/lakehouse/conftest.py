@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.lakehouse import matrix
+from integration.lakehouse.conftest import authorise as authorise
 from integration.lakehouse.conftest import buckets as buckets
 from integration.lakehouse.conftest import catalog as catalog
 from integration.lakehouse.conftest import endpoints as endpoints

@@ -16,13 +16,14 @@ from dataos.control.workspaces import Workspaces
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError
 from dataos.core.ids import UserId
-from dataos.governance.principals import OPERATOR_TAG, Principal
+from dataos.governance.principals import Principal
 from dataos.store import tables
+from support.principals import operator, principal
 from support.rooms import control, document
 
 ADMIN = UserId("admin")
-OPERATOR = Principal(ADMIN, frozenset({OPERATOR_TAG}))
-BOB = Principal(UserId("bob"))
+OPERATOR = operator(ADMIN)
+BOB = principal("bob", "data-dev")
 SECRET = ResourceKey("secret", "tok", "public")
 DAY_S = 86_400.0
 
@@ -190,7 +191,7 @@ def test_others_may_do_what_they_own_and_nothing_else(tmp_path):
         await rooms.store.write(users)
         resources = rooms.resources
         await resources.apply(request(secret(), BOB))
-        eve = Principal(UserId("eve"))
+        eve = principal("eve", "data-dev")
         await refused(resources.apply(request(secret("x"), eve)), "auth.forbidden")
         await refused(resources.delete(SECRET, eve.user_id, principal=eve), "auth.forbidden")
         await refused(resources.apply(request(secret(name="y", more="owner: bob"), eve)), "auth.forbidden")

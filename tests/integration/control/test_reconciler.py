@@ -18,6 +18,7 @@ from dataos.store import tables, upgrades, work
 from dataos.store.database import Store
 from dataos.store.work import Lease
 from support import stores
+from support.patience import FACTOR
 
 Look = Callable[[str, Lease], Awaitable[Outcome]]
 
@@ -44,7 +45,7 @@ class Loop:
         self.bell.ring()
 
     async def until(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(within_s * FACTOR):
             while not condition():
                 await asyncio.sleep(0.005)
 

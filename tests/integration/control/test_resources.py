@@ -154,13 +154,8 @@ def test_a_secret_in_a_list_of_one_serves_its_depot(tmp_path):
 
 def test_kinds_without_a_controller_are_refused_at_apply_and_planned_with_a_warning(tmp_path):
     async def scenario(rooms):
-        policy = (
-            "{name: p, version: v1, type: policy, policy: {access: {subjects: {tags: ['users:id:**']}, "
-            "predicates: [read], objects: {paths: ['dataos://**']}}}}"
-        )
-        product = "{name: p, version: v1beta, type: data}"
-        for text, code in ((policy, "kind.unsupported"), (product, "kind.unsupported")):
-            assert await refused(rooms.resources.apply(request(text)), code)
+        plane = "{name: p, version: v1, type: dataplane, dataplane: {}}"
+        assert await refused(rooms.resources.apply(request(plane)), "kind.unsupported")
 
     run(scenario, tmp_path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from dataos.lakehouse.catalog import Catalog
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 from integration.flare.helpers import WAREHOUSE, Jobs, Server, authenticate
+from support.patience import deadline
+from support.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store.write_sync(tables.metadata.create_all)
     catalog = Catalog(store, SystemClock(), RandomIds())
     store.write_sync(catalog.register_warehouse, WAREHOUSE, "uid-1", root / "warehouse")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     running = Server(f"http://127.0.0.1:{port}", catalog, store, root)
     app = FastAPI()
     app.include_router(rest.router(catalog, authenticate), prefix="/iceberg")
@@ -61,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     web = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
     thread = threading.Thread(target=lambda: asyncio.run(web.serve()), daemon=True)
     thread.start()
-    until = time.monotonic() + 10
+    until = deadline(10)
     while not web.started and time.monotonic() < until:
         time.sleep(0.01)
     yield running

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from dataos.lakehouse.catalog import Catalog
 from dataos.stacks.flare.driver import job as jobs
 from dataos.stacks.flare.driver.output import Log
 from dataos.store.database import Store
+from support import nursery
 
 WAREHOUSE = "lakehouse"
 
@@ -82,25 +82,20 @@ class Jobs:
             if publish and done.code == 0:
                 self.publish(attempt)
             return done
-        done = subprocess.run(
-            [sys.executable, "-m", "dataos.stacks.flare.driver"],
-            env={
-                **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "VIRTUAL_ENV")},
-                "DATAOS_CONFIG_DIR": str(place / "config"),
-                "DATAOS_SECRET_DIR": str(place / "secret"),
-                "DATAOS_OUT_DIR": str(place / "out"),
-                "DATAOS_TEMP_DIR": str(place / "scratch"),
-                **(env or {}),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=120,
-            check=False,
-        )
+        whole = {
+            **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "VIRTUAL_ENV")},
+            "DATAOS_CONFIG_DIR": str(place / "config"),
+            "DATAOS_SECRET_DIR": str(place / "secret"),
+            "DATAOS_OUT_DIR": str(place / "out"),
+            "DATAOS_TEMP_DIR": str(place / "scratch"),
+            **(env or {}),
+        }
+        command = [sys.executable, "-m", "dataos.stacks.flare.driver"]
+        done = nursery.run(command, env=whole, cwd=Path.cwd(), timeout=120, input=None)
         result = json.loads((place / "out" / "result.json").read_text())
         if publish and done.returncode == 0:
             self.publish(attempt)
-        return Done(done.returncode, done.stdout.decode(), result)
+        return Done(done.returncode, done.stdout + done.stderr, result)
 
     def _inside(self, place: Path) -> Done:
         """The driver's own way, without a process: starting one would take longer than a job."""

@@ -26,6 +26,7 @@ from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 from dataos.workloads.ports import AttemptRequest, JobRequest, Plan, Rooms
 from integration.flare.helpers import output, spec
+from support.access import OpenAccess
 
 
 @dataclass
@@ -91,7 +92,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         return (await catalog.locations(PUBLISHED, [ref]))[ref]
 
     known = asyncio.run(make())
-    yield World(tmp_path, Rooms(depots, catalog), known.removeprefix("file://"))
+    yield World(tmp_path, Rooms(depots, catalog, OpenAccess()), known.removeprefix("file://"))
     catalog.close()
     store.close()
 
@@ -241,11 +242,12 @@ def test_a_schema_at_an_address_is_one_file_that_the_job_sees(world: World) -> N
     assert "names 2 files" in world.check(body)[0].message
 
 
-def test_a_new_table_needs_the_warehouse_and_reading_stays_reading(world: World) -> None:
+def test_a_new_table_is_made_in_the_runs_own_folder_and_reading_stays_reading(world: World) -> None:
     plan = world.plan(spec(csv("dataos://lakehouse:sales/known"), None, [output("a", "sales.fresh")]))
-    mounts = [(str(m.source), m.writable) for m in plan.launch.mounts]
-    # outer folder first: the table that is only read is laid over it read-only
-    assert mounts == [(str(world.folder / "warehouse"), True), (world.known, False)]
+    (known, fresh) = [(str(m.source), m.writable) for m in plan.launch.mounts]
+    assert known == (world.known, False)
+    assert (Path(fresh[0]).parent, fresh[1]) == (world.folder / "warehouse" / "sales", True)
+    assert Path(fresh[0]).name.startswith("run-"), "no table of others is in it"
 
 
 def test_a_table_that_is_read_and_written_is_writable(world: World) -> None:

@@ -52,7 +52,7 @@ def test_what_cannot_be_put_aside_fails_with_the_way_out(jobs: Jobs, skewed: Pat
         "final": "SELECT k, max(CASE WHEN n = 1 THEN id END) AS newest, count(DISTINCT filler) AS d FROM numbered GROUP BY k",
     }
     target = f"skew.d{jobs.count}"
-    done = jobs.run(spec([raw()], steps, [output("final", target)]), {"raw": [skewed]}, memory_bytes=MEMORY // 2)
+    done = jobs.run(spec([raw()], steps, [output("final", target)]), {"raw": [skewed]}, memory_bytes=MEMORY // 4)
     if jobs.spark is not None:  # its memory is its own
         assert done.code == 0, done.log
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from integration.gateway.database_world import db, writing  # noqa: F401
 from integration.gateway.gateway_world import SHOP, World
 from support import postgres as pg
 from support.mysql import mariadb  # noqa: F401

@@ -19,7 +19,9 @@ from dataos.depots.ports import DepotEntry
 from dataos.engines.duckdb.supervisor import DuckdbEngine
 from dataos.engines.ports import EngineOptions
 from dataos.gateway import results
-from dataos.gateway.gateway import Gateway, Limits, QueryResult, Statement
+from dataos.gateway.answer import QueryResult
+from dataos.gateway.asking import Statement
+from dataos.gateway.gateway import Gateway, Limits
 from dataos.gateway.mounting import MountedDepots
 from dataos.governance.principals import Principal
 from dataos.governance.vault import Vault
@@ -29,6 +31,7 @@ from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.store import tables
 from dataos.store.database import Store, sqlite_url
 from support import postgres as pg
+from support.access import AllowAll, NoJournal
 
 T = TypeVar("T")
 
@@ -66,7 +69,14 @@ class World:
             options=EngineOptions(memory_mib=512, threads=2),
         )
         self.mounted = MountedDepots(self.depots, self.catalog, clock)
-        self.gateway = Gateway(self.engine, self.mounted, ids=ids, limits=Limits(timeout_s=30, max_rows=100_000))
+        self.gateway = Gateway(
+            self.engine,
+            self.mounted,
+            ids=ids,
+            limits=Limits(timeout_s=30, max_rows=100_000),
+            authority=AllowAll(),
+            journal=NoJournal(),
+        )
         self._depots()
         self._tables()
         self.do(self.engine.start(self.do(self.mounted.access())))

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 import pytest
 
-from dataos.core.clock import SystemClock
 from dataos.core.errors import DataOSError
 from dataos.core.ids import RandomIds, UserId
-from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
-from dataos.engines.duckdb.supervisor import DuckdbEngine
-from dataos.engines.ports import EngineOptions
 from dataos.gateway import relations, results, sources
-from dataos.gateway.gateway import Gateway, Limits, Statement
-from dataos.gateway.mounting import MountedDepots
+from dataos.gateway.asking import Statement
+from dataos.gateway.gateway import Gateway, Limits
+from dataos.governance.exposure import AppliedFilter
+from dataos.governance.policies import Filter
 from dataos.governance.principals import Principal
-from dataos.governance.vault import Vault
-from dataos.lakehouse.catalog import Catalog
-from dataos.store import tables
-from dataos.store.database import Store, sqlite_url
+from integration.gateway.database_world import World
 from support import mysql
 from support import postgres as pg
+from support.access import AllowAll, NoJournal
 
 T = TypeVar("T")
 ALICE = Principal(UserId("alice"))
@@ -44,61 +39,6 @@ MYSQL_COLUMNS = {
     "bl": ("BLOB", "x'00ff'"), "vb": ("VARBINARY(4)", "'ab'"), "c": ("CHAR(3)", "'z'"), "tx": ("TEXT", "'text'"),
     "g": ("POINT", "POINT(1, 2)"), "u": ("UUID", "'123e4567-e89b-12d3-a456-426614174000'"), "ip": ("INET4", "'1.2.3.4'"),
 }  # fmt: skip
-
-
-class World:
-    """A gateway over depots of the test's choice."""
-
-    def __init__(self, folder: Path, depots: list[tuple[DepotEntry, dict[str, str]]]) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.store = Store(sqlite_url(folder / "store.db"))
-        self.store.write_sync(tables.metadata.create_all)
-        clock, ids = SystemClock(), RandomIds()
-        vault = Vault(b"v" * 32, clock)
-        self.depots = resolver.Depots(self.store, vault, allowed_paths=[folder], connect_timeout_s=5)
-        for entry, secret in depots:
-            if secret:
-                self.store.write_sync(vault.seal, f"instance-secret:{entry.name}", secret)
-            self.store.write_sync(resolver.register, entry)
-        self.engine = DuckdbEngine(
-            "miniature",
-            run_folder=folder / "run",
-            spill_folder=folder / "spill",
-            ids=ids,
-            options=EngineOptions(memory_mib=512, threads=2),
-        )
-        catalog = Catalog(self.store, clock, ids)
-        self.catalog = catalog
-        self.mounted = MountedDepots(self.depots, catalog, clock)
-        self.gateway = Gateway(self.engine, self.mounted, ids=ids, limits=Limits(timeout_s=30, max_rows=1000))
-        self.do(self.engine.start(self.do(self.mounted.access())))
-
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(work)
-
-    async def _query(self, sql: str) -> dict[str, Any]:
-        result = await self.gateway.run(Statement(sql), ALICE)
-        try:
-            return await results.as_json(result)
-        finally:
-            await result.aclose()
-
-    def query(self, sql: str) -> dict[str, Any]:
-        return self.do(self._query(sql))
-
-    def rows(self, sql: str) -> list[list[Any]]:
-        return self.query(sql)["rows"]
-
-    def code(self, sql: str) -> str:
-        with pytest.raises(DataOSError) as caught:
-            self.query(sql)
-        return caught.value.problem.code
-
-    def close(self) -> None:
-        self.do(self.engine.close())
-        self.catalog.close()
-        self.store.close()
-        self.loop.close()
 
 
 Make = Callable[[DepotEntry, dict[str, str]], World]
@@ -200,12 +140,18 @@ def test_filters_on_numbers_reach_mysql_and_those_on_texts_do_not(shop: World, m
 def test_filters_of_policies_on_texts_are_the_engines_too(shop: World):
     """A row filter that MySQL judged would show rows that it denies."""
 
-    class Only:
-        def decide(self, principal: Principal, asked: Any) -> list[relations.Decision]:
-            return [relations.Decision(filters=("\"name\" = 'abc'",), policies=("p",)) for _ in asked]
+    class Only(AllowAll):
+        async def decide(self, principal: Principal, relations_: Any) -> list[relations.Decision]:
+            only = AppliedFilter(Filter("name", "equals", "abc"), "p")
+            return [relations.Decision(filters=(only,)) for _ in relations_]
 
     gateway = Gateway(
-        shop.engine, shop.mounted, ids=RandomIds(), limits=Limits(timeout_s=30, max_rows=10), authority=Only()
+        shop.engine,
+        shop.mounted,
+        ids=RandomIds(),
+        limits=Limits(timeout_s=30, max_rows=10),
+        authority=Only(),
+        journal=NoJournal(),
     )
 
     async def ask() -> Any:
@@ -246,7 +192,7 @@ def test_names_are_found_in_any_letter_case_and_twins_are_refused(shop: World):
     assert shop.code('SELECT * FROM shop.twins."pair"') == "query.ambiguous"
     assert shop.code("SELECT * FROM shop.twins.alone") == "query.ambiguous"  # the engine cannot read the schema at all
     assert shop.code("SELECT * FROM shop.mysql.global_priv") == "query.unknown_relation"
-    assert shop.code("SELECT * FROM shop.information_schema.tables") == "query.unknown_relation"
+    assert shop.code("SELECT * FROM shop.information_schema.routines") == "query.unknown_relation"
     assert ["shop"] in shop.rows("SHOW SCHEMAS FROM shop")
 
 

@@ -21,7 +21,7 @@ def test_a_select_over_iceberg(world: World):
 def test_a_join_of_lakehouse_and_database(world: World):
     sql = "SELECT o.id, c.city FROM lakehouse.retail.orders o JOIN shop.public.customers c ON o.customer = c.name"
     assert world.rows(sql + " ORDER BY 1") == [[1, "Oslo"], [2, "Bern"], [3, "Oslo"]]
-    assert world.rows("SHOW CATALOGS") == [["lakehouse"], ["shop"]]
+    assert world.rows("SHOW CATALOGS") == [["lakehouse"], ["shop"], ["system"]]
 
 
 def test_show_and_describe(world: World):

@@ -93,5 +93,15 @@ def test_what_is_refused(world: World, traveller: list[float]) -> None:
 
 def test_literals() -> None:
     assert literals.rows((("a", "bigint"), ("b", "varchar")), [(1, 'x "y" \\'), (None, "")]) == (
-        '[{"a": 1, "b": "x \\"y\\" \\\\"}, {"a": NULL, "b": ""}]'
+        '[{"a": 1, "b": "x \\"y\\" \\\\"}, {"a": null, "b": ""}]'
     )
+
+
+def test_texts_with_brackets_and_quotes_stay_in_their_place(world: World) -> None:
+    """A text that looks like the end of its row made rows of its own."""
+    written = """SELECT 'x''}, {"a": 1}] \\ " }' AS c"""
+    world.rows("CREATE SCHEMA IF NOT EXISTS odd")
+    world.rows(f"CREATE OR REPLACE VIEW odd.v AS {written}")
+    shown = world.rows("SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = 'odd'")
+    assert shown == [["v", written]]
+    world.rows("DROP SCHEMA odd CASCADE")

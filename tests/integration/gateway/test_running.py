@@ -20,7 +20,7 @@ from dataos.core.ids import AttemptId, RunId, UserId
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
 from dataos.gateway import results
-from dataos.gateway.gateway import Statement
+from dataos.gateway.asking import Statement
 from dataos.governance.principals import AttemptScope, Principal
 from dataos.lakehouse.views import AttemptView, TableRef
 from integration.gateway.gateway_world import ALICE, DEFAULTS, ORDERS, World

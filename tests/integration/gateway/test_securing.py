@@ -14,35 +14,41 @@ import pytest
 from dataos.core.errors import DataOSError
 from dataos.core.ids import RandomIds
 from dataos.gateway import results
-from dataos.gateway.gateway import Gateway, Statement
+from dataos.gateway.asking import Statement
+from dataos.gateway.gateway import Gateway
 from dataos.gateway.relations import Decision, Relation
+from dataos.governance.exposure import AppliedFilter, AppliedMask
+from dataos.governance.masking import Shape
+from dataos.governance.policies import Filter, Mask
 from dataos.governance.principals import Principal
 from integration.gateway.gateway_world import ALICE, ORDERS, World
+from support.access import AllowAll, NoJournal
 
 
-class Restricting:
+class Restricting(AllowAll):
     """One fixed decision for `orders`; everything else is open."""
 
-    def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
+    async def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
         return [self._one(r) for r in relations]
 
     def _one(self, relation: Relation) -> Decision:
         if relation.table != "orders":
             return Decision()
-        return Decision(
-            columns=frozenset({"id", "customer", "amount", "qty", "day", "at", "ok"}),
-            filters=('"price" IS NULL OR "price" <> 1.5',),  # on a column that is not even visible
-            masks={"customer": "CASE WHEN \"customer\" IS NULL THEN NULL ELSE '***' END"},
-        )
+        stars = AppliedMask(Mask("redact", replacement="***"), "p")
+        shape = Shape(frozenset({("price",)}), lambda path: stars if path == ("customer",) else None)
+        # the filter is on a column that is not even visible
+        return Decision(shape=shape, filters=(AppliedFilter(Filter("price", "not_equals", 1.5), "p"),))
 
 
 @pytest.fixture(scope="module")
 def governed(world: World) -> Gateway:
-    rows = ORDERS.filter(pa.array([p != 1.5 for p in ORDERS["price"].to_pylist()])).drop_columns(["price"])
+    rows = ORDERS.filter(pa.array([p is not None and p != 1.5 for p in ORDERS["price"].to_pylist()])).drop_columns(
+        ["price"]
+    )
     masked = pa.array([None if c is None else "***" for c in rows["customer"].to_pylist()])
     rows = rows.set_column(rows.schema.get_field_index("customer"), "customer", masked)
     world.write("orders_seen", rows)
-    return Gateway(world.engine, world.mounted, ids=RandomIds(), authority=Restricting())
+    return Gateway(world.engine, world.mounted, ids=RandomIds(), authority=Restricting(), journal=NoJournal())
 
 
 def rows_of(world: World, gateway: Gateway, sql: str) -> list[list[object]]:

@@ -224,6 +224,11 @@ ERRORS: list[tuple[str, str, str]] = [
     ("SELECT MAP(ARRAY['a'], ARRAY[1])['b']", "query.invalid_argument", "key not present"),
     ("SELECT 2147483647 + CAST(1 AS integer)", "query.out_of_range", ""),
     ("SELECT (SELECT id FROM orders)", "query.invalid_argument", "multiple rows"),
+    (
+        "SELECT (SELECT count(*) FROM orders y FULL JOIN orders z ON y.id = z.id AND z.qty > x.qty) FROM orders x",
+        "query.unsupported",
+        "from outside of it under an outer join",
+    ),
     ("SELECT nope FROM orders", "query.unknown_column", "line 1:8: Column 'nope' cannot be resolved"),
     ("SELECT o.custmer FROM orders o", "query.unknown_column", "cannot be resolved"),
     ("SELECT id AS b FROM orders WHERE b = 1", "query.unknown_column", "line 1:34: Column 'b' cannot be resolved"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from dataos.doors.objects.door import ObjectDoor
 from dataos.doors.objects.uploads import Uploads
 from dataos.doors.observing import Observed
 from dataos.lakehouse import rest
+from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.buckets import BucketFiles, Buckets
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.files import PlacedFiles
@@ -32,6 +32,8 @@ from dataos.store.database import Store, sqlite_url
 from integration.lakehouse.engines import Clients, embedded
 from integration.lakehouse.helpers import WAREHOUSE, Server, authenticate, client, identify, rows
 from support import postgres, s3, stores
+from support.patience import deadline
+from support.ports import free_port
 from support.stores import postgresql_server  # noqa: F401
 
 
@@ -109,12 +111,18 @@ def catalog(store: Store, place: str, buckets: Buckets) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def server(catalog: Catalog, store: Store, root: Path, buckets: Buckets, tmp_path: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def authorise() -> Authorise:
+    """What the doors ask; a test may put something stricter here."""
+    return allow_all
+
+
+@pytest.fixture
+def server(
+    catalog: Catalog, store: Store, root: Path, buckets: Buckets, tmp_path: Path, authorise: Authorise
+) -> Iterator[Server]:
+    port = free_port()
     app = FastAPI()
-    app.include_router(rest.router(catalog, authenticate), prefix="/iceberg")
+    app.include_router(rest.router(catalog, authenticate, authorise), prefix="/iceberg")
     running = Server(f"http://127.0.0.1:{port}/iceberg", catalog, store, root)
 
     @app.middleware("http")
@@ -123,7 +131,8 @@ def server(catalog: Catalog, store: Store, root: Path, buckets: Buckets, tmp_pat
         running.requests.append(f"{request.method} {request.url.path} {answer.status_code}")
         return answer
 
-    door = ObjectDoor(app, buckets, catalog.table_at, identify, Uploads(tmp_path / "uploads"), RandomIds())
+    uploads = Uploads(tmp_path / "uploads")
+    door = ObjectDoor(app, buckets, catalog.place_of, identify, uploads, RandomIds(), authorise)
     web = uvicorn.Server(
         uvicorn.Config(
             Observed(door, Meters(), access_log=False), host="127.0.0.1", port=port, log_level="warning", ws="none"
@@ -131,7 +140,7 @@ def server(catalog: Catalog, store: Store, root: Path, buckets: Buckets, tmp_pat
     )
     thread = threading.Thread(target=lambda: asyncio.run(web.serve()), daemon=True)
     thread.start()
-    until = time.monotonic() + 10
+    until = deadline(10)
     while not web.started and time.monotonic() < until:
         time.sleep(0.01)
     yield running

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import pytest
 
 from integration.lakehouse.helpers import USER, WAREHOUSE, Server, client
+from support.patience import deadline
+from support.ports import free_port
 
 Row = tuple[int, datetime, str | None]
 
@@ -159,9 +161,7 @@ class Sail:
 @contextmanager
 def sail(server: Server, token: str = USER) -> Iterator[Sail]:
     """A Sail process that knows the warehouse under one token."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     catalogs = (
         '[{type="memory",name="sail",initial_database=["default"]},'
         f'{{type="iceberg-rest",name="{WAREHOUSE}",uri="{server.url}",warehouse="{WAREHOUSE}",'
@@ -187,7 +187,7 @@ def sail(server: Server, token: str = USER) -> Iterator[Sail]:
     )
     process = subprocess.Popen([sys.executable, "-c", program], env=env)
     try:
-        until = time.monotonic() + 20
+        until = deadline(20)
         while time.monotonic() < until:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break

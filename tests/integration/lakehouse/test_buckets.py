@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 
 import httpx
@@ -14,6 +13,7 @@ from dataos.lakehouse.operations.upkeep import Upkeep
 from dataos.lakehouse.views import PUBLISHED, TableRef
 from dataos.store import tables
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
+from support.ports import free_port
 from support.s3 import S3
 
 pytestmark = pytest.mark.parametrize("place", ["bucket"], indirect=True)
@@ -63,9 +63,7 @@ def test_a_store_that_is_away_is_said_and_its_garbage_waits(
     user = client(server)
     user.create_namespace("shop")
     user.create_table("shop.t", rows().schema).append(rows(1))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        endpoints.append(f"http://127.0.0.1:{probe.getsockname()[1]}")
+    endpoints.append(f"http://127.0.0.1:{free_port()}")
     body = {"name": "u", "schema": {"type": "struct", "schema-id": 0, "fields": []}}
     asked = f"{server.url}/v1/{WAREHOUSE}/namespaces/shop/tables"
     answer = httpx.post(asked, json=body, headers={"Authorization": "Bearer user"}, timeout=60)

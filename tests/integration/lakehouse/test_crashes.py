@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ import pytest
 
 from dataos.core.ids import AttemptId
 from integration.lakehouse.helpers import Server, client, ids_of, rows
+from support.patience import deadline
+from support.ports import free_port
 
 TESTS = Path(__file__).parents[2]
 
@@ -25,9 +26,7 @@ TESTS = Path(__file__).parents[2]
 @contextmanager
 def doomed(server: Server, deadly: str) -> Iterator[Server]:
     """A second server process on the same store; armed, it dies at the checkpoint."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     database = server.store.url.database
     assert database is not None
     process = subprocess.Popen(
@@ -36,7 +35,7 @@ def doomed(server: Server, deadly: str) -> Iterator[Server]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 30
+        until = deadline(30)
         while True:
             try:
                 httpx.get(f"{url}/docs")

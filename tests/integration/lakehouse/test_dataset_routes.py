@@ -72,7 +72,6 @@ def test_a_job_maintains_what_it_has_loaded_and_nothing_else(server: Server, ord
     assert call(app, "POST", "clean-orphans", "attempt:a1", dryRun=True)[0] == 200
     assert call(app, "POST", "drop", "attempt:a1")[0] == 403
     assert call(app, "POST", "compact", "attempt:a1")[0] == 403
-    assert call(app, "POST", "drop", "user")[0] == 403  # no operator
     assert ids_of(server, orders) == [1, 2]
 
 

@@ -1,5 +1,8 @@
 """Operations on datasets: each checked through another client, PyIceberg's or DuckDB's."""
 
+# pyright: reportCallIssue=false
+# (PyIceberg's predicates take a name and a value, which their types do not tell of)
+
 from __future__ import annotations
 
 import asyncio

@@ -43,7 +43,12 @@ def reach(store: Store) -> JobReach:
         ("table.read", ("wh", "retail.daily", "totals"), True),
         ("table.write", ("wh", "retail.daily", "totals"), True),
         ("table.read", ("wh", "retail", "salaries"), False),
-        ("table.write", ("wh", None, None), True),  # a table that the job is about to make
+        ("table.write", ("wh", "retail.daily", None), True),  # a table that the job is about to make
+        ("table.read", ("wh", "retail.daily", None), True),
+        ("table.write", ("wh", "retail", None), False),
+        ("table.write", ("wh", None, None), False),
+        ("table.read", ("wh", None, None), False),
+        ("namespace.create", ("wh", "retail.daily", None), True),
         ("table.write", ("other", None, None), False),
         ("table.read", ("other", "retail", "orders"), False),
         ("table.read", ("landing", "none", "x.csv"), False),

@@ -11,19 +11,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.core.clock import ManualClock
-from dataos.core.ids import UserId
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
-from dataos.governance.principals import OPERATOR_TAG, Principal
+from dataos.governance.audit import Audit
+from dataos.governance.decisions import DecisionPoint
 from dataos.metadata.reading import Reading
 from dataos.metadata.receiving import Receiver
 from dataos.metadata.recording import About, Attempt, Recorder
 from dataos.store import tables, upgrades
 from dataos.store.database import Store
 from support import stores
+from support.principals import operator, principal
 
-OPERATOR = Principal(UserId("admin"), frozenset({OPERATOR_TAG}))
-ANN, BOB = Principal(UserId("ann")), Principal(UserId("bob"))
+OPERATOR = operator()
+ANN, BOB = principal("ann"), principal("bob")
 DEPOTS = [
     DepotEntry("files", "f", "FILE", {"path": "/data/files"}),
     DepotEntry("shop", "s", "POSTGRESQL", {"host": "db", "port": 5432, "database": "retail"}),
@@ -118,11 +119,16 @@ def room(folder: Path, sends: bool = False) -> Iterator[Room]:
     store = Store(stores.url(folder), readers=1)
     upgrades.upgrade(store)
     clock = ManualClock()
+    store.on_notes = Audit(store, clock, b"k" * 32).append
     for entry in DEPOTS:
         store.write_sync(resolver.register, entry)
     try:
         yield Room(
-            store, clock, Recorder(clock, "dataos", sends), Reading(store, clock), Receiver(store, clock, "dataos")
+            store,
+            clock,
+            Recorder(clock, "dataos", sends),
+            Reading(store, clock, DecisionPoint()),
+            Receiver(store, clock, "dataos"),
         )
     finally:
         store.close()

@@ -18,6 +18,7 @@ from dataos.core.clock import SystemClock
 from dataos.processes import sandbox, trees
 from dataos.processes.local import LocalRunner
 from dataos.processes.ports import Isolation, Launch, Observation, Phase
+from support.patience import deadline
 
 NO_SANDBOX = sandbox.probe()
 needs_sandbox = pytest.mark.skipif(bool(NO_SANDBOX), reason=NO_SANDBOX)
@@ -76,31 +77,31 @@ def shell(code: str, **more: Any) -> Launch:
 
 async def until(runner: LocalRunner, key: str, *phases: Phase, within_s: float = 30.0) -> Observation:
     """Observe until the key is in one of the phases (default: exited)."""
-    deadline = time.monotonic() + within_s
+    last = deadline(within_s)
     while True:
         seen = await runner.observe(key)
         if seen.phase in (phases or (Phase.EXITED,)):
             return seen
-        assert time.monotonic() < deadline, f"{key} is still {seen}"
+        assert time.monotonic() < last, f"{key} is still {seen}"
         await asyncio.sleep(0.01)
 
 
 async def eventually(true: Callable[[], bool], within_s: float = 10.0) -> None:
     """Wait for something outside the runner."""
-    deadline = time.monotonic() + within_s
+    last = deadline(within_s)
     while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < last, "it did not happen in time"
         await asyncio.sleep(0.01)
 
 
 async def text_in_log(runner: LocalRunner, key: str, text: bytes, within_s: float = 20.0) -> bytes:
     """Follow the log until a text shows up."""
-    deadline = time.monotonic() + within_s
+    last = deadline(within_s)
     log, offset = b"", 0
     while text not in log:
         more, offset = await runner.read_log(key, offset=offset)
         log += more
-        assert time.monotonic() < deadline, log
+        assert time.monotonic() < last, log
         await asyncio.sleep(0.01)
     return log
 

@@ -32,6 +32,12 @@ open(os.environ["DATAOS_OUT_DIR"] + "/result.json", "w").write("{}")
 )
 
 
+@pytest.fixture(autouse=True)
+def _steady_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests beside these mount disks: a program that waits would not see them, so jobs rightly begin anew."""
+    monkeypatch.setattr(prepared, "mounted", str)
+
+
 def launch(name: str, code: str = GREETS, **more: Any) -> Launch:
     env = {"DATAOS_NAME": name, **more.pop("env", {})}
     files = {"secret/token": f"token of {name}".encode()}
@@ -141,7 +147,7 @@ def test_a_folder_that_was_replaced_is_another_one(home: Home, tmp_path: Path):
 
 def test_no_more_wait_than_may_and_not_for_longer(home: Home):
     async def story():
-        async with home.runner("required", prepared_most=1, prepared_s=1.0) as runner:
+        async with home.runner("required", prepared_most=1, prepared_s=4.0) as runner:
             for n in range(3):
                 await ran(runner, f"k{n}", launch("x", GREETS + "\n" * n))
             await eventually(lambda: len(waiting(home)) == 1)

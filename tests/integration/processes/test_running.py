@@ -138,18 +138,16 @@ def test_stop_asks_first_and_kills_after_the_grace(home: Home, mode: str):
             await runner.start("deaf", shell("trap '' TERM; echo up; while :; do sleep 0.05; done"))
             await text_in_log(runner, "kind", b"up")
             await text_in_log(runner, "deaf", b"up")
-            began = time.monotonic()
-            await runner.stop("kind", 10)
+            await runner.stop("kind", 600)
             seen = await until(runner, "kind")
             assert (seen.exit_code, seen.reason) == (3, "stopped")
             assert b"bye" in (await runner.read_log("kind"))[0]
-            await runner.stop("deaf", 30)
+            await runner.stop("deaf", 600)
             await asyncio.sleep(0.3)
             assert (await runner.observe("deaf")).phase is Phase.RUNNING
             await runner.stop("deaf", 0.2)  # a second request may be less patient
             seen = await until(runner, "deaf")
             assert (seen.exit_code, seen.reason) == (137, "stopped")
-            assert time.monotonic() - began < 10
             await runner.stop("deaf", 0)
             await runner.stop("never-seen", 0)
             assert (await runner.observe("never-seen")).phase is Phase.ABSENT

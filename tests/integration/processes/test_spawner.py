@@ -15,6 +15,7 @@ import pytest
 from dataos.processes import spawning
 from integration.processes.conftest import Home, python, until
 from integration.processes.test_crashes import bury, go, serve
+from support.patience import deadline
 from support.server import called
 
 
@@ -63,13 +64,13 @@ def test_it_ends_with_its_server_and_the_program_does_not(home: Home, tmp_path: 
     server = serve(home, tmp_path / "count", "off", seconds="1.5")
     go(server)
     counted = tmp_path / "count"
-    deadline = time.monotonic() + 20
+    last = deadline(20)
     while not list(counted.iterdir()):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < last
         time.sleep(0.02)
     bury(server)
     while spawners(home):
-        assert time.monotonic() < deadline, "it outlives its server"
+        assert time.monotonic() < last, "it outlives its server"
         time.sleep(0.02)
 
     async def story():

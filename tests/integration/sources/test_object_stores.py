@@ -221,10 +221,8 @@ def test_a_silent_store_is_a_timeout():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        started = time.monotonic()
         code, _ = fault({"endpoint": f"http://127.0.0.1:{listener.getsockname()[1]}"}, timeout_s=0.3)
         assert code == "depot.timeout"
-        assert time.monotonic() - started < 10
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from dataos.depots.ports import AdapterContext, Delivery, DepotEntry, TableParti
 from dataos.depots.tableformats import current_metadata
 from dataos.depots.types.file.adapter import FileAdapter
 from dataos.depots.types.s3.adapter import S3Adapter
-from dataos.engines.duckdb.database import load_extensions
+from dataos.engines.duckdb.database import TABLE_EXTENSIONS, load_extensions
 from support import s3
 
 KEYS = {"accesskeyid": "AKIACANARY", "secretkey": "canary-secret"}
@@ -235,6 +235,6 @@ def test_duckdb_reads_what_was_written(depot: Depot) -> None:
     depot.do(orders(3), mode="append", mark="m2", format="iceberg")
     file = current_metadata([p.name for p in (depot.place / "metadata").iterdir()])
     with duckdb.connect() as connection:
-        load_extensions(connection, depot.staging, set())
+        load_extensions(connection, depot.staging, TABLE_EXTENSIONS)
         found = connection.execute(f"SELECT count(*) FROM iceberg_scan('{depot.place}/metadata/{file}')").fetchall()
     assert found == [(3,)]

@@ -13,10 +13,10 @@ from dataos.core.addresses import ResourceKey
 from dataos.core.bell import Bell
 from dataos.core.errors import DataOSError
 from dataos.core.ids import UserId
-from dataos.governance.principals import Principal
 from dataos.kinds.workflow.plan import JobState
 from dataos.store import tables
 from integration.workflow.world import World, world
+from support.principals import principal
 
 DAY_S = 86_400.0
 JOB = "{name: j, spec: {stack: script, compute: runnable-default, stackSpec: {script: pass}}}"
@@ -91,7 +91,7 @@ def test_only_operators_collect_and_only_layers_that_there_are(tmp_path):
         async with world(tmp_path) as w:
             care = upkeep(w, finished_days=0)
             with pytest.raises(DataOSError) as caught:
-                await care.collect_garbage(Principal(UserId("ann"), frozenset()), DAY_S, "user")
+                await care.collect_garbage(principal("ann"), DAY_S, "user")
             assert caught.value.problem.code == "auth.forbidden"
             with pytest.raises(DataOSError) as caught:
                 await care.collect_garbage(w.principal, DAY_S, "moon")

@@ -44,6 +44,8 @@ from dataos.store.work import Lease
 from dataos.workloads.attempts import Attempts, Bounds
 from dataos.workloads.ports import Rooms
 from support import stores
+from support.access import OpenAccess
+from support.principals import operator
 from support.rooms import MASTER_KEY, no_checkpoint
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -99,9 +101,7 @@ class World:
     attempts: Attempts
     runner: LocalRunner
     key: ResourceKey = field(default_factory=lambda: ResourceKey("workflow", "w", "public"))
-    principal: Principal = field(
-        default_factory=lambda: Principal(UserId(ADMINISTRATOR), frozenset({"roles:id:operator"}))
-    )
+    principal: Principal = field(default_factory=lambda: operator(ADMINISTRATOR))
 
     async def apply(self, text: str, **options: Any) -> Any:
         (loaded,) = load_text(text)
@@ -182,7 +182,7 @@ async def world(
     depots = Depots(store, vault, allowed_paths=[folder], connect_timeout_s=1.0)
     runner = LocalRunner(root=folder / "work", server_socket=None, sandbox="off", trust_user_code=True, clock=clock)
     bounds = Bounds(stop_grace_s=1.0, log_bytes=1 << 20, scratch_bytes=1 << 20)
-    rooms = Rooms(depots, catalog)
+    rooms = Rooms(depots, catalog, OpenAccess())
     attempts = Attempts(
         store,
         clock,

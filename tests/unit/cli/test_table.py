@@ -65,7 +65,7 @@ def test_the_table_equals_the_program(command):
         (["get", "workflow"], "dataos get: these arguments do not fit: workflow\n"),
         (["query", "SELECT", "1"], 'quote the statement: dataos query "SELECT 1"\n'),
         (["aply", "-f", "x"], "there is no command `aply`\ndid you mean `apply`?\n"),
-        (["admin"], "there is no command `admin`\ndid you mean `admin reset-token`?\n"),
+        (["admin"], "there is no command `admin`\ndid you mean `admin disable-policy`?\n"),
         (["up", "x"], "dataos up: these arguments do not fit: x\n"),
     ],
 )

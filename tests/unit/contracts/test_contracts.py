@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -66,10 +68,12 @@ def test_no_own_import_hides_in_a_function(file):
 def _only_heavy(node: ast.ImportFrom) -> bool:
     """Modules of ours that exist to keep a heavy library out of an idle server."""
     return node.module in {
+        "dataos.depots.rowwriting.copytext",
         "dataos.lakehouse.commits",
         "dataos.stacks.flare.driver.upkeep",
         "dataos.lakehouse.manifests",
         "dataos.lakehouse.operations.plans",
+        "dataos.lakehouse.writing",
     }
 
 
@@ -122,3 +126,16 @@ def test_the_pip_wheel_is_the_one_that_dev_expects():
 
     (wheel,) = (ROOT / "tools" / "bootstrap").glob("pip-*.whl")
     assert hashlib.sha256(wheel.read_bytes()).hexdigest() in text
+
+
+def test_the_wheel_holds_the_web_app_packed_and_unpacked(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    app = [n.removeprefix("dataos/doors/webapp/") for n in names if n.startswith("dataos/doors/webapp/")]
+    assert "index.html" in app
+    page = zipfile.ZipFile(wheel).read("dataos/doors/webapp/index.html").decode()
+    (entry,) = re.findall(r'<script[^>]* src="/(assets/[^"]+)"', page)
+    assert {entry, f"{entry}.br", f"{entry}.gz"} <= set(app)
+    assert not [n for n in names if "node_modules" in n or n.endswith((".map", ".ts", ".tsx"))]

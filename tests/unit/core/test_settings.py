@@ -36,12 +36,38 @@ def test_false_and_null_survive_merging(tmp_path):
 
 
 def test_every_setting_says_what_it_is():
-    for area in settings.Settings.model_fields.values():
-        if not isinstance(area.default, BaseModel):
-            assert area.description
-            continue
-        for name, info in type(area.default).model_fields.items():
-            assert info.description, name
+    def check(area: type[BaseModel]) -> None:
+        for name, info in area.model_fields.items():
+            if isinstance(info.default, BaseModel):
+                check(type(info.default))
+            else:
+                assert info.description, name
+
+    check(settings.Settings)
+
+
+def test_an_area_inside_an_area_is_reached_by_a_variable_too(tmp_path):
+    (tmp_path / "settings.yaml").write_text("auth: {oidc: {issuer: 'https://a.example', client_id: one}}\n")
+    given = {"DATAOS_AUTH__OIDC__CLIENT_ID": "two", "DATAOS_AUTH__OIDC__SCOPES": "openid, groups"}
+    oidc = settings.load(tmp_path, given, {}).auth.oidc
+    assert (oidc.issuer, oidc.client_id, oidc.scopes) == ("https://a.example", "two", ("openid", "groups"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ISSUER", "http://login.example"),
+        ("ISSUER", "login.example"),
+        ("ALGORITHMS", "RS256,HS256"),
+        ("ALGORITHMS", "none"),
+        ("CONNECTOR", "a b"),
+        ("CLIENT", "x"),
+    ],
+)
+def test_what_would_make_a_provider_unsafe_is_refused(tmp_path, key, value):
+    with pytest.raises(DataOSError) as caught:
+        settings.load(tmp_path, {f"DATAOS_AUTH__OIDC__{key}": value}, {})
+    assert f"auth.oidc.{key.lower()}" in str(caught.value)
 
 
 def test_an_unknown_area_in_the_environment_fails_too(tmp_path):

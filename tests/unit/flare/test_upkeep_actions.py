@@ -1,5 +1,8 @@
 """Options of maintenance actions in every spelling that occurs, sort orders and predicates."""
 
+# pyright: reportCallIssue=false
+# (PyIceberg's predicates take a name and a value, which their types do not tell of)
+
 from __future__ import annotations
 
 from typing import Any

@@ -111,11 +111,12 @@ def test_the_manifests_workspace_wins_over_the_flag_with_a_warning():
     assert read(text.replace("workspace: sales\n", ""), None)[0].workspace == "public"
 
 
-def test_a_product_manifest_is_read_and_refused_at_apply():
+def test_a_draft_of_a_product_is_read():
     manifest, errors, _ = read("name: p\nversion: v1beta\ntype: data\nentity: product\n")
     assert errors == []
     assert manifest.id == "data:v1beta:p"
-    assert [(p.code, "products" in p.hint) for p in manifest.unsupported] == [("kind.unsupported", True)]
+    assert manifest.unsupported == ()
+    assert manifest.spec.draft
 
 
 def test_a_product_of_another_type_is_told_the_right_one():

@@ -10,23 +10,23 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dataos.cli import applying, metadata, options, server
-from dataos.cli.demo import register
+from dataos.cli import applying, login, metadata, options, server
+from dataos.cli.demo import people, register
+from dataos.cli.demo.surroundings import environment
 from dataos.cli.groups import Manifests, Reader, Server
 from dataos.cli.output import Output
 from dataos.client import api
 from dataos.core import places
-from dataos.core.errors import ExitCode, fail
+from dataos.core.errors import DataOSError, ExitCode, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 MANIFESTS = Path(__file__).parent / "flights"
+PRODUCT = "flights-from-new-york"
 
 QUESTIONS: tuple[tuple[str, str], ...] = (
     ("How many flights left New York in 2013?", "SELECT count(*) AS flights FROM flightslake.nyc.flights"),
@@ -100,7 +100,13 @@ def demo(
     metadata.lineage(
         Server(no_icons=no_icons), "dataos://flightslake:nyc/route_daily", None, column="mean_arr_delay", up=True
     )
+    _say("7. Who may see what: an analyst and an operator ask the same question")
+    both = people.arrive(options.client(None, None))
+    people.compare(both, out, no_icons=no_icons)
+    _say("8. The analyst asks for more, and the operator grants it")
+    people.grant(both, out)
     _next(time.monotonic() - started)
+    _links(options.client(None, None))
     return ExitCode.OK
 
 
@@ -191,7 +197,7 @@ def _apply(files: Path, source: register.Register, no_icons: bool) -> int:
         "FLIGHTSDB_PORT": str(source.port),
         "FLIGHTS_FILES": str(files),
     }
-    with _environment(variables):
+    with environment(variables):
         return applying.apply(
             Manifests(manifest_file=[MANIFESTS]), Reader(no_icons=no_icons), wait=True, re_run=_failed_before()
         )
@@ -203,21 +209,6 @@ def _failed_before() -> bool:
     return any(r["runtime"] in ("failed", "aborted") for r in found)
 
 
-@contextmanager
-def _environment(variables: dict[str, str]) -> Generator[None]:
-    """The manifests' variables, in this process only."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _ask(out: Output) -> None:
     client = options.client(None, None)
     for question, sql in QUESTIONS:
@@ -225,6 +216,21 @@ def _ask(out: Output) -> None:
         print("    " + sql.replace("\n", "\n    ") + "\n")
         body = json.loads(client.query(sql, accept=api.JSON).read())
         out.table([c["name"] for c in body["columns"]], body["rows"])
+
+
+def _links(client: api.Client) -> None:
+    """How the demo's people get to the product in the web app. Without passwords they sign in at the provider."""
+    page = f"/products/{PRODUCT}"
+    print("\nThe product in the web app. Each link is good once, for ten minutes; it asks for a password to set:")
+    for user, who in (("analyst", "the analyst"), ("admin", "you, the administrator")):
+        try:
+            link, _, token = login.sign_in_link(client, user)["link"].partition("#")
+        except DataOSError as error:
+            if error.problem.code != "login.off":
+                raise
+            print(f"\n  {client.connection.url}{page}")
+            return
+        print(f"\n  as {who}:\n  {link}?next={page}#{token}", flush=True)
 
 
 def _say(text: str) -> None:
@@ -243,6 +249,8 @@ Done in {seconds:.0f} s; the server goes on running. What to try next:
   {dataos} log -t workflow -n flights --node enrich  # what a job wrote
   {dataos} lineage -a dataos://flightslake:nyc/flights        # what comes from where, what is made of it
   {dataos} query "SELECT dest, avg(mean_arr_delay) FROM flightslake.nyc.route_daily GROUP BY dest" -O csv
+  {dataos} policy explain --user analyst --object dataos://flightslake:nyc/flights   # why an answer differs
+  {dataos} audit get --actor analyst                 # what was asked, and how it was decided
   less {MANIFESTS}/3-workflow.yaml
 
 In a checkout, `./dev demo-stop` stops it all; elsewhere `{dataos} demo --stop`. A second run changes nothing."""

@@ -24,20 +24,21 @@ from dataos.core.ids import Ids
 from dataos.depots import transfers
 from dataos.doors.objects import answers, requests
 from dataos.doors.objects.uploads import Uploads, content
+from dataos.doors.observing import call_of
 from dataos.governance.principals import Principal
 from dataos.lakehouse.access import Authorise, allow_all
 from dataos.lakehouse.buckets import Buckets, Kept
 from dataos.lakehouse.files import SCHEME
 from dataos.lakehouse.protocol import BUCKET_REGION
-from dataos.lakehouse.views import TableRef
+from dataos.lakehouse.views import PUBLISHED, AttemptView, View
 
 _log = logs.get(__name__)
 
 Identify = Callable[[str], Awaitable[Principal]]
 """Principal of a token. Raises DataOSError `auth.*`."""
 
-TableAt = Callable[[str], Awaitable[TableRef | None]]
-"""The table, published or held by a run, in whose folder a location lies."""
+PlaceOf = Callable[[View, str, str], Awaitable[tuple[str | None, str | None]]]
+"""(view, warehouse, location) -> namespace and table in whose folder it lies (`Catalog.place_of`)."""
 
 _MOST_KEYS = 1000
 _HELD = 16 << 20  # bytes of content that are sent by one request
@@ -71,7 +72,7 @@ class ObjectDoor:
         self,
         app: ASGIApp,
         buckets: Buckets,
-        table_at: TableAt,
+        place_of: PlaceOf,
         identify: Identify,
         uploads: Uploads,
         ids: Ids,
@@ -79,7 +80,7 @@ class ObjectDoor:
     ) -> None:
         self._app = app
         self._buckets = buckets
-        self._table_at = table_at
+        self._place_of = place_of
         self._identify = identify
         self._uploads = uploads
         self._ids = ids
@@ -105,6 +106,7 @@ class ObjectDoor:
 
     async def _answer(self, request: Request) -> Response:
         principal = await self._identify(requests.token_of(request.headers))
+        call_of(request.scope).actor = principal.user_id
         logs.bind(actor=principal.user_id, run=principal.attempt.run_id if principal.attempt is not None else None)
         bucket, _, key = request.url.path.lstrip("/").partition("/")
         place, asked = Place(bucket, key), dict(request.query_params)
@@ -139,10 +141,13 @@ class ObjectDoor:
         if place.key and any(part in ("", ".", "..") for part in place.key.rstrip("/").split("/")):
             raise fail("objects.key", f"the key `{place.key}` has empty parts, `.` or `..`")
         kept = await asyncio.to_thread(self._buckets.find, place.location)
-        table = await self._table_at(place.location)
-        namespace, name = (table.namespace, table.name) if table is not None else (None, None)
-        await self._authorise(principal, "table.write" if write else "table.read", kept.warehouse, namespace, name)
+        namespace, table = await self._placed(principal, kept, place)
+        await self._authorise(principal, "table.write" if write else "table.read", kept.warehouse, namespace, table)
         return kept
+
+    async def _placed(self, principal: Principal, kept: Kept, place: Place) -> tuple[str | None, str | None]:
+        view = AttemptView(principal.attempt.attempt_id) if principal.attempt is not None else PUBLISHED
+        return await self._place_of(view, kept.warehouse, place.location)
 
     async def _guarded(self, kept: Kept, work: Awaitable[Response]) -> Response:
         """An answer, with the store's failures in our words."""
@@ -187,6 +192,10 @@ class ObjectDoor:
         except ValueError:
             raise fail("objects.request", "max-keys is a number, and a continuation-token one that was given") from None
         folder = prefix.rpartition("/")[0]  # obstore's prefixes are whole folders
+        if not prefix.endswith("/") and await self._placed(principal, kept, Place(place.bucket, prefix)) != (
+            await self._placed(principal, kept, Place(place.bucket, folder))
+        ):
+            prefix += "/"  # a table's folder, and no other whose name begins as this one's
 
         async def walk() -> Response:
             import obstore

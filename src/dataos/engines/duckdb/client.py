@@ -1,20 +1,22 @@
-"""HTTP over the engine's unix socket: parse, refresh, execute with a stream. Used by the supervisor only."""
+"""The server's side of an engine's socket (`frames`): parse, refresh, execute with a stream. For the supervisor."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-
-import httpx
 
 from dataos.core.errors import DataOSError, fail
 from dataos.engines.duckdb import frames
 from dataos.engines.ports import ArrowStream, EngineColumn, EngineFailure, FailureKind
 
 _CONTROL_TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 5.0
+_MOST_FREE = 16
+_CUT = (b"", b"")
+"""In the place of a frame where the connection ended."""
 
 
 class Client(Protocol):
@@ -31,29 +33,42 @@ class Client(Protocol):
     async def aclose(self) -> None: ...
 
 
-class HttpClient:
-    """One engine process. Connections are pooled; closing an answer early closes its connection, which cancels."""
+class _Wire:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, request: bytes) -> None:
+        """Raises OSError if the other side is gone."""
+        self._writer.write(request)
+        await self._writer.drain()
+
+    async def read(self) -> tuple[bytes, bytes] | None:
+        """The next frame; None where the connection ended. Raises OSError."""
+        return await frames.read(self._reader)
+
+    def close(self) -> None:
+        """Drop it: what runs on it is cancelled."""
+        self._writer.transport.abort()
+
+
+class SocketClient:
+    """One engine process. A connection carries one statement at a time; free ones are kept. Closing one early cancels
+    its statement."""
 
     def __init__(self, cluster: str, socket: Path, token: str) -> None:
         self._cluster = cluster
+        self._socket = socket
+        self._token = token
+        self._free: list[_Wire] = []
+        self._closed = False
         self.on_broken: Callable[[], None] = lambda: None
-        transport = httpx.AsyncHTTPTransport(
-            uds=str(socket),
-            verify=False,  # no TLS on a unix socket: saves loading the certificate store
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=300),
-        )
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            base_url="http://engine",
-            headers={"x-engine-token": token},
-            timeout=httpx.Timeout(None, connect=5.0),
-            trust_env=False,
-        )
 
     async def parse(self, statements: Sequence[str]) -> list[dict[str, Any]]:
         """The engine's trees; a statement that it does not parse is an EngineFailure."""
-        response = await self._control("/parse", {"statements": list(statements)})
-        trees: list[dict[str, Any]] = response.json()
+        trees: list[dict[str, Any]] = json.loads(await self._control("parse", statements=list(statements)))
         for tree in trees:
             if tree.get("error"):
                 raise EngineFailure(FailureKind.SYNTAX, str(tree.get("error_message", ""))[:4000])
@@ -61,78 +76,111 @@ class HttpClient:
 
     async def refresh(self) -> None:
         """Clear what DuckDB remembers of mounted databases."""
-        await self._control("/refresh", {})
+        await self._control("refresh")
 
     async def execute(
         self, sql: str, *, timeout_s: float, deadline: float, max_rows: int | None, at_end: Callable[[], None]
     ) -> ArrowStream:
         """Start a statement. `at_end` is called once, when its stream is over (or could not start)."""
-        stream = _Stream(self._gone, timeout_s, deadline, at_end)
-        request = self._http.build_request("POST", "/execute", json={"sql": sql, "max_rows": max_rows})
+        stream = _Stream(self._gone, timeout_s, deadline, at_end, self.keep)
         try:
-            await stream.open(self._http, request)
+            await stream.open(self._ask("execute", sql=sql, max_rows=max_rows))
         except BaseException:
             await stream.aclose()
             raise
         return stream
 
+    def keep(self, wire: _Wire) -> None:
+        """Its answer came to the end: it may be used again."""
+        if self._closed or len(self._free) >= _MOST_FREE:
+            wire.close()
+        else:
+            self._free.append(wire)
+
+    async def aclose(self) -> None:
+        """Close all free connections; those in use close with their statements."""
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+
     def _gone(self) -> DataOSError:
         self.on_broken()
         return _gone(self._cluster)
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
-
-    async def _control(self, path: str, body: dict[str, Any]) -> httpx.Response:
+    async def _ask(self, do: str, **more: Any) -> _Wire:
+        """Send a request. Raises OSError, TimeoutError."""
+        request = frames.pack_json(frames.REQUEST, {"token": self._token, "do": do, **more})
+        if self._free:
+            wire = self._free.pop()
+        else:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                wire = _Wire(*await asyncio.open_unix_connection(self._socket, limit=frames.PIECE))
         try:
-            response = await self._http.post(path, json=body, timeout=_CONTROL_TIMEOUT_S)
-        except httpx.HTTPError as error:
+            await wire.send(request)
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+
+    async def _control(self, do: str, **more: Any) -> bytes:
+        wire: _Wire | None = None
+        answer: tuple[bytes, bytes] | None = None
+        try:
+            async with asyncio.timeout(_CONTROL_TIMEOUT_S):
+                wire = await self._ask(do, **more)
+                answer = await wire.read()
+        except (OSError, TimeoutError) as error:
             raise self._gone() from error
-        if response.status_code >= 300:
-            raise EngineFailure(FailureKind.INTERNAL, f"{path} answered {response.status_code}")
-        return response
+        finally:
+            if wire is not None and answer is None:
+                wire.close()
+        if wire is None or answer is None:
+            raise self._gone()
+        self.keep(wire)
+        if answer[0] == frames.FAILURE:
+            raise _failure(answer[1])
+        return answer[1]
 
 
 class _Stream:
     """A running statement, seen from the server."""
 
     def __init__(
-        self, gone: Callable[[], DataOSError], timeout_s: float, deadline: float, at_end: Callable[[], None]
+        self,
+        gone: Callable[[], DataOSError],
+        timeout_s: float,
+        deadline: float,
+        at_end: Callable[[], None],
+        keep: Callable[[_Wire], None],
     ) -> None:
         self._gone = gone
+        self._keep = keep
         self._timeout_s = timeout_s
-        self._at_end: Callable[[], None] | None = at_end
-        self._response: httpx.Response | None = None
-        self._frames: AsyncIterator[tuple[bytes, bytes]] = frames.unpack(_nothing())
+        self._at_end: list[Callable[[], None]] | None = [at_end]  # None: it is over
+        self._wire: _Wire | None = None
         self._deadline = deadline  # in the event loop's time; waiting for a slot counts
         self._expiry: asyncio.TimerHandle | None = None
-        self._expired = False
+        self._stopped: DataOSError | None = None
         self._closing: asyncio.Task[None] | None = None
         self.columns: tuple[EngineColumn, ...] = ()
         self.rows: int | None = None
         self.truncated = False
 
-    async def open(self, http: httpx.AsyncClient, request: httpx.Request) -> None:
+    async def open(self, asked: Awaitable[_Wire]) -> None:
         """Send, wait for the columns."""
         try:
             async with asyncio.timeout_at(self._deadline):
-                self._response = await http.send(request, stream=True)
-                if self._response.status_code == 422:
-                    raise _failure(await self._response.aread())
-                if self._response.status_code != 200:
-                    raise EngineFailure(FailureKind.INTERNAL, f"/execute answered {self._response.status_code}")
-                self._frames = frames.unpack(self._response.aiter_raw())
-                kind, content = await anext(self._frames, (b"", b""))
+                self._wire = await asked
+                kind, content = await self._wire.read() or _CUT
         except TimeoutError as error:
             raise self._timed_out() from error
-        except httpx.HTTPError as error:
+        except OSError as error:
             raise self._gone() from error
         if kind != frames.SCHEMA:
-            raise _failure(content) if kind == frames.FAILURE else self._gone()
+            raise self._failed(content) if kind == frames.FAILURE else self._gone()
         self.columns = tuple(EngineColumn(name, type_) for name, type_ in json.loads(content)["columns"])
         # A reader that stalls must not hold the engine beyond the time limit either.
-        self._expiry = asyncio.get_running_loop().call_at(self._deadline, self._expire)
+        self._expiry = asyncio.get_running_loop().call_at(self._deadline, lambda: self.stop(self._timed_out()))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -142,41 +190,64 @@ class _Stream:
                     yield content
                 elif kind == frames.END:
                     end = json.loads(content)
+                    self._let_go()
                     self.rows, self.truncated = end["rows"], end["truncated"]
                     return
                 elif kind == frames.FAILURE:
-                    raise _failure(content)
+                    raise self._failed(content)
                 else:
                     raise self._gone()
         finally:
             await self.aclose()
 
     async def _next(self) -> tuple[bytes, bytes]:
-        if self._expired:
-            raise self._timed_out()
+        if self._stopped is not None:
+            raise self._stopped
+        if self._wire is None:
+            return _CUT
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await anext(self._frames, (b"", b""))
+                found = await self._wire.read()
         except TimeoutError as error:
             raise self._timed_out() from error
-        except (httpx.HTTPError, httpx.StreamError, RuntimeError) as error:
-            if self._expired:
-                raise self._timed_out() from error
-            raise self._gone() from error
+        except OSError as error:
+            raise self._stopped or self._gone() from error
+        if found is None and self._stopped is not None:
+            raise self._stopped
+        return found or _CUT
 
-    def _expire(self) -> None:
-        self._expired = True
+    def _failed(self, content: bytes) -> EngineFailure:
+        self._let_go()
+        return _failure(content)
+
+    def _let_go(self) -> None:
+        """The answer is over: the connection is free for the next one."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self._keep(wire)
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """As `ArrowStream`."""
+        if self._at_end is None:
+            call()
+        else:
+            self._at_end.append(call)
+
+    def stop(self, why: DataOSError) -> None:
+        """As `ArrowStream`."""
+        self._stopped = self._stopped or why
         self._closing = asyncio.get_running_loop().create_task(self.aclose())
 
     async def aclose(self) -> None:
         """Over: closing the connection early cancels the statement in the engine. A second call does nothing."""
         if self._expiry is not None:
             self._expiry.cancel()
-        at_end, self._at_end = self._at_end, None
-        if at_end is not None:
-            at_end()
-        if self._response is not None:
-            await self._response.aclose()
+        told, self._at_end = self._at_end or [], None
+        for call in told:
+            call()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     def _timed_out(self) -> DataOSError:
         return fail(
@@ -184,11 +255,6 @@ class _Stream:
             f"the statement was stopped: it ran longer than {self._timeout_s:g} s (query.timeout_s)",
             hint="narrow it (WHERE, LIMIT), or ask for a higher limit",
         )
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
-        yield chunk
 
 
 def _failure(content: bytes) -> EngineFailure:

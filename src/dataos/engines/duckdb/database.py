@@ -16,11 +16,14 @@ from typing import Any
 
 import duckdb
 
-from dataos.engines.duckdb import macros
+from dataos.engines.duckdb import macros, masking
 
-# The loader finds an extension's entry point by the file's name, which differs from the wheel's for postgres.
-_EXTENSIONS = {"postgres": "postgres_scanner", "avro": "avro", "iceberg": "iceberg"}
-_EXTENSIONS_OF_MOUNTS = {"mysql": ("mysql", "mysql_scanner"), "sqlite": ("sqlite", "sqlite_scanner")}
+TABLE_EXTENSIONS = ("avro", "iceberg")
+"""What tables of Lakehouses need; `avro` first."""
+MOUNT_EXTENSIONS = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
+"""What mounted databases of a kind need."""
+# The loader finds an extension's entry point by the file's name, which differs from the wheel's for these.
+_FILE_NAMES = {"postgres": "postgres_scanner", "mysql": "mysql_scanner", "sqlite": "sqlite_scanner"}
 _CLEAR = {"postgresql": "CALL pg_clear_cache()", "mysql": "CALL mysql_clear_cache()"}
 
 # MySQL compares, sorts and groups texts by its collations (mostly without letter case), averages with four digits, and
@@ -51,8 +54,10 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     connection.execute(f"SET temp_directory = {literal(config['spill_folder'])}")
     connection.execute(f"SET max_temp_directory_size = '{int(config['spill_mib'])}MiB'")
     kinds = {mount["kind"] for mount in config["mounts"]}
-    more = {"httpfs": bool(config["buckets"]), "delta": bool(config["delta"])}
-    load_extensions(connection, folder, kinds, [name for name, wanted in more.items() if wanted])
+    packages = [*TABLE_EXTENSIONS, *(name for kind, name in MOUNT_EXTENSIONS.items() if kind in kinds)]
+    packages += ["httpfs"] if config["buckets"] else []
+    packages += ["delta"] if config["delta"] else []
+    load_extensions(connection, folder, packages)
     if "mysql" in kinds:
         for setting in MYSQL_SETTINGS:
             connection.execute(setting)
@@ -60,6 +65,7 @@ def open_database(config: dict[str, Any], folder: Path) -> tuple[duckdb.DuckDBPy
     connection.execute("SET default_null_order = 'nulls_last'")
     for macro in macros.ALL:
         connection.execute(macro)
+    masking.define(connection, bytes.fromhex(config["mask_key"]))
     failures = _attach(connection, config["mounts"])
     places = [*config["folders"]]
     for number, bucket in enumerate(config["buckets"]):
@@ -77,15 +83,14 @@ def clearing(mounts: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(_CLEAR[kind] for kind in sorted({mount["kind"] for mount in mounts} & _CLEAR.keys()))
 
 
-def load_extensions(
-    connection: duckdb.DuckDBPyConnection, folder: Path, kinds: set[str], more: Sequence[str] = ()
-) -> None:
-    """Load what is built in, what databases of these kinds need, and `more`. `folder` takes links to the files."""
-    wanted = {**_EXTENSIONS, **dict(found for kind, found in _EXTENSIONS_OF_MOUNTS.items() if kind in kinds)}
-    wanted |= {name: name for name in more}
+def load_extensions(connection: duckdb.DuckDBPyConnection, folder: Path, packages: Sequence[str]) -> None:
+    """Load DuckDB's extensions of these names from their packages; `folder` takes links to the files.
+
+    DuckDB checks each file's signature: a tenth to a third of a second of CPU.
+    """
     links = folder / "extensions"
     links.mkdir(mode=0o700, exist_ok=True)
-    for package, name in wanted.items():
+    for package in packages:
         spec = importlib.util.find_spec(f"duckdb_extension_{package}")
         if spec is None or not spec.submodule_search_locations:
             raise RuntimeError(f"the package duckdb-extension-{package} is not installed")
@@ -93,7 +98,7 @@ def load_extensions(
         file = root / f"{package}.duckdb_extension"
         if not file.exists():
             raise RuntimeError(f"duckdb-extension-{package} does not fit DuckDB {duckdb.__version__}")
-        link = links / f"{name}.duckdb_extension"
+        link = links / f"{_FILE_NAMES.get(package, package)}.duckdb_extension"
         if not link.is_symlink():
             link.symlink_to(file)
         connection.execute(f"LOAD {literal(str(link))}")

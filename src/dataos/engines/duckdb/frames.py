@@ -1,21 +1,27 @@
-"""The body of an `/execute` answer: frames of one type byte, a length (4 bytes, big endian) and the content.
+"""What server and engine process say to each other on a unix socket: frames of one type byte, a length (4 bytes, big
+endian) and the content.
 
-`S` schema (JSON {columns: [[name, type]]}), `A` a piece of the Arrow IPC stream, `E` failure (JSON {kind, text}), `Z`
-end (JSON {rows, truncated}). A body without `E` or `Z` was cut off. HTTP alone cannot tell a failure after the first
-byte.
+The server sends `Q`, a request (JSON {token, do, ...}), and nothing more before its answer has ended:
+
+- `parse` {statements}: `T`, the trees (JSON). `refresh`: `Z`.
+- `execute` {sql, max_rows}: `S` schema (JSON {columns: [[name, type]]}), `A` pieces of the Arrow IPC stream, `Z` end
+  (JSON {rows, truncated}).
+- `E`, failure (JSON {kind, text}), ends an answer at any place.
+
+An answer without `T`, `Z` or `E` was cut off. Who closes the connection cancels what runs on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 HEADER = struct.Struct(">cI")
 PIECE = 1 << 20
 
-SCHEMA, ARROW, FAILURE, END = b"S", b"A", b"E", b"Z"
+REQUEST, TREES, SCHEMA, ARROW, FAILURE, END = b"Q", b"T", b"S", b"A", b"E", b"Z"
 
 
 def pack(kind: bytes, content: bytes) -> bytes:
@@ -28,17 +34,10 @@ def pack_json(kind: bytes, content: Any) -> bytes:
     return pack(kind, json.dumps(content, ensure_ascii=False).encode())
 
 
-async def unpack(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-    """(kind, content) of each whole frame; what is left at the end of a cut body is dropped."""
-    held = bytearray()
-    async for chunk in chunks:
-        held += chunk
-        start = 0
-        while len(held) - start >= HEADER.size:
-            kind, length = HEADER.unpack_from(held, start)
-            end = start + HEADER.size + length
-            if len(held) < end:
-                break
-            yield kind, bytes(held[start + HEADER.size : end])
-            start = end
-        del held[:start]
+async def read(reader: asyncio.StreamReader) -> tuple[bytes, bytes] | None:
+    """The next frame's kind and content; None where the connection ended, within a frame too."""
+    try:
+        kind, length = HEADER.unpack(await reader.readexactly(HEADER.size))
+        return kind, await reader.readexactly(length)
+    except asyncio.IncompleteReadError:
+        return None

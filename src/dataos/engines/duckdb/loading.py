@@ -19,6 +19,8 @@ import duckdb
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
+from dataos.depots import columntypes
+from dataos.depots.ports import EngineKind
 from dataos.engines.duckdb import database
 from dataos.engines.duckdb.database import literal
 
@@ -29,8 +31,6 @@ _AWAY = re.compile(
     "unable to connect|failed to connect|server has gone away|lost connection|connection to server", re.IGNORECASE
 )
 _KEEP_S = 30 * 86_400
-_MYSQL = {"VARCHAR": "LONGTEXT", "BLOB": "LONGBLOB", "TIMESTAMP": "DATETIME(6)", "UUID": "CHAR(36)"}
-_MOMENTS = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S")
 _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT", "JSON")
 
 
@@ -39,7 +39,7 @@ class Loading:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self._order = order
-        self._kind: str = order["mount"]["kind"]
+        self._kind: EngineKind = order["mount"]["kind"]
         self._schema, self._table = order["schema"], order["table"]
         self._place = f"target.{_quoted(self._schema)}.{_quoted(self._table)}"
         self._marks = f"target.{_quoted(self._schema)}.{MARKS}"
@@ -60,7 +60,7 @@ class Loading:
                 "threads": "2",
             },
         )
-        database.load_extensions(sql, folder, {self._kind})
+        database.load_extensions(sql, folder, [database.MOUNT_EXTENSIONS[self._kind]])
         if self._kind == "mysql":
             for setting in database.MYSQL_SETTINGS:
                 sql.execute(setting)
@@ -184,14 +184,8 @@ class Loading:
 
     def _type(self, kind: str) -> str:
         """The column type in the database for what DuckDB calls `kind`."""
-        if self._is_text(kind):
-            kind = "VARCHAR"
-        if self._kind == "mysql":
-            kind = "TIMESTAMP" if kind in _MOMENTS else kind
-            return _MYSQL.get(kind, kind)
-        if self._kind == "postgresql" and kind in _MOMENTS[1:]:
-            return "TIMESTAMP"
-        return kind
+        known = columntypes.native(self._kind, "VARCHAR" if self._is_text(kind) else kind)
+        return known or kind  # which the database refuses in its own words
 
     def _value(self, column: str, kind: str) -> str:
         name = _quoted(column)

@@ -2,7 +2,8 @@
 
 Its configuration, with token and database credentials, comes as one JSON line on stdin, so that they stand in no
 file, no argument and no environment. Stdin then stays open as the leash: when the supervisor dies, it closes, and
-this process ends. It answers HTTP on `<folder>/engine.sock`; the folder is 0700 and each request carries the token.
+this process ends. It answers on `<folder>/engine.sock` (`frames`); the folder is 0700 and each request carries the
+token.
 """
 
 from __future__ import annotations
@@ -13,17 +14,12 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from dataos.engines.duckdb import frames
 from dataos.engines.duckdb.database import clearing, open_database
@@ -33,90 +29,90 @@ SOCKET = "engine.sock"
 
 
 class Program:
-    """The HTTP side: one database, many statements, each on its own cursor and thread."""
+    """What answers: one database, many statements, each on its own cursor and thread."""
 
     def __init__(self, config: dict[str, Any], database: duckdb.DuckDBPyConnection) -> None:
         self._token = str(config["token"])
         self._database = database
         self._clearing = clearing(config["mounts"])
         self._threads = ThreadPoolExecutor(int(config["max_statements"]) + 4, thread_name_prefix="statement")
-        self._watching: set[asyncio.Task[None]] = set()
-        self.app = Starlette(
-            routes=[
-                Route("/ready", self._ready),
-                Route("/parse", self._parse, methods=["POST"]),
-                Route("/execute", self._execute, methods=["POST"]),
-                Route("/refresh", self._refresh, methods=["POST"]),
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Event) -> None:
+        """Answer the requests of one connection, one after the other. `gone`: the other side closed it."""
+        try:
+            while (frame := await frames.read(reader)) is not None:
+                request: dict[str, Any] = json.loads(frame[1])
+                if not hmac.compare_digest(str(request.get("token", "")), self._token):
+                    return
+                if request["do"] == "execute":
+                    if not await self._execute(request, writer, gone):
+                        return
+                else:
+                    writer.write(await self._control(request))
+                    await writer.drain()
+        except (ConnectionError, ValueError, KeyError):
+            return  # it went away, or is not our server
+        finally:
+            writer.close()
+
+    async def _control(self, request: dict[str, Any]) -> bytes:
+        work = self._parse if request["do"] == "parse" else self._refresh
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, request)
+        except duckdb.Error as error:
+            return frames.pack_json(frames.FAILURE, failure_of(error))
+
+    def _parse(self, request: dict[str, Any]) -> bytes:
+        with self._database.cursor() as cursor:
+            trees = [
+                cursor.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchall()[0][0]
+                for text in request["statements"]
             ]
-        )
+        return frames.pack(frames.TREES, ("[" + ",".join(trees) + "]").encode())
 
-    def _allowed(self, request: Request) -> bool:
-        return hmac.compare_digest(request.headers.get("x-engine-token", ""), self._token)
+    def _refresh(self, _: dict[str, Any]) -> bytes:
+        with self._database.cursor() as cursor:
+            for statement in self._clearing:
+                cursor.execute(statement)
+        return frames.pack_json(frames.END, {})
 
-    async def _ready(self, request: Request) -> Response:
-        return Response(status_code=204 if self._allowed(request) else 403)
-
-    async def _parse(self, request: Request) -> Response:
-        if not self._allowed(request):
-            return Response(status_code=403)
-        body = await request.json()
-
-        def parse() -> list[str]:
-            with self._database.cursor() as cursor:
-                return [
-                    cursor.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchall()[0][0]
-                    for text in body["statements"]
-                ]
-
-        trees = await asyncio.get_running_loop().run_in_executor(self._threads, parse)
-        return Response("[" + ",".join(trees) + "]", media_type="application/json")
-
-    async def _refresh(self, request: Request) -> Response:
-        if not self._allowed(request):
-            return Response(status_code=403)
-        if self._clearing:
-
-            def clear() -> None:
-                with self._database.cursor() as cursor:
-                    for statement in self._clearing:
-                        cursor.execute(statement)
-
-            await asyncio.get_running_loop().run_in_executor(self._threads, clear)
-        return Response(status_code=204)
-
-    async def _execute(self, request: Request) -> Response:
-        if not self._allowed(request):
-            return Response(status_code=403)
-        body = await request.json()
+    async def _execute(self, request: dict[str, Any], writer: asyncio.StreamWriter, gone: asyncio.Event) -> bool:
+        """True if the answer came to its end: the connection may be used again."""
         statement = Statement(self._database.cursor(), asyncio.get_running_loop(), clearing=self._clearing)
-        self._threads.submit(statement.run, str(body["sql"]), body.get("max_rows"))
-        # Neither server nor framework ends a handler when the client goes away: we listen for it ourselves.
-        watch = asyncio.create_task(_cancel_on_disconnect(request, statement))
-        self._watching.add(watch)
-        watch.add_done_callback(self._watching.discard)
-        first = await statement.next_frame()
-        if first is None:
-            return Response(status_code=499)
-        if first[:1] == frames.FAILURE:
+        self._threads.submit(statement.run, str(request["sql"]), request.get("max_rows"))
+        watch = asyncio.create_task(_cancel_when(gone, statement))
+        last = b""
+        try:
+            async with aclosing(statement.all_frames()) as produced:
+                async for frame in produced:
+                    last = frame[:1]
+                    writer.write(frame)
+                    await writer.drain()
+        finally:
             watch.cancel()
-            return JSONResponse(json.loads(first[frames.HEADER.size :]), status_code=422)
-        return StreamingResponse(
-            _then_stop(statement.frames_after(first), watch), media_type="application/octet-stream"
-        )
+        return last in (frames.END, frames.FAILURE)
 
 
-async def _cancel_on_disconnect(request: Request, statement: Statement) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+async def _cancel_when(gone: asyncio.Event, statement: Statement) -> None:
+    await gone.wait()
     statement.cancel()
 
 
-async def _then_stop(content: AsyncIterator[bytes], watch: asyncio.Task[None]) -> AsyncIterator[bytes]:
-    try:
-        async for frame in content:
-            yield frame
-    finally:
-        watch.cancel()
+class _Wire(asyncio.StreamReaderProtocol):
+    """A connection that says at once when the other side closed it, also while nobody reads."""
+
+    def __init__(self, program: Program) -> None:
+        self._gone = asyncio.Event()
+        reader = asyncio.StreamReader(limit=frames.PIECE)
+        super().__init__(reader, lambda r, w: program.serve(r, w, self._gone))
+
+    def eof_received(self) -> bool | None:
+        self._gone.set()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone.set()
+        super().connection_lost(exc)
 
 
 def _leash() -> None:
@@ -137,24 +133,21 @@ def main() -> None:
         _tell({"failed": failure_of(error)["text"]})
         sys.exit(1)
     program = Program(config, database)
-    del config["mounts"], config["buckets"]  # the credentials are the database's business from here on
+    del (
+        config["mounts"],
+        config["buckets"],
+        config["mask_key"],
+    )  # the credentials are the database's business from here on
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            os.chmod(folder / SOCKET, 0o600)
-            _tell({"ready": True, "failures": failures})
+    asyncio.run(_serve(program, folder / SOCKET, failures))
 
-    Server(
-        uvicorn.Config(
-            program.app,
-            uds=str(folder / SOCKET),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=3600,
-        )
-    ).run()
+
+async def _serve(program: Program, path: Path, failures: dict[str, str]) -> None:
+    server = await asyncio.get_running_loop().create_unix_server(lambda: _Wire(program), path, backlog=1024)
+    os.chmod(path, 0o600)
+    _tell({"ready": True, "failures": failures})
+    async with server:
+        await server.serve_forever()
 
 
 def _tell(message: dict[str, Any]) -> None:

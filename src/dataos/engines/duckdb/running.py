@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import duckdb
@@ -55,13 +55,11 @@ class Statement:
                 self._news.clear()
             await self._news.wait()
 
-    async def frames_after(self, first: bytes | None) -> AsyncIterator[bytes]:
-        """`first`, then all others. Left early (the client went away), it cancels the statement."""
+    async def all_frames(self) -> AsyncGenerator[bytes]:
+        """Every frame. Left early (the client went away), it cancels the statement."""
         try:
-            frame = first
-            while frame is not None:
+            while (frame := await self.next_frame()) is not None:
                 yield frame
-                frame = await self.next_frame()
         finally:
             self.cancel()
 
@@ -202,10 +200,25 @@ _KINDS: tuple[tuple[type[BaseException], FailureKind], ...] = (
 )
 
 
+_HEADS = {
+    "Conversion Error:": FailureKind.CONVERSION,
+    "Out of Range Error:": FailureKind.RANGE,
+    "Invalid Input Error:": FailureKind.INPUT,
+    "Out of Memory Error:": FailureKind.MEMORY,
+    "IO Error:": FailureKind.SOURCE,
+    "HTTP Error:": FailureKind.SOURCE,
+}
+"""How DuckDB's words begin: what fails after the first batch comes through Arrow, which keeps no class of it."""
+
+
+def _by_head(text: str) -> FailureKind:
+    return next((kind for head, kind in _HEADS.items() if text.startswith(head)), FailureKind.INTERNAL)
+
+
 def failure_of(error: BaseException) -> dict[str, str]:
     """{kind, text} of an exception of the engine."""
     text = str(error)[:4000]
-    kind = next((k for cls, k in _KINDS if isinstance(error, cls)), FailureKind.INTERNAL)
+    kind = next((k for cls, k in _KINDS if isinstance(error, cls)), None) or _by_head(text)
     if kind in (FailureKind.MEMORY, FailureKind.SOURCE) and "max_temp_directory_size" in text:
         kind = FailureKind.DISK
     if kind is FailureKind.INTERNAL and any(w in text for w in ("prepare COPY", "Postgres", "MySQL", "sqlite")):

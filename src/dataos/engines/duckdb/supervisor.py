@@ -26,7 +26,7 @@ from typing import Any, cast
 from dataos.core import logs
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids
-from dataos.engines.duckdb.client import Client, HttpClient
+from dataos.engines.duckdb.client import Client, SocketClient
 from dataos.engines.ports import Access, ArrowStream, EngineOptions, Mount
 
 _log = logs.get(__name__)
@@ -128,7 +128,8 @@ class DuckdbEngine:
             await self._look(self._generation)
         if self._generation is None and not self._closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._up.wait(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await self._up.wait()
         if self._generation is None:
             raise self._down()
         return Session(self, self._generation)
@@ -148,7 +149,8 @@ class DuckdbEngine:
     async def _look(self, generation: _Generation) -> None:
         """A broken connection is seen before the end of its process: do not send the next statement there."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(generation.process.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await generation.process.wait()
         generation.suspect = False
         if generation.process.returncode is not None and self._generation is generation:
             self._generation = None
@@ -189,6 +191,7 @@ class DuckdbEngine:
         config = {
             "token": token,
             "memory_mib": self._options.memory_mib,
+            "mask_key": self._options.mask_key,
             "threads": self._options.threads,
             "spill_folder": str(spill),
             "spill_mib": self._options.spill_mib,
@@ -227,7 +230,7 @@ class DuckdbEngine:
                 hint="it is tried again; look at the server's log for the driver's words",
                 retry=5.0,
             )
-        client = HttpClient(self._name, folder / "engine.sock", token)
+        client = SocketClient(self._name, folder / "engine.sock", token)
         made = _Generation(
             number=self._number,
             folder=folder,
@@ -303,7 +306,8 @@ class DuckdbEngine:
     async def _drain(self, generation: _Generation) -> None:
         if generation.holders:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(generation.idle.wait(), self._options.drain_s)
+                async with asyncio.timeout(self._options.drain_s):
+                    await generation.idle.wait()
         await self._stop(generation)
 
     async def _stop(self, generation: _Generation) -> None:
@@ -370,7 +374,8 @@ class Session:
         free within the time limit."""
         started = asyncio.get_running_loop().time()
         try:
-            await asyncio.wait_for(self._generation.slots.acquire(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._generation.slots.acquire()
         except TimeoutError as error:
             raise fail(
                 "engine.busy",
@@ -431,7 +436,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()  # the leash
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), 2.0)
+        async with asyncio.timeout(2.0):
+            await process.wait()
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -12,7 +12,9 @@ from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
+from dataos.depots.rowwriting.facts import Identity
 from dataos.gateway import sources
+from dataos.gateway.providers.databasewrites import DatabaseWrites
 from dataos.gateway.providers.listing import DepotListing
 from dataos.gateway.relations import DatabaseScan, Relation, Version
 from dataos.governance.principals import Principal
@@ -87,6 +89,23 @@ class DatabaseProvider(DepotListing):
         for name in wanted:
             if len(_twins(tables, name)) > 1:
                 raise _ambiguous(f"{where}: schema '{schema}' has tables", _twins(tables, name))
+
+
+class WritableDatabaseProvider(DatabaseProvider):
+    """Those whose tables SQL statements write."""
+
+    def __init__(self, depots: Depots, clock: Clock) -> None:
+        super().__init__(depots, clock)
+        self._identities: dict[tuple[str, str, str], Identity | None] = {}
+
+    def forget(self, catalog: str) -> None:
+        super().forget(catalog)
+        for key in [k for k in self._identities if k[0] == catalog]:
+            del self._identities[key]
+
+    def writes(self, catalog: str) -> DatabaseWrites:
+        """See `Writable`."""
+        return DatabaseWrites(self._depots, catalog, lambda: self.forget(catalog), self._identities)
 
 
 def _twins(known: list[str], name: str) -> list[str]:

@@ -38,7 +38,7 @@ class TableFolderProvider(DepotListing):
                 )
             return Relation(catalog, folder, name, _columns(found, found.columns), DeltaScan(found.location))
         snapshot, columns = _at(found, version, f"{catalog}.{folder}.{name}")
-        scan = IcebergScan(found.metadata, snapshot, found.location)
+        scan = IcebergScan(found.metadata, snapshot, found.location, past=version is not None)
         return Relation(catalog, folder, name, _columns(found, columns), scan)
 
     def forget(self, catalog: str) -> None:

@@ -152,6 +152,7 @@ class Item:
     manifest: Manifest
     document: Mapping[str, Any]
     conditions: tuple[Condition, ...]
+    position: int = 0  # in the list as written
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def read(section: Any, context: Context, reading: Reading) -> KindReading | None
     if len(reading.problems) > before:
         return None
     read_items = {
-        entry.id: Item(entry.id, manifest, entry.spec, waits)
-        for entry, manifest, waits in zip(spec.resources, manifests, conditions, strict=True)
+        entry.id: Item(entry.id, manifest, entry.spec, waits, position)
+        for position, (entry, manifest, waits) in enumerate(zip(spec.resources, manifests, conditions, strict=True))
         if manifest is not None
     }
     canonical = BundleSpec(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,11 @@ from dataos.depots.resolver import Depots
 from dataos.engines.duckdb.supervisor import DuckdbEngine
 from dataos.engines.ports import EngineOptions
 from dataos.gateway.gateway import Gateway, Limits
+from dataos.gateway.journal import Journal
 from dataos.gateway.mounting import MountedDepots
+from dataos.gateway.providers.procedures import Rewrites
+from dataos.gateway.relations import Authority, RelationProvider
+from dataos.gateway.underway import Underway
 from dataos.kinds.cluster.spec import ClusterSpec
 from dataos.lakehouse.catalog import Catalog
 from dataos.manifest.documents import Manifest
@@ -77,7 +81,19 @@ class ClusterController:
         options: EngineOptions,
         limits: Limits,
         manifests: Manifests,
+        authority: Authority,
+        journal: Journal,
+        rewrites: Rewrites | None = None,
+        own_catalogs: Mapping[str, RelationProvider] | None = None,
     ) -> None:
+        """`own_catalogs`: of the platform itself.
+
+        `rewrites`: who rewrites data files for ALTER TABLE ... EXECUTE optimize."""
+        self.underway = Underway()
+        self._authority = authority
+        self._journal = journal
+        self._own_catalogs = own_catalogs
+        self._rewrites = rewrites
         self._store = store
         self._depots = depots
         self._catalog = catalog
@@ -191,7 +207,8 @@ class ClusterController:
             except DataOSError as error:
                 _log.warning("keeping the engines failed", error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), LOOK_AGAIN_S)
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._wanted.wait()
             self._wanted.clear()
 
     async def _keep_all(self) -> None:
@@ -215,7 +232,7 @@ class ClusterController:
     async def _start(self, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
         """A new engine for a new spec; the earlier one, if any, goes first (its statements fail cleanly)."""
         only = None if spec.depots is None else frozenset(spec.depots)
-        depots = MountedDepots(self._depots, self._catalog, self._clock, only)
+        depots = MountedDepots(self._depots, self._catalog, self._clock, only, self._rewrites)
         engine = DuckdbEngine(
             name,
             run_folder=self._run_folder / name,
@@ -227,7 +244,16 @@ class ClusterController:
         if earlier is not None:
             await earlier.engine.close()
         await engine.start(await depots.access())
-        gateway = Gateway(engine, depots, ids=self._ids, limits=self._limits)
+        gateway = Gateway(
+            engine,
+            depots,
+            ids=self._ids,
+            limits=self._limits,
+            authority=self._authority,
+            journal=self._journal,
+            underway=self.underway,
+            own_catalogs=self._own_catalogs,
+        )
         self._running[name] = _Running(spec, engine, depots, gateway, mounted)
         return self._running[name]
 

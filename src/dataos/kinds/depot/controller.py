@@ -6,6 +6,7 @@ when it was looked at and what was found.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,15 @@ from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import UserId
-from dataos.depots import resolver
+from dataos.depots import placement, resolver
 from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.depots.types.jdbc.spec import FILES
+from dataos.governance.identities import Identities
+from dataos.governance.principals import OPERATOR_TAG
 from dataos.kinds.depot.credentials import SecretReference
 from dataos.kinds.depot.spec import DepotSpec
+from dataos.lakehouse import rows as lakes
 from dataos.manifest.documents import Manifest
 from dataos.manifest.specs import render
 from dataos.store.database import Store
@@ -41,10 +45,12 @@ class _Secrets:
 class DepotController:
     """The `depot` kind."""
 
-    def __init__(self, store: Store, clock: Clock, depots: Depots) -> None:
+    def __init__(self, store: Store, clock: Clock, depots: Depots, identities: Identities, home: str) -> None:
         self._store = store
         self._clock = clock
         self._depots = depots
+        self._identities = identities
+        self._home = home
 
     async def check(self, manifest: Manifest, actor: UserId) -> list[Problem]:
         """A read secret is there; a place on this machine is allowed and there. Reach is observed later, not here."""
@@ -76,6 +82,35 @@ class DepotController:
                     for p in error.problems
                     if p.code == "depot.path" or not file  # a database that is locked now is observed later
                 ]
+        return problems or await self._store.read(self._check_place, manifest, actor)
+
+    def _check_place(self, connection: sa.Connection, manifest: Manifest, actor: UserId) -> list[Problem]:
+        """Policies speak of Depots by name: a second name for a place, or for somebody's login, is for operators."""
+        if self._identities.principal(connection, str(actor)).is_operator:
+            return []
+        spec: DepotSpec = manifest.spec
+        name = manifest.meta.name
+        secrets = _secrets(connection, manifest)
+        entry = DepotEntry(name, "", spec.type, spec.location_data, secrets.by_acl)
+        known = [e for e in resolver.list_entries(connection) if e.name != name]
+        problems: list[Problem] = []
+        places = placement.of(entry)
+        taken = [f"depot `{e.name}`" for e in known if placement.overlap(places, placement.of(e))]
+        taken += [
+            f"the Lakehouse `{warehouse}`"
+            for warehouse, location in lakes.locations(connection).items()
+            if placement.overlap(places, (placement.warehouse(location),))
+            or (warehouse != name and placement.overlap(places, (f"warehouse:{warehouse}/",)))
+        ]
+        if not taken and any(placement.folder(self._home).startswith(p) for p in places):
+            taken = ["the server's own home"]
+        if taken:
+            text = f"depot `{name}` would be another name for data of {', '.join(taken)}"
+            hint = f"use that Depot, choose a place of its own, or let an operator (tag {OPERATOR_TAG}) apply it"
+            problems.append(Problem("depot.overlap", text, hint=hint, path=manifest.section_key))
+        for ids in secrets.by_acl.values():
+            for id_ in ids:
+                problems += _foreign_login(connection, manifest, id_, str(actor), known)
         return problems
 
     async def reconcile(self, view: ResourceView) -> Observed:
@@ -130,6 +165,26 @@ def _secrets(connection: sa.Connection, manifest: Manifest) -> _Secrets:
     for inline in spec.inline:
         found[inline.acl] = (*found.get(inline.acl, ()), f"{manifest.key}{inline.suffix}")
     return _Secrets(found)
+
+
+def _foreign_login(
+    connection: sa.Connection, manifest: Manifest, id_: str, actor: str, known: Sequence[DepotEntry]
+) -> list[Problem]:
+    """A login that opens another Depot, given to this one by somebody who does not own it."""
+    using = [e.name for e in known if any(id_ in ids for ids in e.secrets.values())]
+    row = records.find(connection, ResourceKey(*id_.split(":", 2)))
+    owner = row.owner if row is not None else ""
+    if not using or owner == actor:
+        return []
+    return [
+        Problem(
+            "depot.overlap",
+            f"secret `{id_}` of `{owner}` opens depot {', '.join(f'`{n}`' for n in using)}: a second Depot with "
+            "it would pass by the policies on that one",
+            hint=f"use credentials of your own, or let an operator (tag {OPERATOR_TAG}) apply it",
+            path=f"{manifest.section_key}.secrets",
+        )
+    ]
 
 
 def _key(reference: SecretReference) -> ResourceKey:

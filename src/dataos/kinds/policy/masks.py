@@ -29,6 +29,8 @@ class HashBlock(Spec):
 
     algo: Text | None = spelled("algorithm", default=None)
     """Digest; sha256."""
+    keyed: bool = False
+    """With a key of the installation: nobody else can compute the digest of a value that he guesses."""
     supported_data_types: Any = None
 
 
@@ -113,6 +115,7 @@ class Mask:
     buckets: tuple[float, ...] = ()
     precision: str | None = None
     pattern: str | None = None
+    keyed: bool = False
 
 
 def read_mask(block: MaskBlock, path: Path, reading: Reading) -> Mask | None:
@@ -145,7 +148,7 @@ def _hash(block: HashBlock | None, path: Path, reading: Reading) -> Mask:
     algo = _needed(block, "algo", path, reading)
     if algo is not None:
         algo = one_of(algo.replace("-", ""), ALGORITHMS, (*path, "algo"), reading, "algo")
-    return Mask("hash", algo=algo)
+    return Mask("hash", algo=algo, keyed=block.keyed if block is not None else False)
 
 
 def _redact(block: RedactBlock | None, path: Path, reading: Reading) -> Mask:

@@ -7,6 +7,7 @@ is. It is level-triggered: what is due is found in the store (`ticks.py`), whene
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,16 +68,12 @@ class WorkflowController:
         spec: WorkflowSpec = manifest.spec
         problems: list[Problem] = []
         for path, runnable in spec.runnables():
-            run_as = runnable.run_as_user
-            if run_as is not None and run_as != actor:
-                problems.append(
-                    Problem(
-                        "auth.forbidden",
-                        f"user {actor} may not run jobs as `{run_as}`",
-                        hint="leave runAsUser out; running as others comes with part 4",
-                        path=render((*runnable.stack_path[:-1], "runAsUser")),
-                    )
-                )
+            run_as = UserId(runnable.run_as_user or actor)
+            try:
+                await self._attempts.check_run_as(actor, run_as)
+            except DataOSError as error:
+                where = render((*runnable.stack_path[:-1], "runAsUser"))
+                problems += [replace(p, path=where) for p in error.problems]
                 continue
             pattern = runnable.envs.get(TRANSIENT_PATTERN)
             fault = patterns.fault(pattern) if pattern is not None else None
@@ -86,7 +83,7 @@ class WorkflowController:
                 problems.append(Problem("manifest.invalid", f"{TRANSIENT_PATTERN}: {fault}", hint=hint, path=where))
             name = path.rpartition("/")[2]
             try:
-                problems += await self._attempts.check(job_request(manifest, name, runnable, actor), runnable)
+                problems += await self._attempts.check(job_request(manifest, name, runnable, run_as), runnable)
             except DataOSError as error:
                 problems += error.problems
         if any(spec.targets()):

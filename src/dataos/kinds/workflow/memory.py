@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import add_event, find
+from dataos.control.records import add_event, find, thing
 from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import DataOSError, fail
@@ -83,9 +83,10 @@ class Memory:
             )
         row = find(connection, key)
         if row is None:
-            rules.require_operator(principal, f"{what}, of a Workflow that is not there")
+            rules.require(principal, f"{what}, of a Workflow that is not there", rules.MAINTAIN)
         else:
-            rules.require_owner(principal, row.owner, f"{what}: workflow {key.name}", rules.MANAGE)
+            what = f"{what}: workflow {key.name}"
+            rules.require_own(principal, row.owner, what, rules.MANAGE, thing(connection, row))
         return row
 
 

@@ -20,7 +20,7 @@ from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem
 from dataos.core.ids import AttemptId, RunId, UserId
 from dataos.core.meters import Meters
-from dataos.kinds.workflow import patterns, records
+from dataos.kinds.workflow import owners, patterns, records
 from dataos.kinds.workflow.controller import job_request
 from dataos.kinds.workflow.nested import NestedRuns
 from dataos.kinds.workflow.plan import (
@@ -114,6 +114,9 @@ class RunUnits:
         if row is None or row.state in RUN_ENDED:
             return
         now = self._clock.now_us()
+        if not row.stopping and row.parent is None and owners.barred(connection, row.uid):
+            records.stop_run(connection, row, now)  # wakes this unit again
+            return
         holder = _holder(connection, row, scheduled)
         if holder is not None and not row.stopping:
             reason = f"waits for run {holder.id} to end"
@@ -369,6 +372,7 @@ class JobUnits:
         assert resource is not None  # noqa: S101 - runs refer to their Resource by foreign key
         runnable = _runnable(job)
         run_as = UserId(runnable.run_as_user or resource.owner)
+        await self._attempts.check_run_as(UserId(resource.owner), run_as)  # the grant may have ended meanwhile
         request = AttemptRequest(
             job=job_request(manifest, job.name, runnable, run_as),
             run_id=RunId(run.id),

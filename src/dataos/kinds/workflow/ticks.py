@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from dataos.control.records import add_event
 from dataos.control.timers import Due, Timing, decide_due, next_tick
 from dataos.core.ids import RunId
-from dataos.kinds.workflow import records
+from dataos.kinds.workflow import owners, records
 from dataos.kinds.workflow.spec import Schedule, WorkflowSpec
 from dataos.store import tables, work
 
@@ -108,7 +108,10 @@ def apply_plan(
 
 
 def admit(connection: sa.Connection, uid: str, spec: WorkflowSpec, now_us: int) -> str:
-    """Apply the concurrency policy to a run that is to start now. Returns why it must not, or nothing."""
+    """May a run start now? Its owner must be able to act, and the concurrency policy allow it. Returns why it must
+    not, or nothing."""
+    if why := owners.barred(connection, uid):
+        return why
     going_on = records.open_runs(connection, uid)
     if not going_on or spec.schedule is None:
         return ""

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import idempotency
-from dataos.control.records import add_event, find, summary
+from dataos.control.records import add_event, find, summary, thing
 from dataos.control.units import Manifests
 from dataos.core.addresses import ResourceKey
 from dataos.core.bell import Bell
@@ -24,7 +24,7 @@ from dataos.core.errors import fail
 from dataos.core.ids import Ids
 from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.kinds.workflow import describing, records, ticks
+from dataos.kinds.workflow import describing, owners, records, ticks
 from dataos.kinds.workflow.controller import WorkflowController
 from dataos.kinds.workflow.plan import RUN_ENDED, JobState
 from dataos.kinds.workflow.spec import WorkflowSpec
@@ -96,7 +96,9 @@ class Verbs:
             )
         while True:
             row = await self._store.read(self._find, key)
-            rules.require_owner(asked.principal, row.owner, f"{asked.verb} {summary(row)['id']}", rules.MANAGE)
+            about = await self._store.read(thing, row)
+            action = f"{asked.verb} {summary(row)['id']}"
+            rules.require_own(asked.principal, row.owner, action, rules.MANAGE, about)
             manifest = await self._manifests.get(row.uid, row.generation)
             answer = await self._store.write(self._ask, key, row, manifest.spec, asked)
             if answer is not None:
@@ -172,6 +174,8 @@ class Verbs:
         timer = ticks.row(connection, row.uid)
         if timer is not None and timer.paused_at is not None:
             raise _conflict(row, "it is paused: a run would not begin", "resume it first: dataos runtime resume")
+        if barred := owners.barred(connection, row.uid):
+            raise _conflict(row, barred, f"enable it first: dataos user enable -i {row.owner}")
         going_on = records.open_runs(connection, row.uid)
         if spec.schedule is None and going_on:
             text = f"run {going_on[0].id} is still {going_on[0].state}"
@@ -209,7 +213,8 @@ class Verbs:
     ) -> dict[str, Any]:
         """Logs of one run, in the form of the newest run's. Raises `auth.forbidden`, `run.not_found`."""
         row, run = await self._of(key, run_id)
-        rules.require_owner(principal, row.owner, f"read the logs of {summary(row)['id']}", rules.READ_LOG)
+        about = await self._store.read(thing, row)
+        rules.require_own(principal, row.owner, f"read the logs of {summary(row)['id']}", rules.READ_LOG, about)
         return await self._controller.log_of(run, key.name, node, tail, after)
 
     async def _row(self, key: ResourceKey) -> sa.Row[Any]:

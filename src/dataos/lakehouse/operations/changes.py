@@ -147,6 +147,14 @@ def set_nullable(
     return Planned(planned.updates, (*planned.requirements, *heads))
 
 
+def document_field(metadata: TableMetadata, name: str, text: str) -> Planned:
+    """What a column says of itself; an empty text takes it away."""
+    found = _known(metadata.schema(), name)
+    if (found.doc or "") == text:
+        return Planned()
+    return _evolve(metadata, lambda update: update.update_column(tuple(name.split(".")), doc=text))
+
+
 def _numbered(kind: Any) -> Any:
     """Type JSON with distinct ids inside: PyIceberg's parser wants them, the table replaces them."""
     numbers = iter(range(1, 1 << 20))

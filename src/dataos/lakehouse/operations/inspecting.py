@@ -159,7 +159,7 @@ class _Look:
         rows: list[Row] = []
         for snapshot in snapshots:
             for m in manifests.manifests_of(self._files, snapshot):
-                data = m.content is ManifestContent.DATA
+                data = m.content == ManifestContent.DATA
                 counts = (m.added_files_count, m.existing_files_count, m.deleted_files_count)
                 none = (0, 0, 0)
                 rows.append(
@@ -232,7 +232,7 @@ class _Look:
             file = entry.data_file
             key = f"{file.spec_id} {file.partition!r}"
             row = found.setdefault(key, [self._partition(entry), file.spec_id, 0, 0, 0, 0, 0])
-            if file.content is DataFileContent.DATA:
+            if file.content == DataFileContent.DATA:
                 row[2] += file.record_count
                 row[3] += 1
                 row[4] += file.file_size_in_bytes
@@ -274,7 +274,7 @@ class _Look:
                 yield entry
 
     def _of_files(self, entries: Iterator[ManifestEntry], data: bool | None) -> Rows:
-        rows = [self._file(e) for e in entries if data is None or (e.data_file.content is DataFileContent.DATA) is data]
+        rows = [self._file(e) for e in entries if data is None or (e.data_file.content == DataFileContent.DATA) is data]
         return Rows(self._file_columns(), rows)
 
     def _file_columns(self) -> tuple[tuple[str, str], ...]:
@@ -303,7 +303,7 @@ class _Look:
         file = entry.data_file
         partition = [self._partition(entry)] if self._partition_type() else []
         return (
-            file.content.value,
+            int(file.content),
             file.file_path,
             str(getattr(file.file_format, "value", file.file_format)),
             file.spec_id,

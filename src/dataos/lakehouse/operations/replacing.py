@@ -146,7 +146,7 @@ def _conflict(why: str) -> DataOSError:
 def _read(files: Files, snapshot: Snapshot) -> _Live:
     found = _Live()
     for manifest in manifests.manifests_of(files, snapshot):
-        target = found.data if manifest.content is ManifestContent.DATA else found.deletes
+        target = found.data if manifest.content == ManifestContent.DATA else found.deletes
         entries = {e.data_file.file_path: e for e in manifests.entries_of(files, manifest)}
         target.update(entries)
         found.manifests.append((manifest, set(entries)))
@@ -181,10 +181,10 @@ def _only_path(data_file: DataFile) -> str | None:
     return low.decode("utf-8", "replace") if low is not None and low == high else None
 
 
-def _applies(metadata: TableMetadata, delete: ManifestEntry, data: ManifestEntry) -> bool:
+def applies(metadata: TableMetadata, delete: ManifestEntry, data: ManifestEntry) -> bool:
     """Could a delete file speak of a data file's rows? Rules of the specification (scan planning)."""
     ours, theirs = data.sequence_number or 0, delete.sequence_number or 0
-    if delete.data_file.content is DataFileContent.EQUALITY_DELETES:
+    if delete.data_file.content == DataFileContent.EQUALITY_DELETES:
         everywhere = metadata.specs()[delete.data_file.spec_id].is_unpartitioned()
         return ours < theirs and (everywhere or _place(delete) == _place(data))
     only = _only_path(delete.data_file)
@@ -195,10 +195,10 @@ def _refuse_deleted(metadata: TableMetadata, live: _Live, removed: set[str], bas
     for delete in live.deletes.values():
         if (delete.sequence_number or 0) <= (base.sequence_number or 0):
             continue
-        if not any(_applies(metadata, delete, live.data[path]) for path in removed):
+        if not any(applies(metadata, delete, live.data[path]) for path in removed):
             continue
         found = delete.data_file
-        if found.content is DataFileContent.EQUALITY_DELETES and (
+        if found.content == DataFileContent.EQUALITY_DELETES and (
             metadata.specs()[found.spec_id].is_unpartitioned() or specs <= {found.spec_id}
         ):
             continue  # it holds for the new files too
@@ -220,7 +220,7 @@ def _dangling(metadata: TableMetadata, live: _Live, removed: set[str], base: Sna
         path
         for path, delete in live.deletes.items()
         if (delete.sequence_number or 0) <= (base.sequence_number or 0)
-        and not any(_applies(metadata, delete, entry) for entry in stays)
+        and not any(applies(metadata, delete, entry) for entry in stays)
     }
 
 
@@ -241,7 +241,7 @@ def rewrite_manifests(
     target = _size(metadata)
     by_spec: dict[int, list[ManifestFile]] = {}
     for manifest in here:
-        if manifest.content is ManifestContent.DATA:
+        if manifest.content == ManifestContent.DATA:
             by_spec.setdefault(manifest.partition_spec_id, []).append(manifest)
     chosen: dict[int, tuple[list[ManifestFile], int]] = {}
     for spec, found in by_spec.items():

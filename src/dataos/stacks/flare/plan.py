@@ -56,6 +56,7 @@ class FlarePlanner:
                 if source in FILES and not _is_pattern(entry.address) and not entry.stream:
                     await _listed(rooms, depot, entry.address)
                 _check_stream(spec, entry, depot)
+                await _check_read(rooms, job, entry, depot)
                 if source == "kafkaavro":
                     _registered(depot)
                 if entry.format is None:  # else they were looked at with the manifest
@@ -80,6 +81,7 @@ class FlarePlanner:
         for output in spec.outputs:
             try:
                 _target(rooms, output, await _depot(rooms, output.address), Handed(job.job))
+                await rooms.access.check_writable(job.run_as, output.address)
             except DataOSError as error:
                 problems += _at(error, job, output.address_path)
         if spec.streaming is not None and not problems and not await _streams(rooms, spec):
@@ -144,7 +146,9 @@ class FlarePlanner:
         sources: dict[str, jobs.Source] = {}
         for entry in spec.inputs:
             try:
-                sources[entry.name] = await _source(rooms, view, entry, places)
+                if entry.address is not None:
+                    await _check_read(rooms, job, entry, await _depot(rooms, entry.address))
+                sources[entry.name] = await _source(rooms, view, job, entry, places)
             except DataOSError as error:
                 raise DataOSError(_at(error, job, entry.address_path)) from error
             if entry.schema_at is not None:
@@ -159,6 +163,7 @@ class FlarePlanner:
         handed = Handed(f"{attempt.run_id}/{job.job}")
         for output in spec.outputs:
             target = _target(rooms, output, await _depot(rooms, output.address), handed)
+            await rooms.access.check_writable(job.run_as, output.address)
             targets.append(target)
             if target.kind == "table":
                 await _writable(rooms, view, target, places)
@@ -384,7 +389,40 @@ async def _listed(rooms: Rooms, depot: DepotEntry, address: Udl) -> tuple[str, .
         raise fail("depot.path", text, hint=error.problem.hint) from error
 
 
-async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places) -> jobs.Source:
+async def _check_read(rooms: Rooms, job: JobRequest, entry: Input, depot: DepotEntry) -> None:
+    """May the job's user read it in the way that the input asks for? What goes through the query engine shows what
+    policies leave; everything else is read as it lies there. Raises DataOSError `auth.forbidden`, `flare.input`."""
+    address = entry.address
+    assert address is not None  # noqa: S101 - queries have none, and are asked of the gateway
+    if entry.schema_at is not None:
+        await rooms.access.check_readable(job.run_as, entry.schema_at)
+    if not await _is_engines(rooms, entry, address, depot):
+        await rooms.access.check_readable(job.run_as, address)
+        return
+    hiding = await rooms.access.hiding(job.run_as, address)
+    needs = [k for k in entry.options if k.lower() in _WHOLE]
+    needs += ["isStream"] if entry.stream else []
+    if hiding and needs:
+        raise fail(
+            "flare.input",
+            f"{address} cannot be read with {', '.join(needs)}: policies {', '.join(hiding)} hide parts of it from "
+            f"user {job.run_as}",
+            hint="leave these out; the input is then read through the gateway, as the policies leave it",
+        )
+
+
+_WHOLE = frozenset({"branch", "snapshot-id", "as-of-timestamp", "tag", "start-snapshot-id", "end-snapshot-id"})
+"""Options that only a table read directly has."""
+
+
+async def _is_engines(rooms: Rooms, entry: Input, address: Udl, depot: DepotEntry) -> bool:
+    """Could it be read through the query engine?"""
+    if depot.type == "ICEBERG":
+        return True
+    return _format(rooms, entry, address, depot) == "jdbc" or tableformats.held_by(depot) is not None
+
+
+async def _source(rooms: Rooms, view: AttemptView, job: JobRequest, entry: Input, places: _Places) -> jobs.Source:
     address = entry.address
     if address is None:
         return jobs.Source("rate", stream=True) if entry.query is None else jobs.Source("query")
@@ -415,6 +453,8 @@ async def _source(rooms: Rooms, view: AttemptView, entry: Input, places: _Places
             f"{address} does not exist",
             hint="the job that makes it must run before this one: name it in `dependencies`",
         )
+    if await rooms.access.hiding(job.run_as, address):
+        return jobs.Source("query")  # the gateway shows what the policies leave
     if not in_bucket(found[ref]):
         places.read[_local(found[ref])] = None
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table, stream=bool(entry.stream))
@@ -620,10 +660,10 @@ def _maintained(spec: FlareSpec) -> list[str]:
 
 
 async def _writable(rooms: Rooms, view: AttemptView, target: jobs.Target, places: _Places) -> None:
-    """The table's own folder; for a table that is not there yet the warehouse's, since the catalog will choose one."""
+    """The table's own folder; for a table that is not there yet the one in which the catalog makes the run's tables."""
     ref = TableRef(target.warehouse, namespaces.join(target.namespace), target.table)
     found = await rooms.catalog.locations(view, [ref])
-    location = found.get(ref) or (await rooms.catalog.load_warehouse(target.warehouse)).location
+    location = found.get(ref) or await rooms.catalog.run_folder(view, ref.warehouse, ref.namespace)
     if in_bucket(location):
         return
     path = _local(location)

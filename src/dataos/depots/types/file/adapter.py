@@ -38,7 +38,8 @@ class FileAdapter:
 
     async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._probe, entry), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.to_thread(self._probe, entry)
         except TimeoutError as error:
             raise fail(
                 "depot.timeout",

@@ -16,6 +16,7 @@ from dataos.depots.ports import (
     DepotEntry,
     EngineKind,
 )
+from dataos.depots.rowwriting.writer import RowWriter, TakesRows
 from dataos.manifest import registry
 
 _PLACE = "dataos.depots.types"
@@ -50,6 +51,13 @@ class JdbcAdapter:
     def connection(self, entry: DepotEntry, credentials: Mapping[str, str]) -> DatabaseConnection:
         """See `Attachable`. Ask `engine_kind` before."""
         return cast("Attachable", self._inner(entry)).connection(entry, credentials)
+
+    def writer(self, entry: DepotEntry, credentials: Mapping[str, str]) -> RowWriter:
+        """See `TakesRows`. Raises DataOSError `depot.unsupported` for subprotocols whose tables are not written."""
+        inner = self._inner(entry)
+        if not isinstance(inner, TakesRows):
+            raise fail("depot.unsupported", f"tables of depot '{entry.name}' are not written by SQL statements")
+        return inner.writer(entry, credentials)
 
     async def check(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> None:
         await self._inner(entry).check(entry, credentials, timeout_s)

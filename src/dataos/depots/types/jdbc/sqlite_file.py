@@ -1,4 +1,7 @@
-"""SQLite files, read through Python's own driver. One collection: `main`. The file is never written, nor made."""
+"""SQLite files, read through Python's own driver. One collection: `main`.
+
+The file is never made, and written by `writer` only.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from dataos.core.errors import DataOSError, fail
 from dataos.depots import databases
 from dataos.depots.databases import DatabaseAdapter
 from dataos.depots.ports import DatabaseConnection, DepotEntry, EngineKind
+from dataos.depots.rowwriting.writer import LOCK_WAIT_S
+from dataos.depots.types.jdbc.sqlite_writing import SqliteWriter
 
 _TABLES = (
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') "
@@ -48,6 +53,21 @@ class SqliteAdapter(DatabaseAdapter):
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
+
+    def writer(self, entry: DepotEntry, credentials: Mapping[str, str]) -> SqliteWriter:
+        """See `TakesRows`."""
+        del credentials  # a file has none
+
+        def open_() -> sqlite3.Connection:
+            file = database_file(entry, self.allowed)
+            made = sqlite3.connect(
+                f"file:{quote(str(file))}?mode=rw", uri=True, timeout=LOCK_WAIT_S, isolation_level=None,
+                check_same_thread=False,
+            )  # fmt: skip
+            made.execute("PRAGMA trusted_schema = OFF")
+            return made
+
+        return SqliteWriter(entry, open_, self.columns, lambda error: self.problem(entry, error, self._timeout_s))
 
     def where(self, entry: DepotEntry) -> str:
         return str(entry.location["database"])

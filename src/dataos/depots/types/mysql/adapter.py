@@ -1,6 +1,7 @@
 """MySQL and MariaDB through PyMySQL. A collection is a database; a JDBC depot shows the one that it names.
 
-Sessions are read-only. TLS is asked for in the words of several drivers (`tls`, `sslMode`, `useSSL`): see `tls_mode`.
+Sessions are read-only but for `writer`. TLS is asked for in the words of several drivers (`tls`, `sslMode`,
+`useSSL`): see `tls_mode`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataos.depots import databases
 from dataos.depots.databases import DatabaseAdapter
 from dataos.depots.ports import DatabaseConnection, DepotEntry, EngineKind
 from dataos.depots.types.mysql.spec import FILE_PARAMS
+from dataos.depots.types.mysql.writing import MysqlWriter
 
 _SYSTEM = "('information_schema', 'mysql', 'performance_schema', 'sys')"
 
@@ -59,6 +61,24 @@ class MysqlAdapter(DatabaseAdapter):
         )
 
     def connect(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float) -> Any:
+        waits = {"read_timeout": max(1, round(timeout_s * 2)), "write_timeout": max(1, round(timeout_s))}
+        return self._opened(
+            entry, credentials, timeout_s, init_command="SET SESSION TRANSACTION READ ONLY", autocommit=True, **waits
+        )
+
+    def writer(self, entry: DepotEntry, credentials: Mapping[str, str]) -> MysqlWriter:
+        """See `TakesRows`."""
+        pymysql = databases.driver(self.module, self.extra, entry)
+
+        def open_() -> Any:
+            found = pymysql.constants.CLIENT.FOUND_ROWS
+            return self._opened(entry, credentials, self._timeout_s, autocommit=False, client_flag=found)
+
+        return MysqlWriter(
+            entry, open_, self.columns, self.database(entry), lambda error: self.problem(entry, error, self._timeout_s)
+        )
+
+    def _opened(self, entry: DepotEntry, credentials: Mapping[str, str], timeout_s: float, **more: Any) -> Any:
         pymysql = databases.driver(self.module, self.extra, entry)
         target = self.connection(entry, credentials)
         return pymysql.connect(
@@ -69,12 +89,9 @@ class MysqlAdapter(DatabaseAdapter):
             database=target.database or None,
             charset="utf8mb4",
             connect_timeout=max(1, round(timeout_s)),
-            read_timeout=max(1, round(timeout_s * 2)),
-            write_timeout=max(1, round(timeout_s)),
-            init_command="SET SESSION TRANSACTION READ ONLY",
             local_infile=False,
-            autocommit=True,
             **_tls(target.options),
+            **more,
         )
 
     async def list_collections(self, entry: DepotEntry, credentials: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""PostgreSQL databases through psycopg 3. Each call opens one short-lived, read-only connection."""
+"""PostgreSQL databases through psycopg 3. Each call opens one short-lived connection, read-only but for `writer`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import AdapterContext, ColumnDescription, DatabaseConnection, DepotEntry, EngineKind
 from dataos.depots.types.postgresql.spec import FILE_PARAMS
+from dataos.depots.types.postgresql.writing import PostgresqlWriter
 
 # The system's own schemas are no collections: they show roles, password hashes and other databases' names.
 _COLLECTIONS = """
@@ -30,15 +31,15 @@ WHERE n.nspname = %s AND n.nspname <> 'information_schema' AND n.nspname NOT LIK
 ORDER BY 1
 """
 
-_COLUMNS = """
+_EVERY_COLUMN = """
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
   AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-  AND has_column_privilege(c.oid, a.attnum, 'SELECT')
 ORDER BY a.attnum
 """
+_COLUMNS = _EVERY_COLUMN.replace("ORDER BY", "AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY")
 
 
 class PostgresqlAdapter:
@@ -105,6 +106,18 @@ class PostgresqlAdapter:
             options=options,
         )
 
+    def writer(self, entry: DepotEntry, credentials: Mapping[str, str]) -> PostgresqlWriter:
+        """See `TakesRows`."""
+        import psycopg
+
+        target = self.connection(entry, credentials)
+
+        def open_() -> Any:
+            text = _conninfo(target, self._timeout_s, read_only=False)
+            return psycopg.connect(text, password=target.password, autocommit=True)
+
+        return PostgresqlWriter(entry, open_, _EVERY_COLUMN, lambda error: _problem(entry, error, self._timeout_s))
+
     def _check_file(self, entry: DepotEntry, name: str, value: str) -> None:
         """A certificate is a file that the server opens for somebody else: the fence of FILE depots holds."""
         place = Path(os.path.realpath(value))
@@ -145,7 +158,7 @@ class PostgresqlAdapter:
             await connection.close()
 
 
-def _conninfo(target: DatabaseConnection, timeout_s: float) -> str:
+def _conninfo(target: DatabaseConnection, timeout_s: float, *, read_only: bool = True) -> str:
     """A libpq connection text without the password."""
     words = {
         "host": target.host,
@@ -155,7 +168,7 @@ def _conninfo(target: DatabaseConnection, timeout_s: float) -> str:
         "application_name": "dataos",
         "connect_timeout": str(max(2, round(timeout_s))),
         **target.options,
-        "options": "-c default_transaction_read_only=on",
+        "options": f"-c default_transaction_read_only={'on' if read_only else 'off'}",
     }
     return " ".join(f"{key}={quoted(value)}" for key, value in words.items())
 

@@ -1,0 +1,1 @@
+"""Rows that SQL statements write into tables of databases."""

@@ -1,0 +1,56 @@
+"""Columns of a dataset as the platform knows them: of a lakehouse table from the catalog, else as jobs left them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from dataos.core.addresses import Udl
+from dataos.core.errors import DataOSError
+from dataos.depots.resolver import Depots
+from dataos.depots.types.iceberg.adapter import warehouse
+from dataos.lakehouse.descriptions import TableInfo
+from dataos.lakehouse.views import PUBLISHED, View
+from dataos.store import tables
+from dataos.store.database import Store
+
+
+class Described(Protocol):
+    """Of the catalog."""
+
+    async def describe_table(
+        self, view: View, warehouse: str, namespace: str, table: str, snapshot: int | str | None = None
+    ) -> TableInfo: ...
+
+
+class DatasetColumns:
+    """Looks them up; no source is asked."""
+
+    def __init__(self, store: Store, depots: Depots, catalog: Described) -> None:
+        self._store = store
+        self._depots = depots
+        self._catalog = catalog
+
+    async def __call__(self, udl: Udl) -> list[dict[str, str]]:
+        """[{name, type, description}], in order; empty if nothing is known."""
+        known = await self._store.read(_kept, str(udl))
+        if not udl.collection or not udl.dataset:
+            return known
+        try:
+            entry = await self._depots.get(udl.depot)
+            if entry.type != "ICEBERG":
+                return known
+            found = await self._catalog.describe_table(PUBLISHED, warehouse(entry), udl.collection, udl.dataset)
+        except DataOSError:
+            return known
+        texts = {c["name"].lower(): c["description"] for c in known}
+        return [
+            {"name": c.name, "type": str(c.type), "description": texts.get(c.name.lower(), "")} for c in found.columns
+        ]
+
+
+def _kept(connection: sa.Connection, address: str) -> list[dict[str, str]]:
+    d = tables.datasets
+    rows: list[dict[str, Any]] = connection.execute(sa.select(d.c.columns).where(d.c.address == address)).scalar() or []
+    return [{key: str(row.get(key) or "") for key in ("name", "type", "description")} for row in rows]

@@ -1,0 +1,55 @@
+/** How a state looks: what it means for who reads it, whatever it is called. */
+export type Tone = "good" | "bad" | "busy" | "warn" | "still";
+
+const TONES: Record<string, Tone> = {
+  active: "good",
+  succeeded: "good",
+  created: "good",
+  ok: "good",
+  allowed: "good",
+  finished: "good",
+  approved: "good",
+  allow: "good",
+  "in force": "good",
+  passed: "good",
+  "full access": "good",
+  error: "bad",
+  failed: "bad",
+  invalid: "bad",
+  aborted: "bad",
+  expired: "bad",
+  disabled: "bad",
+  fail: "bad",
+  denied: "bad",
+  lost: "bad",
+  deny: "bad",
+  refused: "bad",
+  rejected: "bad",
+  failing: "bad",
+  missing: "bad",
+  retired: "bad",
+  "no access": "bad",
+  pending: "busy",
+  running: "busy",
+  deleting: "busy",
+  update: "busy",
+  updated: "busy",
+  launching: "busy",
+  queued: "busy",
+  requested: "busy",
+  build: "busy",
+  warn: "warn",
+  masked: "warn",
+  filtered: "warn",
+  stopped: "warn",
+  stopping: "warn",
+  paused: "warn",
+  cancelled: "warn",
+  deprecated: "warn",
+  "restricted access": "warn",
+};
+
+/** The tone of a status or runtime as the server writes it (`running:1`, `next:<time>`). */
+export function toneOf(state: string): Tone {
+  return TONES[state.split(":")[0]?.toLowerCase() ?? ""] ?? "still";
+}
