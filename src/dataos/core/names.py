@@ -55,3 +55,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def without_places(text: str) -> str:
     """A docstring for users: without the places in the specification that it names (`(ch03 1.3)`)."""
     return re.sub(r"\s*\(ch\d\d[^)]*\)", "", text)
+
+
+def as_spelled(known: Iterable[str], wanted: str) -> str | None:
+    """The name that is this one, else the only one that is it in another letter case; None if there is none."""
+    names = list(known)
+    if wanted in names:
+        return wanted
+    same = [n for n in names if n.lower() == wanted.lower()]
+    return same[0] if len(same) == 1 else None

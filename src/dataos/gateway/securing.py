@@ -44,7 +44,6 @@ class Secured:
     """A secured relation. `sql` is its text in the engine's dialect; `raw` is what it alone may scan."""
 
     relation: Relation
-    tree: exp.Select
     sql: str
     raw: tuple[str, ...]
 
@@ -68,7 +67,7 @@ def secure(relation: Relation, decision: Decision, session: EngineSession, clust
         conditions.append(exp.Paren(this=exp.false()))
     if conditions:
         select.set("where", exp.Where(this=exp.and_(*conditions, copy=False)))
-    return Secured(relation, select, select.sql("duckdb"), raw)
+    return Secured(relation, select.sql("duckdb", copy=False), raw)
 
 
 def permitted(relation: Relation, decision: Decision) -> tuple[Column, ...]:

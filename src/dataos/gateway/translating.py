@@ -43,7 +43,7 @@ def translate(tree: exp.Query, secured: Sequence[Secured], source: Source, sessi
                 replacement._type = node._type  # pyright: ignore[reportPrivateUsage]
             node.replace(replacement)
     try:
-        return wrapper.this.sql("duckdb", normalize_functions=False, unsupported_level=ErrorLevel.RAISE)
+        return wrapper.this.sql("duckdb", copy=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise problems.unsupported(source, None, "a part of this statement") from error
 
@@ -82,7 +82,8 @@ def _node(node: exp.Expr, secured: Sequence[Secured], source: Source, session: S
 def _table(node: exp.Table, secured: Sequence[Secured]) -> exp.Expr:
     if not node.name.startswith(PREFIX):
         return node
-    made = exp.Subquery(this=secured[int(node.name[len(PREFIX) :])].tree.copy(), alias=node.args.get("alias"))
+    # a variable is written as it stands: the text that the engine's parser confirms on its own
+    made = exp.Subquery(this=exp.Var(this=secured[int(node.name[len(PREFIX) :])].sql), alias=node.args.get("alias"))
     if node.args.get("sample"):
         made.set("sample", node.args["sample"])
     if node.args.get("joins"):

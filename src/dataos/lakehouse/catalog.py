@@ -259,6 +259,10 @@ class Catalog:
         """True if the table is there in this view."""
         return (await self.pointers(view, [ref]))[ref] is not None
 
+    async def spelled(self, view: View, ref: TableRef) -> TableRef | None:
+        """A table as the catalog spells it: the one of exactly this name, else the only one in any letter case."""
+        return await self.store.read(rows.spelled, view, ref)
+
     async def load_table(self, view: View, ref: TableRef, *, pin: bool = True) -> Loaded:
         """A table's metadata as it is on disk. An attempt goes on seeing a table as it first loaded it; without `pin`
         this load is none of those.

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
-from dataos.core.names import did_you_mean
+from dataos.core.names import as_spelled, did_you_mean
 from dataos.lakehouse import holds
 from dataos.lakehouse.files import SCHEME
 from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
@@ -347,6 +347,17 @@ def pointer(connection: sa.Connection, view: View, ref: TableRef) -> Pointer | N
 def pointers(connection: sa.Connection, view: View, refs: Iterable[TableRef]) -> dict[TableRef, Pointer | None]:
     """Where several tables stand, at one moment."""
     return {ref: pointer(connection, view, ref) for ref in refs}
+
+
+def spelled(connection: sa.Connection, view: View, ref: TableRef) -> TableRef | None:
+    """A table as the catalog spells it: the one of exactly this name, else the only one of it in any letter case."""
+    if pointer(connection, view, ref) is not None:
+        return ref
+    in_namespace = as_spelled(namespaces(connection, view, ref.warehouse), ref.namespace)
+    if in_namespace is None:
+        return None
+    name = as_spelled(list_tables(connection, view, ref.warehouse, in_namespace), ref.name)
+    return None if name is None else TableRef(ref.warehouse, in_namespace, name)
 
 
 def pin(connection: sa.Connection, view: AttemptView, ref: TableRef, now_us: int) -> Pointer | None:

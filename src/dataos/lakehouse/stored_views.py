@@ -7,13 +7,13 @@ job may read them and not change them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataos.core.errors import DataOSError, fail
-from dataos.core.names import did_you_mean
+from dataos.core.names import as_spelled, did_you_mean
 from dataos.lakehouse import namespaces, rows, view_documents
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.files import contains
@@ -54,9 +54,10 @@ class StoredViews:
         """A view by its name in any letter case, with its metadata; None if there is none, or several."""
 
         def read(connection: sa.Connection) -> tuple[TableRef, Pointer] | None:
-            spaces = rows.namespaces(connection, view, warehouse)
-            space = _spelled(spaces, namespace)
-            known = _spelled(rows.list_views(connection, warehouse, space), name) if space is not None else None
+            if rows.pointer(connection, view, TableRef(warehouse, namespace, name)) is not None:
+                return None  # most names are tables
+            space = as_spelled(rows.namespaces(connection, view, warehouse), namespace)
+            known = as_spelled(rows.list_views(connection, warehouse, space), name) if space is not None else None
             if space is None or known is None:
                 return None
             ref = TableRef(warehouse, space, known)
@@ -238,14 +239,6 @@ class StoredViews:
                 raise _exists(ref) from None
             raise
         return Loaded(path, content)
-
-
-def _spelled(known: Iterable[str], wanted: str) -> str | None:
-    names = list(known)
-    if wanted in names:
-        return wanted
-    same = [n for n in names if n.lower() == wanted.lower()]
-    return same[0] if len(same) == 1 else None
 
 
 def _need(connection: sa.Connection, view: View, ref: TableRef) -> Pointer:

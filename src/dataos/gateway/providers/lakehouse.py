@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataos.core.errors import DataOSError, fail
+from dataos.core.names import as_spelled
 from dataos.gateway import literals, types
 from dataos.gateway.providers.lakehousewrites import LakehouseWrites, view_of
 from dataos.gateway.providers.procedures import Rewrites
@@ -34,7 +35,7 @@ class LakehouseProvider:
         return await self._catalog.list_namespaces(view_of(principal), self._warehouse)
 
     async def tables(self, catalog: str, schema: str, principal: Principal) -> list[str]:
-        namespace = await self._spelled(await self.schemas(catalog, principal), schema)
+        namespace = as_spelled(await self.schemas(catalog, principal), schema)
         if namespace is None:
             return []
         views = await self._writes.view_names(principal, namespace)
@@ -65,7 +66,7 @@ class LakehouseProvider:
         simple = version is None and not isinstance(view, AttemptView)  # a job pins what it describes
         found = await self._describe(view, named, None) if simple else None
         if found is None:  # it is spelled in another way, or not there
-            named = await self._named(view, catalog, schema, table, principal)
+            named = await self._catalog.spelled(view, TableRef(self._warehouse, schema, table))
             if named is None:
                 return None
             found = await self._describe(view, named, await self._snapshot(view, named, version))
@@ -86,7 +87,7 @@ class LakehouseProvider:
         version: Version | None,
         principal: Principal,
     ) -> Relation | None:
-        named = await self._named(view, catalog, schema, table, principal)
+        named = await self._catalog.spelled(view, TableRef(self._warehouse, schema, table))
         if named is None:
             return None
         chosen = await self._snapshot(view, named, version)
@@ -103,17 +104,6 @@ class LakehouseProvider:
         scan = RowsScan(literal, _columns(base) if base is not None else ())
         dataset, past = named.name.partition("@")[0], base.past_names if base is not None else ()
         return Relation(catalog, named.namespace, f"{named.name}${kind}", columns, scan, dataset, past)
-
-    async def _named(self, view: View, catalog: str, schema: str, table: str, principal: Principal) -> TableRef | None:
-        """The table as it is spelled in the catalog, if it is there."""
-        ref = TableRef(self._warehouse, schema, table)
-        if await self._catalog.table_exists(view, ref):
-            return ref
-        namespace = await self._spelled(await self.schemas(catalog, principal), schema)
-        if namespace is None:
-            return None
-        name = await self._spelled(await self._catalog.list_tables(view, self._warehouse, namespace), table)
-        return TableRef(self._warehouse, namespace, name) if name else None
 
     async def _snapshot(self, view: View, named: TableRef, version: Version | None) -> int | str | None:
         if version is None:
@@ -133,11 +123,6 @@ class LakehouseProvider:
             if code.startswith("iceberg.not_found") and not code.endswith("snapshot"):
                 return None
             raise
-
-    async def _spelled(self, known: list[str], wanted: str) -> str | None:
-        """The name as it is spelled in the catalog, if exactly one matches in any letter case."""
-        matching = [k for k in known if k.lower() == wanted.lower()]
-        return matching[0] if len(matching) == 1 else None
 
 
 def _columns(table: TableInfo) -> tuple[Column, ...]:
