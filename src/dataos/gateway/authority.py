@@ -70,6 +70,8 @@ class PolicyAuthority:
     async def decide(self, principal: Principal, relations: Sequence[Relation]) -> list[Decision]:
         """One decision a relation, in order. Raises DataOSError `policy.unavailable` if the rules cannot be read,
         `policy.filter` for one that cannot be applied."""
+        if not relations:
+            return []
         known = await self._known(principal, [_dataset(r) for r in relations])
         return [_decide(known, relation) for relation in relations]
 

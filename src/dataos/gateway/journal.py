@@ -26,6 +26,8 @@ from dataos.store import tables
 from dataos.store.database import Store
 
 _q = tables.query_history
+_INSERT = _q.insert()
+_UPDATE = _q.update().where(_q.c.id == sa.bindparam("of"))
 _log = logs.get(__name__)
 _MOST_SQL = 100_000
 _MOST_AUDITED = 2000
@@ -189,13 +191,14 @@ class StoredJournal:
     async def _keep(self, asked: Asked, change: dict[str, Any]) -> None:
         """Write a change of a statement's row, which is made with the first one."""
         async with asked.keeping:
-            await self._store.write_deferred(sa.Connection.execute, self._change(asked, change))
+            await self._store.write_deferred(sa.Connection.execute, *self._change(asked, change))
             asked.kept = True
 
-    def _change(self, asked: Asked, change: dict[str, Any]) -> sa.Executable:
+    def _change(self, asked: Asked, change: dict[str, Any]) -> tuple[sa.Executable, dict[str, Any]]:
+        """A statement of SQL and its values."""
         if asked.kept:
-            return _q.update().where(_q.c.id == asked.query_id).values(**change)
-        return _q.insert().values(**(self._row(asked) | change))
+            return _UPDATE, {"of": asked.query_id, **change}
+        return _INSERT, self._row(asked) | change
 
     def _row(self, asked: Asked) -> dict[str, Any]:
         return {

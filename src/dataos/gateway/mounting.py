@@ -60,8 +60,12 @@ class MountedDepots:
 
     async def providers(self) -> Mapping[str, RelationProvider]:
         """Catalog name -> who answers for it."""
+        return self.answering(await self.entries())
+
+    def answering(self, entries: Sequence[DepotEntry]) -> Mapping[str, RelationProvider]:
+        """As `providers`, for what `entries` found."""
         made: dict[str, RelationProvider] = {}
-        for entry in await self.entries():
+        for entry in entries:
             if entry.type == "ICEBERG":
                 made[entry.name] = LakehouseProvider(self._catalog, warehouse(entry), self._rewrites)
             elif self._depots.tables_in(entry) is not None:

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -73,12 +73,16 @@ class _Anchor:
     broken: bool = False
 
 
+Beside = tuple[sa.Executable, Mapping[str, Any]]
+"""A statement of SQL and its values."""
+
+
 @dataclass(frozen=True)
 class _Waiting:
     """A row to be written, what goes with it, and whom to tell."""
 
     entry: Entry
-    beside: sa.Executable | None
+    beside: Beside | None
     done: asyncio.Future[None]
 
 
@@ -108,7 +112,7 @@ class Audit:
             written.append(row)
         connection.execute(_INSERT, written)
 
-    async def write(self, entry: Entry, beside: sa.Executable | None = None) -> None:
+    async def write(self, entry: Entry, beside: Beside | None = None) -> None:
         """Write one row, together with others that wait, and in the same transaction what `beside` writes. Returns when
         it is in the store. Raises `store.*`."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -136,7 +140,7 @@ class Audit:
         self.append(connection, [waiting.entry for waiting in batch])
         for waiting in batch:
             if waiting.beside is not None:
-                connection.execute(waiting.beside)
+                connection.execute(*waiting.beside)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

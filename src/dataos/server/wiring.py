@@ -401,6 +401,10 @@ def build(
     columns = KnownColumns(store, depots, catalog)
     about_policies = PolicyAnswers(store, point, columns)
     routers = [
+        # routes are tried in their order: what is asked most goes first
+        queries.router(
+            clusters.gateway, depots.content, depots.messages, depots.entries, authenticate, ongoing, access
+        ),
         resources.router(rooms_of_resources, authenticate),
         products.router(pages, product_verbs, res, product_columns, authenticate),
         products.poros(pages, authenticate),
@@ -429,9 +433,6 @@ def build(
             authenticate,
         ),
         *logins.routers(authenticate),
-        queries.router(
-            clusters.gateway, depots.content, depots.messages, depots.entries, authenticate, ongoing, access
-        ),
         benches.router(Benches(store, clock, ids), authenticate),
         detached.router(clusters.gateway, spool, clusters.underway, QueryHistory(store), me.id, ongoing, authenticate),
         streams.router(

@@ -23,6 +23,7 @@ from dataos.core import logs, names
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, UserId
+from dataos.depots.ports import DepotEntry
 from dataos.depots.resolver import Depots
 from dataos.engines.duckdb.supervisor import DuckdbEngine
 from dataos.engines.ports import EngineOptions
@@ -45,19 +46,41 @@ LOOK_AGAIN_S = 5.0
 _START_WAIT_S = 10
 
 
+def _signature(entries: Sequence[DepotEntry]) -> frozenset[tuple[str, str, int]]:
+    return frozenset((e.name, e.uid, e.generation) for e in entries)
+
+
+@dataclass
+class _Followed:
+    """The catalogs of a Cluster that runs: a Depot that was applied a moment ago can be asked at once, as the engine is
+    brought up to date first. `mounted`: which Depots, in which generation, it was last brought up to."""
+
+    depots: MountedDepots
+    engine: DuckdbEngine
+    mounted: frozenset[tuple[str, str, int]]
+
+    async def providers(self) -> Mapping[str, RelationProvider]:
+        """As `Catalogs`."""
+        entries = await self.depots.entries()
+        mounted = _signature(entries)
+        if mounted != self.mounted:
+            await self.engine.apply(await self.depots.access())
+            self.mounted = mounted
+        return self.depots.answering(entries)
+
+    async def why_not(self, catalog: str) -> Problem | None:
+        """As `Catalogs`."""
+        return await self.depots.why_not(catalog)
+
+
 @dataclass
 class _Running:
-    """A Cluster that runs. `mounted`: which Depots, in which generation, the engine was last brought up to."""
+    """A Cluster that runs."""
 
     spec: ClusterSpec
     engine: DuckdbEngine
-    depots: MountedDepots
+    catalogs: _Followed
     gateway: Gateway
-    mounted: frozenset[tuple[str, str, int]]
-
-
-async def _signature(depots: MountedDepots) -> frozenset[tuple[str, str, int]]:
-    return frozenset((e.name, e.uid, e.generation) for e in await depots.entries())
 
 
 def _declared(connection: sa.Connection) -> Sequence[sa.Row[Any, Any, Any]]:
@@ -117,7 +140,6 @@ class ClusterController:
         """
         name = cluster or DEFAULT
         running = self._running.get(name) or await self._starting(name)
-        await self._follow(running)
         return running.gateway
 
     async def _starting(self, name: str) -> _Running:
@@ -142,13 +164,6 @@ class ClusterController:
             hint="see `dataos get -t cluster -d` for the reason",
             retry=2.0,
         )
-
-    async def _follow(self, running: _Running) -> None:
-        """A Depot that was applied a moment ago can be asked at once: the engine is brought up to date first."""
-        mounted = await _signature(running.depots)
-        if mounted != running.mounted:
-            await running.engine.apply(await running.depots.access())
-            running.mounted = mounted
 
     def engines(self) -> list[tuple[str, int | None]]:
         """(cluster, process id) of each engine of this server; None for one whose process is away."""
@@ -193,7 +208,7 @@ class ClusterController:
         info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
             runtime="running:1",
-            info=info or f"{len(running.mounted)} depots mounted",
+            info=info or f"{len(running.catalogs.mounted)} depots mounted",
             state=dict(view.state),
             again_s=LOOK_AGAIN_S,
         )
@@ -226,7 +241,7 @@ class ClusterController:
             running = self._running.get(name)
             if running is None or running.spec != spec:
                 return await self._start(name, spec, running)
-            await running.engine.apply(await running.depots.access())
+            await running.engine.apply(await running.catalogs.depots.access())
             return running
 
     async def _start(self, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
@@ -240,13 +255,14 @@ class ClusterController:
             ids=self._ids,
             options=self._sized(spec),
         )
-        mounted = await _signature(depots)
+        mounted = _signature(await depots.entries())
         if earlier is not None:
             await earlier.engine.close()
         await engine.start(await depots.access())
+        catalogs = _Followed(depots, engine, mounted)
         gateway = Gateway(
             engine,
-            depots,
+            catalogs,
             ids=self._ids,
             limits=self._limits,
             authority=self._authority,
@@ -254,7 +270,7 @@ class ClusterController:
             underway=self.underway,
             own_catalogs=self._own_catalogs,
         )
-        self._running[name] = _Running(spec, engine, depots, gateway, mounted)
+        self._running[name] = _Running(spec, engine, catalogs, gateway)
         return self._running[name]
 
     async def delete(self, view: ResourceView) -> bool:
