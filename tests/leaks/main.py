@@ -18,7 +18,9 @@ from support import postgres
 def main(argv: list[str] | None = None) -> int:
     """Exit code 1 if something leaked."""
     parser = argparse.ArgumentParser(prog="./dev leaks", description="Is every answer a function of what may be seen?")
-    parser.add_argument("--n", type=int, default=2000, help="how many statements (default 2000)")
+    parser.add_argument(
+        "--n", type=int, default=2000, help="how many governed statements at least, in whole worlds (default 2000)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the first world (default 0)")
     parser.add_argument(
         "--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes beside each other"
@@ -67,22 +69,27 @@ def available() -> tuple[str, ...]:
 
 
 def _many(options: argparse.Namespace) -> int:
-    total, begun, said = Progress(), time.monotonic(), 0.0
+    total, worlds, begun, said = Progress(), 0, time.monotonic(), 0.0
     pages = run.run(options.seed, options.n, options.jobs, keep_going=options.keep_going, sources=options.sources)
     for progress in pages:
         total.add(progress)
+        worlds += 1
         spent = time.monotonic() - begun
         for failure in progress.failures:
             print(line(failure), flush=True)
         if spent - said > 10:
             said = spent
-            print(f"{total.done} of {options.n}, {total.done / spent:.1f}/s, {len(total.failures)} failed", flush=True)
+            print(
+                f"{total.governed} of {options.n} governed, {total.governed / spent:.1f}/s, {len(total.failures)} failed",
+                flush=True,
+            )
         if total.failures and not options.keep_going:
             break
     spent = time.monotonic() - begun
     judged = ", ".join(f"{name} {count}" for name, count in sorted(total.counts.items()))
     print(
-        f"{total.done} statements of the worlds from {options.seed} on in {spent:.0f} s: {len(total.failures)} failed"
+        f"{total.governed} governed statements ({total.done} and what they are compared with) of {worlds} worlds from "
+        f"{options.seed} on in {spent:.0f} s: {len(total.failures)} failed"
     )
     print(f"judged: {judged}")
     for failure in total.failures[:3]:

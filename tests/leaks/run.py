@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import random
 from collections import Counter
@@ -21,6 +22,7 @@ from leaks.oracles import Failure, Judge, Stage
 from support import postgres
 from support.postgres import Postgres
 
+GOVERNED = "governed statements"
 PER_WORLD = 80
 """Statements in a world."""
 _CHANGE_EVERY = 16
@@ -35,6 +37,11 @@ class Progress:
     done: int = 0
     counts: Counter[str] = field(default_factory=Counter[str])
     failures: list[Failure] = field(default_factory=list[Failure])
+
+    @property
+    def governed(self) -> int:
+        """How many statements were asked under policies."""
+        return self.counts[GOVERNED]
 
     def add(self, other: Progress) -> None:
         """Both together."""
@@ -122,7 +129,7 @@ class Runner:
         finally:
             with contextlib.suppress(Exception):
                 stage.close()
-        judge.counts["governed statements"] = stage.lab.governed_asked - asked
+        judge.counts[GOVERNED] = stage.lab.governed_asked - asked
         found.counts += judge.counts
         return found
 
@@ -156,44 +163,41 @@ class Runner:
 _runner: Runner | None = None
 
 
-def _page(work: tuple[int, int, bool, tuple[str, ...]]) -> Progress:
-    """In a process of the pool."""
+def _page(seed: int, keep_going: bool, sources: tuple[str, ...]) -> Progress:
+    """A world, in a process of the pool."""
     global _runner
-    seed, count, keep_going, sources = work
     if _runner is None:
         _runner = Runner(sources)
         atexit.register(_runner.close)
         gc.freeze()
-    return _runner.run(seed, count, keep_going=keep_going)
+    return _runner.run(seed, keep_going=keep_going)
 
 
 def run(
     first: int, count: int, jobs: int, *, keep_going: bool = True, sources: Sequence[str] = SOURCES
 ) -> Iterator[Progress]:
-    """Worlds from the seed `first` on, until there were `count` statements; yields after each world."""
-    pages = [
-        (first + i, min(PER_WORLD, count - i * PER_WORLD), keep_going, tuple(sources))
-        for i in range((count + PER_WORLD - 1) // PER_WORLD)
-    ]
+    """Whole worlds from the seed `first` on, until so many governed statements were asked; yields after each world."""
+    seeds, done = itertools.count(first), 0
     if jobs <= 1:
         runner = Runner(sources)
         try:
-            for seed, number, going, _ in pages:
-                yield runner.run(seed, number, keep_going=going)
+            while done < count:
+                found = runner.run(next(seeds), keep_going=keep_going)
+                done += found.governed
+                yield found
         finally:
             runner.close()
         return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         running: set[Future[Progress]] = set()
-        todo = iter(pages)
-        while True:
-            while len(running) < 2 * jobs and (page := next(todo, None)) is not None:
-                running.add(pool.submit(_page, page))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        while running or done < count:
+            while done < count and len(running) < 2 * jobs:
+                running.add(pool.submit(_page, next(seeds), keep_going, tuple(sources)))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                found = future.result()
+                done += found.governed
+                yield found
 
 
 def failing(runner: Runner, failure: Failure, world: World, sql: str) -> Failure | None:
