@@ -75,8 +75,10 @@ def test_a_table_is_written_appended_to_read_and_queried(server: Installation, d
     back = {"dataset": "dataos://lakehouse:back/" + depot + "?acl=rw", "format": "iceberg"}
     text = workflow(
         f"w-{depot}",
-        job(csv, once, "select id, region, amount from orders"),
-        job({"dataset": table, "format": form}, more, "select id + 10 as id, region, amount from orders"),
+        job(
+            csv, once, "select id, region, amount, if(id = 2, null, array(named_struct('n', id))) as parts from orders"
+        ),
+        job({"dataset": table, "format": form}, more, "select id + 10 as id, region, amount, parts from orders"),
         job({"dataset": table}, back, "select region, count(*) as n, sum(amount) as total from orders group by region"),
     )
     server.ok("apply", "-f", server.write(f"{depot}.yaml", text), "--wait", timeout=180)
@@ -89,6 +91,10 @@ def test_a_table_is_written_appended_to_read_and_queried(server: Installation, d
         (12, "us"),
         (13, "eu"),
     ]
+    rows = server.ok(
+        "query", f"SELECT id FROM {depot}.retail.orders WHERE parts IS NULL ORDER BY id", "-O", "json"
+    ).json
+    assert [r["id"] for r in rows] == [2, 12]
     rows = server.ok("query", f"SELECT * FROM lakehouse.back.{depot} ORDER BY region", "-O", "json").json
     assert [(r["region"], r["n"], r["total"]) for r in rows] == [("eu", 4, 35.0), ("us", 2, None)]
     shown = server.ok("depot", "ls", f"dataos://{depot}:retail").out

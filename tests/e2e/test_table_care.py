@@ -92,6 +92,16 @@ def test_actions_compact_expire_look_for_orphans_and_delete(server: Installation
     assert rows(server) == [2, 2, 2, 2]
 
 
+def test_compacting_keeps_null_apart_from_empty(server: Installation) -> None:
+    made = "CAST({} AS array(row(sku varchar, n integer)))"
+    ask(server, f"CREATE TABLE lakehouse.care.nested AS SELECT 1 AS id, {made.format('NULL')} AS parts")
+    ask(server, f"INSERT INTO lakehouse.care.nested SELECT 2, {made.format('ARRAY[]')}")
+    ask(server, "ALTER TABLE lakehouse.care.nested EXECUTE optimize")
+    assert ask(server, 'SELECT count(*) AS n FROM lakehouse.care."nested$files"')[0]["n"] == 1
+    found = ask(server, "SELECT id, cardinality(parts) AS n FROM lakehouse.care.nested ORDER BY id")
+    assert [(r["id"], r["n"]) for r in found] == [(1, None), (2, 0)]
+
+
 @pytest.mark.acceptance("ch04-AS09")
 def test_what_an_action_may_not_do_is_refused_and_changes_nothing(server: Installation) -> None:
     before = (files(server), len(snapshots(server)), rows(server))

@@ -8,7 +8,7 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -288,10 +288,17 @@ class Laboratory:
     def _principal(self, user: str) -> Principal:
         return Principal(UserId(user), self.tags.get(user, frozenset()))
 
-    def over(self, schema: str, copies: Mapping[str, Copy]) -> Gateway:
+    def over(
+        self,
+        schema: str,
+        copies: Mapping[str, Copy],
+        depots: frozenset[str] = frozenset(),
+        open_: Callable[[DatasetName], bool] = lambda _: False,
+    ) -> Gateway:
         """A gateway that reads copies under the names of the originals, and hides nothing of them but what is not
-        there."""
-        return self._gateway(_Catalogs(self.mounted, schema, copies), _Over(schema, copies))
+        there. `depots`: where else the schema is, besides of the copies; `open_`: may a name that nothing has be known
+        to mean nothing?"""
+        return self._gateway(_Catalogs(self.mounted, schema, copies, depots=depots), _Over(schema, copies, open_))
 
     def swapped(self, world: World, copies: Mapping[str, Copy]) -> Gateway:
         """A gateway that decides as the real one and reads copies, also through views."""
@@ -351,8 +358,14 @@ class Copy:
 
 class _Catalogs:
     def __init__(
-        self, mounted: MountedDepots, schema: str, copies: Mapping[str, Copy], views: Sequence[str] = ()
+        self,
+        mounted: MountedDepots,
+        schema: str,
+        copies: Mapping[str, Copy],
+        views: Sequence[str] = (),
+        depots: frozenset[str] = frozenset(),
     ) -> None:
+        self._depots = depots | {DEPOT}
         self._mounted = mounted
         self._schema = schema
         self._copies = copies
@@ -361,7 +374,13 @@ class _Catalogs:
     async def providers(self) -> Mapping[str, RelationProvider]:
         found = await self._mounted.providers()
         return {
-            depot: _CopiesProvider(self._schema, self._of(depot), self._views if depot == DEPOT else (), inner)
+            depot: _CopiesProvider(
+                self._schema,
+                self._of(depot),
+                self._views if depot == DEPOT else (),
+                inner,
+                there=depot in self._depots,
+            )
             for depot, inner in found.items()
         }
 
@@ -373,7 +392,10 @@ class _Catalogs:
 
 
 class _CopiesProvider:
-    def __init__(self, schema: str, copies: Mapping[str, Copy], views: Sequence[str], inner: RelationProvider) -> None:
+    def __init__(
+        self, schema: str, copies: Mapping[str, Copy], views: Sequence[str], inner: RelationProvider, *, there: bool
+    ) -> None:
+        self._there = there
         self._schema = schema
         self._views = list(views)
         self._copies = {name.lower(): copy for name, copy in copies.items()}
@@ -381,7 +403,7 @@ class _CopiesProvider:
 
     async def schemas(self, catalog: str, principal: Principal) -> list[str]:
         own = [scratch(str(principal.user_id))] if catalog == DEPOT else []
-        return [self._schema, *own] if self._copies or catalog == DEPOT else own
+        return [self._schema, *own] if self._copies or self._there else own
 
     async def tables(self, catalog: str, schema: str, principal: Principal) -> list[str]:
         return [*(c.name for c in self._copies.values()), *self._views] if self._is(schema) else []
@@ -422,7 +444,8 @@ class _CopiesProvider:
 class _Over(AllowAll):
     """Allows everything that was copied. Metadata tables tell of a whole table: of one with hidden parts they do not."""
 
-    def __init__(self, schema: str, copies: Mapping[str, Copy]) -> None:
+    def __init__(self, schema: str, copies: Mapping[str, Copy], open_: Callable[[DatasetName], bool]) -> None:
+        self._open = open_
         self._schema = schema
         self._copies = copies
 
@@ -441,8 +464,10 @@ class _Over(AllowAll):
         return [(n.depot == DEPOT and n.collection == own) or self._known(n) for n in names]
 
     def _known(self, name: DatasetName) -> bool:
-        copy = self._copies.get(name.dataset.lower().partition("$")[0])
-        return copy is not None and name.collection.lower() == self._schema.lower() and name.depot == copy.depot
+        if name.collection.lower() != self._schema.lower():
+            return False
+        copy = self._copies.get(name.dataset.lower())
+        return self._open(name) if copy is None else name.depot == copy.depot
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataos.governance import decisions
+from dataos.governance.exposure import DatasetName
 from dataos.governance.policies import AccessRule, DataRule
 from leaks import enforcer, views, worlds
 from leaks.enforcer import SHOWN_AT_RANDOM, Eye, Seen, Unfit
 from leaks.expressions import Field, Shape, Statement
 from leaks.grammar import Grammar
 from leaks.lab import Answer, Copy, Laboratory
-from leaks.model import NUMBERS, VARCHAR, Table, Type, User, View, World
+from leaks.model import DEPOT, NUMBERS, VARCHAR, Table, Type, User, View, World
 
 RUNTIME = frozenset({"query.division_by_zero", "query.invalid_cast", "query.out_of_range", "query.invalid_argument"})
 """What depends on values, and on which of them are looked at first."""
@@ -198,8 +199,19 @@ class Stage:
         if user not in self._twins:
             seen = {t.name: s for t in self.relations if (s := self.seen(user, t)) is not None}
             copies = {n.lower(): Copy(n, self.lab.copy(s.table), s.table.depot, s) for n, s in seen.items()}
-            self._twins[user] = self.lab.over(self.world.schema, copies)
+            depots = frozenset(t.depot for t in self.world.tables)
+            self._twins[user] = self.lab.over(self.world.schema, copies, depots, lambda name: self._open(user, name))
         return self._twins[user]
+
+    def _open(self, user: str, name: DatasetName) -> bool:
+        """May somebody know that a name means nothing? One that means something he knows, or he does not."""
+        meant = name.dataset.lower()
+        if name.depot == DEPOT:  # which has metadata tables
+            meant = meant.partition("$")[0]
+        places = {(DEPOT if isinstance(t, View) else t.depot, t.name.lower()) for t in self.relations}
+        if (name.depot, meant) in places:
+            return False
+        return enforcer.readable(self.world, self.world.user(user), Table(name.dataset, (), (), depot=name.depot))
 
     def other(self, user: str) -> Any:
         """The gateway over tables that differ in what somebody may not see."""

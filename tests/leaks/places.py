@@ -14,6 +14,8 @@ from leaks.model import DEPOT
 from leaks.oracles import Failure, Stage, tokens
 
 QUERY, AUDIT = "SELECT * FROM gateway.public.query", "SELECT * FROM gateway.public.query_audit"
+LOG = "the log"
+"""Operators read it. Statements that the engine fails at stand there as they were typed."""
 _OWNER = {QUERY: 3, AUDIT: 2}
 """Where these have the user who asked."""
 
@@ -24,7 +26,8 @@ def look(stage: Stage, user: str, draw: random.Random) -> Failure | None:
     protected = stage.raw - allowed
     for place, answer in _places(stage, user, draw):
         failure = Failure("places", place, stage.world, user, Statement(place, query=False))
-        if shown := protected & tokens((answer.rows, answer.message)):
+        typed = frozenset[str]().union(*stage.said.values()) if place == LOG else frozenset[str]()
+        if shown := (protected - typed) & tokens((answer.rows, answer.message)):
             return oracles.because(failure, f"{sorted(shown)} in {place}")
         if place in _OWNER and (others := {r[_OWNER[place]] for r in answer.rows} - {user}):
             return oracles.because(failure, f"statements of {sorted(others)} in {place}")
@@ -45,7 +48,7 @@ def _places(stage: Stage, user: str, draw: random.Random) -> Iterator[tuple[str,
         name = f'{depot}.{stage.world.schema}."{relation.name}"'
         verb = draw.choice(("SHOW STATS FOR", "SHOW CREATE TABLE", "EXPLAIN ANALYZE SELECT * FROM"))
         yield f"{verb} {name}", stage.ask(user, f"{verb} {name}")
-    yield "the log", Answer(rows=tuple(stage.lab.log))
+    yield LOG, Answer(rows=tuple(stage.lab.log))
 
 
 def _names(stage: Stage, user: str) -> Failure | None:

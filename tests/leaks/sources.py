@@ -18,6 +18,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
 
+from dataos.core import nestednulls
 from dataos.depots.ports import DepotEntry
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.views import PUBLISHED, TableRef
@@ -196,6 +197,7 @@ class Folders:
 
 def fill(made: Any, table: Table) -> None:
     """Write a table's rows into an Iceberg table that is new."""
+    nestednulls.keep()
     shape = schema_to_pyarrow(made.schema())
     if table.old is None:
         made.append(arrow(table.columns, table.rows, shape))

@@ -342,3 +342,11 @@ def test_no_rows_are_counted_as_none(cases: Cases):
     cases.under(only("nobody", "id", "equals", 0))
     assert cases.rows("SELECT count_if(age > 1), count_if(age > 1) FILTER (WHERE id > 0) FROM People") == [(0, 0)]
     assert cases.rows("SELECT count_if(DISTINCT person > 1) FROM orders") == [(1,)]
+
+
+def test_a_filter_that_cannot_be_applied_does_not_tell_its_value(cases: Cases):
+    cases.under(only("age", "age", "not_equals", "zqnote1w"))
+    for sql in ("SELECT id FROM People", "SELECT 1 FROM People WHERE false", "EXPLAIN SELECT id FROM People"):
+        answer = cases.ask(sql)
+        assert answer.code == "policy.filter"
+        assert "zqnote1w" not in answer.message

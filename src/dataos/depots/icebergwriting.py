@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from dataos.core import nestednulls
 from dataos.core.errors import fail
 from dataos.depots.ports import TablePartition
 from dataos.depots.tableplaces import TRIES, Writing
@@ -50,6 +51,7 @@ def _iceberg_table(writing: Writing, current: str | None) -> Table:
     from pyiceberg.table import CommitTableResponse, Table
     from pyiceberg.table.update import update_table_metadata
 
+    nestednulls.keep()
     place = writing.place
     io = load_file_io(dict(place.iceberg), place.location)
     number = 0

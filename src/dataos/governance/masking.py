@@ -321,11 +321,11 @@ def _literal(value: str | float | bool, type_: exp.DataType, applied: AppliedFil
         return exp.Literal.string(text)
     if type_.this in NUMBERS:
         if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text):
-            raise _unfit(applied, name, f"`{text}` is no number")
+            raise _unfit(applied, name, "its value is no number")
         return _number_text(text)
     if type_.this is exp.DType.BOOLEAN:
         if text.lower() not in ("true", "false"):
-            raise _unfit(applied, name, f"`{text}` is neither true nor false")
+            raise _unfit(applied, name, "its value is neither true nor false")
         return exp.true() if text.lower() == "true" else exp.false()
     reader = _READERS.get(type_.this)
     if reader is None:
@@ -333,7 +333,7 @@ def _literal(value: str | float | bool, type_: exp.DataType, applied: AppliedFil
     try:
         reader(text)
     except ValueError:
-        raise _unfit(applied, name, f"`{text}` is no {type_.sql('trino').lower()}") from None
+        raise _unfit(applied, name, f"its value is no {type_.sql('trino').lower()}") from None
     return exp.Cast(this=exp.Literal.string(text), to=type_.copy())
 
 
@@ -354,6 +354,7 @@ def _number_text(text: str) -> exp.Expr:
 
 
 def _unfit(applied: AppliedFilter, name: str, why: str) -> Exception:
+    # without the value: whom the policy concerns may not read it, and it may be one that is hidden from him elsewhere
     return fail(
         "policy.filter",
         f"policy `{applied.policy}` cannot be applied: it filters column `{name}`, and {why}",

@@ -24,7 +24,7 @@ from typing import Any, TextIO, cast
 
 from dataos.client.api import Client
 from dataos.client.connections import Connection
-from dataos.core import names
+from dataos.core import names, nestednulls
 from dataos.core.errors import DataOSError, ExitCode, Problem, fail
 from dataos.core.secrecy import Secret
 from dataos.depots import placing
@@ -348,6 +348,7 @@ def _iceberg(folder: Path, scratch: Path, name: str, path: str) -> str:
             "flare.input", f"{folder} holds no Iceberg table", hint="warehousePath/schemaName/tableName", path=path
         )
     target = scratch / f"iceberg-{name}.parquet"
+    nestednulls.keep()
     try:
         reader = StaticTable.from_metadata(str(metadata[-1])).scan().to_arrow_batch_reader()
         with reader, pq.ParquetWriter(target, reader.schema, compression="snappy") as writer:

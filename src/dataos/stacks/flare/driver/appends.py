@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dataos.core import nestednulls
 from dataos.core.errors import fail
 from dataos.stacks.flare.model import Input
 
@@ -58,6 +59,7 @@ def keep(scan: Any, target: Path) -> int:
     """Write the rows of a scan as one Parquet file; how many they are."""
     import pyarrow.parquet as pq
 
+    nestednulls.keep()
     rows = 0
     with scan.to_arrow_batch_reader() as batches, pq.ParquetWriter(target, batches.schema) as writer:
         for batch in batches:

@@ -39,6 +39,7 @@ from pyiceberg.schema import Schema, sanitize_column_names
 from pyiceberg.table import FileScanTask, Table
 from pyiceberg.typedef import Record
 
+from dataos.core import nestednulls
 from dataos.core.errors import DataOSError, fail
 from dataos.stacks.flare.actions import Options
 from dataos.stacks.flare.driver.upkeep import orders, predicates
@@ -105,6 +106,7 @@ def rewrite(
 ) -> Result:
     """Rewrite what is worth it. Raises DataOSError `dataset.rewrite`, `dataset.where`, `dataset.order`, as `Commit`;
     then nothing has changed, or with partial progress only whole groups have."""
+    nestednulls.keep()
     result = Result()
     snapshot = table.current_snapshot()
     if snapshot is None:
