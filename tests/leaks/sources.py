@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 from psycopg import sql as psql
 from pyiceberg import types as iceberg
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.io.pyarrow import ArrowProjectionVisitor, schema_to_pyarrow
 from pyiceberg.schema import Schema
 
 from dataos.core import nestednulls
@@ -197,7 +197,7 @@ class Folders:
 
 def fill(made: Any, table: Table) -> None:
     """Write a table's rows into an Iceberg table that is new."""
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     shape = schema_to_pyarrow(made.schema())
     if table.old is None:
         made.append(arrow(table.columns, table.rows, shape))

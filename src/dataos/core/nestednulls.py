@@ -1,5 +1,7 @@
-"""PyIceberg 0.12 makes empty lists and maps of those that are NULL, where their elements are rows: all that it reads and
-writes goes through `ArrowProjectionVisitor`, which builds them anew from their offsets alone."""
+"""PyIceberg 0.12 makes empty lists and maps of those that are NULL, where their elements are rows.
+
+All that it reads and writes goes through its `ArrowProjectionVisitor`, which builds them anew from their offsets alone.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 
-def keep() -> None:
-    """From now on PyIceberg keeps them, in this process. To be called before it reads or writes rows."""
-    from pyiceberg.io.pyarrow import ArrowProjectionVisitor
-
+def keep(visitor: type) -> None:
+    """From now on PyIceberg keeps them, in this process. To be called before it reads or writes rows. `visitor`: its
+    `pyiceberg.io.pyarrow.ArrowProjectionVisitor`."""
     for name in ("list", "map"):
-        method = getattr(ArrowProjectionVisitor, name)
+        method = getattr(visitor, name)
         if not hasattr(method, "__wrapped__"):
-            setattr(ArrowProjectionVisitor, name, _keeping(method))
+            setattr(visitor, name, _keeping(method))
 
 
 def _keeping(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +29,7 @@ def _keeping(method: Callable[..., Any]) -> Callable[..., Any]:
         if after is None or after.null_count == before.null_count:
             return after
         # the cast gives a map's fields their ids again, which Iceberg's files are read by
-        return pc.if_else(before.is_valid(), after, pa.scalar(None, after.type)).cast(after.type)
+        nulls = pa.scalar(None, after.type)
+        return pc.call_function("if_else", [before.is_valid(), after, nulls]).cast(after.type)
 
     return made

@@ -47,11 +47,12 @@ class _Overtaken(Exception):
 def _iceberg_table(writing: Writing, current: str | None) -> Table:
     from pyiceberg.catalog.noop import NoopCatalog
     from pyiceberg.io import load_file_io
+    from pyiceberg.io.pyarrow import ArrowProjectionVisitor
     from pyiceberg.serializers import FromInputFile
     from pyiceberg.table import CommitTableResponse, Table
     from pyiceberg.table.update import update_table_metadata
 
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     place = writing.place
     io = load_file_io(dict(place.iceberg), place.location)
     number = 0

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import ArrowProjectionVisitor
 
 from dataos.core import nestednulls
 
@@ -49,7 +50,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
     folder = tmp_path_factory.mktemp("nulls")
     made = SqlCatalog("nulls", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
     made.create_namespace("n")
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     return made
 
 

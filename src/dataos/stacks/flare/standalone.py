@@ -340,6 +340,7 @@ def _files(path: Path) -> Iterator[Path]:
 def _iceberg(folder: Path, scratch: Path, name: str, path: str) -> str:
     """The rows of an Iceberg table's folder, as Parquet in scratch."""
     import pyarrow.parquet as pq
+    from pyiceberg.io.pyarrow import ArrowProjectionVisitor
     from pyiceberg.table import StaticTable
 
     metadata = sorted((folder / "metadata").glob("*.metadata.json"), key=lambda f: (f.stat().st_mtime_ns, f.name))
@@ -348,7 +349,7 @@ def _iceberg(folder: Path, scratch: Path, name: str, path: str) -> str:
             "flare.input", f"{folder} holds no Iceberg table", hint="warehousePath/schemaName/tableName", path=path
         )
     target = scratch / f"iceberg-{name}.parquet"
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     try:
         reader = StaticTable.from_metadata(str(metadata[-1])).scan().to_arrow_batch_reader()
         with reader, pq.ParquetWriter(target, reader.schema, compression="snappy") as writer:

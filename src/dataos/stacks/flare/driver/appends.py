@@ -58,8 +58,9 @@ def copy(table: Any, since: int, upto: int, target: Path) -> int:
 def keep(scan: Any, target: Path) -> int:
     """Write the rows of a scan as one Parquet file; how many they are."""
     import pyarrow.parquet as pq
+    from pyiceberg.io.pyarrow import ArrowProjectionVisitor
 
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     rows = 0
     with scan.to_arrow_batch_reader() as batches, pq.ParquetWriter(target, batches.schema) as writer:
         for batch in batches:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.io.fileformat import FileFormatFactory
 from pyiceberg.io.pyarrow import (
+    ArrowProjectionVisitor,
     ArrowScan,
     _get_parquet_writer_kwargs,  # pyright: ignore[reportPrivateUsage] - the version is pinned
     _read_all_delete_files,  # pyright: ignore[reportPrivateUsage]
@@ -106,7 +107,7 @@ def rewrite(
 ) -> Result:
     """Rewrite what is worth it. Raises DataOSError `dataset.rewrite`, `dataset.where`, `dataset.order`, as `Commit`;
     then nothing has changed, or with partial progress only whole groups have."""
-    nestednulls.keep()
+    nestednulls.keep(ArrowProjectionVisitor)
     result = Result()
     snapshot = table.current_snapshot()
     if snapshot is None:
