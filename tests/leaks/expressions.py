@@ -233,7 +233,8 @@ class Expressions:
         wanted = self._draw.choice(kinds)
 
         def one() -> str:
-            return self._expression(wanted, refs, depth - 1)
+            made = self._expression(wanted, refs, depth - 1)
+            return f"({made})" if wanted == "boolean" else made  # comparisons do not follow each other
 
         if depth > 0 and self._draw.random() < 0.35:
             return self._sub_query(refs, depth, kinds)

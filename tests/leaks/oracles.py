@@ -167,12 +167,14 @@ class Stage:
         self._others: dict[str, Any] = {}
         self.raw = canaries(world)
         self.said: defaultdict[str, frozenset[str]] = defaultdict(frozenset)  # canaries in what each user asked
+        self.ruled = tokens((world.rules, world.users))  # what policies and users ever held themselves
         lab.keep(world.seed % 3 == 0)
 
     def become(self, world: World) -> None:
         """The world changes: what is in force, not the tables."""
         self.lab.enforce(self.world, world)
         self.world = world
+        self.ruled |= tokens((world.rules, world.users))
         self._seen.clear()
         self._twins.clear()
         self._others.clear()

@@ -22,8 +22,7 @@ _OWNER = {QUERY: 3, AUDIT: 2}
 
 def look(stage: Stage, user: str, draw: random.Random) -> Failure | None:
     """What one user finds: nothing that he may not see, no statement of another, and of names only what he may know."""
-    allowed = stage.allowed(user) | stage.said[user] | tokens(stage.world.rules) | tokens(stage.world.users)
-    protected = stage.raw - allowed
+    protected = stage.raw - stage.allowed(user) - stage.said[user] - stage.ruled
     for place, answer in _places(stage, user, draw):
         failure = Failure("places", place, stage.world, user, Statement(place, query=False))
         typed = frozenset[str]().union(*stage.said.values()) if place == LOG else frozenset[str]()
