@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import pytest
 
@@ -32,21 +34,28 @@ def notice(runner: Runner, name: str, first: int = 0, within: int = WITHIN) -> F
     return None
 
 
-def main(part: str, first: int, sources: Sequence[str]) -> int:
-    """All whose name holds `part`; exit code 1 if one is not noticed."""
-    runner, missed = Runner(sources), list[str]()
+def main(part: str, first: int, jobs: int, sources: Sequence[str]) -> int:
+    """All whose name holds `part`, so many beside each other; exit code 1 if one is not noticed."""
+    names = [n for n in MUTANTS if part in n]
+    missed = 0
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed(pool.submit(_one, name, first, tuple(sources)) for name in names):
+            line, noticed = done.result()
+            missed += not noticed
+            print(line, flush=True)
+    print(f"{missed} of {len(names)} not noticed")
+    return 1 if missed else 0
+
+
+def _one(name: str, first: int, sources: tuple[str, ...]) -> tuple[str, bool]:
+    """In a process of the pool: a line about a mutant, and whether it is noticed."""
+    begun = time.monotonic()
+    runner = Runner(sources)
     try:
-        for name in (n for n in MUTANTS if part in n):
-            begun = time.monotonic()
-            found = notice(runner, name, first)
-            spent = time.monotonic() - begun
-            if found is None:
-                missed.append(name)
-                print(f"NOT NOTICED {name} ({spent:.0f} s)", flush=True)
-            else:
-                place = f"world {found.world.seed}, statement {found.number}"
-                print(f"{found.oracle:<16} {name} ({place}, {spent:.0f} s)", flush=True)
+        found = notice(runner, name, first)
     finally:
         runner.close()
-    print(f"{len(missed)} not noticed")
-    return 1 if missed else 0
+    spent = time.monotonic() - begun
+    if found is None:
+        return f"NOT NOTICED {name} ({spent:.0f} s)", False
+    return f"{found.oracle:<16} {name} (world {found.world.seed}, statement {found.number}, {spent:.0f} s)", True

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     if unknown := set(options.sources) - set(SOURCES):
         parser.error(f"--sources names {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}")
     if options.mutants or options.mutant:
-        return breaking.main(options.mutant or "", options.seed, options.sources)
+        return breaking.main(options.mutant or "", options.seed, options.jobs, options.sources)
     if options.stage:
         print(endpoints.staged(endpoints.plain(options.seed)))
         return 0

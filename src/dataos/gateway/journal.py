@@ -50,6 +50,8 @@ class Asked:
     timings: dict[str, float] = field(default_factory=dict[str, float])
     intended: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """What the audit says that it is about to change: (action, full name)."""
+    permitted: list[str] = field(default_factory=list[str])
+    """The policies that allow what it changes."""
     done: bool = False
     """Is what it changes changed? Telling the answer may still fail."""
     kept: bool = False
@@ -142,6 +144,7 @@ class StoredJournal:
             action="write",
             object=thing,
             allowed=True,
+            policies=tuple(dict.fromkeys(asked.permitted)),
             correlation=asked.query_id,
             data=data | _of_attempt(asked),
         )

@@ -99,6 +99,10 @@ class Names:
         catalog, _ = self.catalog(wanted, name.place)
         return problems.forbidden(name.place, self.principal, f"{catalog}.{schema}.{table}")
 
+    def permit(self, policies: Sequence[str]) -> None:
+        """These policies allow what the statement is to change."""
+        self.about.permitted += policies
+
     async def intend(self, action: str, thing: str) -> None:
         """This statement is about to change something. Raises DataOSError `store.*`; then it may not."""
         await self._journal.intended(self.about, action, thing)

@@ -62,6 +62,7 @@ def test_who_may_write_what_is_decided_and_audited(lake: Lake, till: Path):
     audit = lake.server.ok("audit", "get", "--actor", "ana", "-O", "json").json
     told = [(r["action"], r["object"]) for r in audit if r["object"].startswith("till.")]
     assert told.count(("write", SOLD)) == 3, told
+    assert all("till-writers" in r["policies"] for r in audit if r["action"] == "write" and r["allowed"])
     query = "SELECT count(*) FROM gateway.public.query WHERE query LIKE 'UPDATE till.%'"
     assert lake.rows(lake.op, query) != [[0]]
     lake.delete("policy", "till-readers", "till-writers", "till-mask", "keyed-mask")

@@ -165,6 +165,10 @@ class Statements(Names, Protocol):
         """As `relation`, None where there is none."""
         ...
 
+    def permit(self, policies: Sequence[str]) -> None:
+        """These policies allow what the statement is to change."""
+        ...
+
     async def intend(self, action: str, thing: str) -> None:
         """Something is about to be changed. Raises DataOSError `store.*`; then it may not be."""
         ...

@@ -141,6 +141,7 @@ async def allow(queries: Queries, names: Statements, target: Relation | str, act
     decision = await queries.authority.decide_write(names.principal, target, action)
     if not decision.allowed:
         raise refused(target, action, f"the predicate '{decision.missing or action}' is not granted")
+    names.permit(decision.policies)
     return decision
 
 
