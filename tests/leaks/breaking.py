@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 
 import pytest
 
 from leaks import mutants, mutants_beside
 from leaks.oracles import Failure
 from leaks.run import PER_WORLD, Runner
+from support.pools import pool
 
 MUTANTS = {**mutants.MUTANTS, **mutants_beside.MUTANTS}
 WITHIN = 12
@@ -38,8 +38,8 @@ def main(part: str, first: int, jobs: int, sources: Sequence[str]) -> int:
     """All whose name holds `part`, so many beside each other; exit code 1 if one is not noticed."""
     names = [n for n in MUTANTS if part in n]
     missed = 0
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed(pool.submit(_one, name, first, tuple(sources)) for name in names):
+    with pool(jobs) as workers:
+        for done in as_completed(workers.submit(_one, name, first, tuple(sources)) for name in names):
             line, noticed = done.result()
             missed += not noticed
             print(line, flush=True)

@@ -6,11 +6,10 @@ import atexit
 import contextlib
 import gc
 import itertools
-import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 
 from dataos.governance import decisions
@@ -20,6 +19,7 @@ from leaks.lab import Laboratory
 from leaks.model import SOURCES, World
 from leaks.oracles import Failure, Judge, Stage
 from support import postgres
+from support.pools import pool
 from support.postgres import Postgres
 
 GOVERNED = "governed statements"
@@ -188,11 +188,11 @@ def run(
         finally:
             runner.close()
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with pool(jobs) as workers:
         running: set[Future[Progress]] = set()
         while running or done < count:
             while done < count and len(running) < 2 * jobs:
-                running.add(pool.submit(_page, next(seeds), keep_going, tuple(sources)))
+                running.add(workers.submit(_page, next(seeds), keep_going, tuple(sources)))
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 found = future.result()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +18,7 @@ from simulation import steps
 from simulation.disk import Disk
 from simulation.steps import Step
 from simulation.world import Failure, World
+from support.pools import pool
 
 POLL_S = 15.0
 """Virtual seconds: a poll only finds what rings lost, and each costs real time."""
@@ -99,12 +99,12 @@ def simulate(first: int, count: int, jobs: int) -> Iterator[Progress]:
         for page in pages:
             yield Progress(len(page), _page(page))
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with pool(jobs) as workers:
         running: dict[Future[list[Failure]], range] = {}
         todo = iter(pages)
         while True:
             while len(running) < 2 * jobs and (page := next(todo, None)) is not None:
-                running[pool.submit(_page, page)] = page
+                running[workers.submit(_page, page)] = page
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
