@@ -122,10 +122,13 @@ def test_a_unit_that_is_cut_off_leaves_nothing(own, store):
 
 def test_while_it_is_away_calls_fail_at_once(own, store):
     own.stop()
+    tried: list[None] = []
+    sa.event.listen(store._writer, "do_connect", lambda *_: tried.append(None))
     for _ in range(50):
         with pytest.raises(DataOSError) as caught:
             store.read_sync(keys)
         assert caught.value.problem.code == "store.unavailable"
+    assert 0 < len(tried) < 10, "most of them try no connection, which may take long"
     assert asyncio.run(store.problem())
     own.start()
     time.sleep(0.6)
