@@ -356,7 +356,7 @@ def test_texts_are_laid_out_and_outlive_a_reload(signed_in):
     texts.get_by_role("button", name=re.compile("^Query 1")).click()
     expect(editor).to_contain_text("select a,b")
     texts.get_by_role("button", name="Close Query 1").click()
-    page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Close text").click()
     expect(editor).to_contain_text("SELECT 'second'")
     signed_in.check()
 

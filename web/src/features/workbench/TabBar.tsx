@@ -48,7 +48,7 @@ export function TabBar({ desk, state }: { desk: Desk; state: State }): ReactElem
       <ConfirmDialog
         opened={asking !== null}
         title={`Close ${asking?.title ?? ""}?`}
-        action="Close"
+        action="Close text"
         busy={false}
         error={null}
         onConfirm={() => asking !== null && close(asking)}
