@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from dataos.core.errors import DataOSError
 from dataos.store import tables, upgrades, work
@@ -123,7 +124,7 @@ def test_a_unit_that_is_cut_off_leaves_nothing(own, store):
 def test_while_it_is_away_calls_fail_at_once(own, store):
     own.stop()
     tried: list[None] = []
-    sa.event.listen(store._writer, "do_connect", lambda *_: tried.append(None))
+    event.listen(store._writer, "do_connect", lambda *_: tried.append(None))
     for _ in range(50):
         with pytest.raises(DataOSError) as caught:
             store.read_sync(keys)
