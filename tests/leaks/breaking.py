@@ -14,7 +14,7 @@ from leaks.run import PER_WORLD, Runner
 from support.pools import pool
 
 MUTANTS = {**mutants.MUTANTS, **mutants_beside.MUTANTS}
-WITHIN = 12
+WITHIN = 24
 """Worlds in which each must be noticed."""
 
 
