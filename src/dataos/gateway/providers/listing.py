@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataos.core.names import as_spelled
 from dataos.depots.resolver import Depots
 from dataos.governance.principals import Principal
 
@@ -17,26 +18,18 @@ class DepotListing:
         return await self._depots.adapter(entry).list_collections(entry, await self._depots.credentials(catalog))
 
     async def tables(self, catalog: str, schema: str, principal: Principal) -> list[str]:
-        namespace = spelled(await self.schemas(catalog, principal), schema)
+        namespace = as_spelled(await self.schemas(catalog, principal), schema)
         return await self._datasets(catalog, namespace) if namespace is not None else []
 
     async def find(self, catalog: str, schema: str, table: str, principal: Principal) -> tuple[str, str] | None:
         """Schema and table as the depot spells them; None if it has none of these names, or several."""
-        namespace = spelled(await self.schemas(catalog, principal), schema)
+        namespace = as_spelled(await self.schemas(catalog, principal), schema)
         if namespace is None:
             return None
-        name = spelled(await self._datasets(catalog, namespace), table)
+        name = as_spelled(await self._datasets(catalog, namespace), table)
         return (namespace, name) if name is not None else None
 
     async def _datasets(self, catalog: str, namespace: str) -> list[str]:
         entry = await self._depots.get(catalog)
         secret = await self._depots.credentials(catalog)
         return await self._depots.adapter(entry).list_datasets(entry, secret, namespace)
-
-
-def spelled(known: list[str], wanted: str) -> str | None:
-    """The name as it is; else the only one that differs in letter case."""
-    if wanted in known:
-        return wanted
-    matching = [k for k in known if k.lower() == wanted.lower()]
-    return matching[0] if len(matching) == 1 else None
