@@ -10,7 +10,7 @@ import pytest
 
 from leaks import mutants, mutants_beside
 from leaks.oracles import Failure
-from leaks.run import PER_WORLD, Runner
+from leaks.run import PER_WORLD, Runner, lasting
 from support.pools import pool
 
 MUTANTS = {**mutants.MUTANTS, **mutants_beside.MUTANTS}
@@ -50,11 +50,7 @@ def main(part: str, first: int, jobs: int, sources: Sequence[str]) -> int:
 def _one(name: str, first: int, sources: tuple[str, ...]) -> tuple[str, bool]:
     """In a process of the pool: a line about a mutant, and whether it is noticed."""
     begun = time.monotonic()
-    runner = Runner(sources)
-    try:
-        found = notice(runner, name, first)
-    finally:
-        runner.close()
+    found = notice(lasting(sources), name, first)
     spent = time.monotonic() - begun
     if found is None:
         return f"NOT NOTICED {name} ({spent:.0f} s)", False

@@ -163,14 +163,19 @@ class Runner:
 _runner: Runner | None = None
 
 
-def _page(seed: int, keep_going: bool, sources: tuple[str, ...]) -> Progress:
-    """A world, in a process of the pool."""
+def lasting(sources: tuple[str, ...]) -> Runner:
+    """The runner of this process of a pool, until it ends."""
     global _runner
     if _runner is None:
         _runner = Runner(sources)
         atexit.register(_runner.close)
         gc.freeze()
-    return _runner.run(seed, keep_going=keep_going)
+    return _runner
+
+
+def _page(seed: int, keep_going: bool, sources: tuple[str, ...]) -> Progress:
+    """A world, in a process of the pool."""
+    return lasting(sources).run(seed, keep_going=keep_going)
 
 
 def run(
