@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import uvicorn
+import uvloop
 
 import dataos
 from dataos.core import durable, logs, names, places, settings
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None, checkpoint: Callable[[str], None] = wiri
         if options.dump or options.load:
             return _move_rows(home, options.dump, options.load)
         logs.configure(json=not sys.stderr.isatty())
-        return asyncio.run(_serve(home, options, checkpoint))
+        return uvloop.run(_serve(home, options, checkpoint))
     except Exception as caught:  # noqa: BLE001 - named boundary: whoever started the server hears of it
         error = _start_error(home, caught)
         _report(options.report_fd, {"errors": [p.to_json() for p in error.problems]})
