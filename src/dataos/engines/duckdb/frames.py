@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import struct
 from typing import Any
 
@@ -32,6 +33,26 @@ def pack(kind: bytes, content: bytes) -> bytes:
 def pack_json(kind: bytes, content: Any) -> bytes:
     """One frame with JSON content."""
     return pack(kind, json.dumps(content, ensure_ascii=False).encode())
+
+
+def receive(wire: socket.socket) -> tuple[bytes, bytes] | None:
+    """As `read`, from a blocking socket."""
+    head = _exactly(wire, HEADER.size)
+    if head is None:
+        return None
+    kind, length = HEADER.unpack(head)
+    content = _exactly(wire, length)
+    return None if content is None else (kind, content)
+
+
+def _exactly(wire: socket.socket, length: int) -> bytes | None:
+    content = bytearray()
+    while len(content) < length:
+        piece = wire.recv(min(length - len(content), PIECE))
+        if not piece:
+            return None
+        content += piece
+    return bytes(content)
 
 
 async def read(reader: asyncio.StreamReader) -> tuple[bytes, bytes] | None:

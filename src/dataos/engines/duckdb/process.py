@@ -8,14 +8,15 @@ token.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import hmac
 import json
 import os
+import selectors
+import socket
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -23,42 +24,37 @@ import duckdb
 
 from dataos.engines.duckdb import frames
 from dataos.engines.duckdb.database import clearing, open_database
-from dataos.engines.duckdb.running import Statement, failure_of
+from dataos.engines.duckdb.running import Gone, Statement, failure_of
 
 SOCKET = "engine.sock"
 
 
 class Program:
-    """What answers: one database, many statements, each on its own cursor and thread."""
+    """What answers: one database, many statements, each on its own cursor. A connection has its own thread: a
+    statement that comes and goes wakes no other."""
 
     def __init__(self, config: dict[str, Any], database: duckdb.DuckDBPyConnection) -> None:
         self._token = str(config["token"])
         self._database = database
         self._clearing = clearing(config["mounts"])
-        self._threads = ThreadPoolExecutor(int(config["max_statements"]) + 4, thread_name_prefix="statement")
+        self._lookout = _Lookout()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Event) -> None:
-        """Answer the requests of one connection, one after the other. `gone`: the other side closed it."""
-        try:
-            while (frame := await frames.read(reader)) is not None:
+    def serve(self, wire: socket.socket) -> None:
+        """Answer the requests of one connection, one after the other, until the other side closes it."""
+        with wire, contextlib.suppress(OSError, ValueError, KeyError, Gone):  # it went away, or is not our server
+            while (frame := frames.receive(wire)) is not None:
                 request: dict[str, Any] = json.loads(frame[1])
                 if not hmac.compare_digest(str(request.get("token", "")), self._token):
                     return
                 if request["do"] == "execute":
-                    if not await self._execute(request, writer, gone):
-                        return
+                    self._execute(request, wire)
                 else:
-                    writer.write(await self._control(request))
-                    await writer.drain()
-        except (ConnectionError, ValueError, KeyError):
-            return  # it went away, or is not our server
-        finally:
-            writer.close()
+                    wire.sendall(self._control(request))
 
-    async def _control(self, request: dict[str, Any]) -> bytes:
+    def _control(self, request: dict[str, Any]) -> bytes:
         work = self._parse if request["do"] == "parse" else self._refresh
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, request)
+            return work(request)
         except duckdb.Error as error:
             return frames.pack_json(frames.FAILURE, failure_of(error))
 
@@ -76,50 +72,41 @@ class Program:
                 cursor.execute(statement)
         return frames.pack_json(frames.END, {})
 
-    async def _execute(self, request: dict[str, Any], writer: asyncio.StreamWriter, gone: asyncio.Event) -> bool:
-        """True if the answer came to its end: the connection may be used again."""
-        statement = Statement(self._database.cursor(), asyncio.get_running_loop(), clearing=self._clearing)
-        self._threads.submit(statement.run, str(request["sql"]), request.get("max_rows"))
-        watch = asyncio.create_task(_cancel_when(gone, statement))
-        last = b""
+    def _execute(self, request: dict[str, Any], wire: socket.socket) -> None:
+        statement = Statement(self._database.cursor(), wire.sendall, clearing=self._clearing)
         try:
-            async with aclosing(statement.all_frames()) as produced:
-                async for frame in produced:
-                    last = frame[:1]
-                    writer.write(frame)
-                    await writer.drain()
+            with self._lookout.over(wire, statement.cancel):
+                last = statement.run(str(request["sql"]), request.get("max_rows"))
+            wire.sendall(last)  # after it, the next request may come
         finally:
-            watch.cancel()
-        return last in (frames.END, frames.FAILURE)
+            statement.close()
 
 
-async def _cancel_when(gone: asyncio.Event, statement: Statement) -> None:
-    await gone.wait()
-    statement.cancel()
+class _Lookout:
+    """Says when the other side of a connection went away, also while nobody reads from it or writes to it."""
 
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        threading.Thread(target=self._look, name="lookout", daemon=True).start()
 
-class _Wire(asyncio.StreamReaderProtocol):
-    """A connection that says at once when the other side closed it, also while nobody reads."""
+    @contextlib.contextmanager
+    def over(self, wire: socket.socket, gone: Callable[[], None]) -> Generator[None]:
+        """Look at a connection on which nothing may come: what can be read there is its end."""
+        self._selector.register(wire, selectors.EVENT_READ, gone)
+        try:
+            yield
+        finally:
+            self._forget(wire)
 
-    def __init__(self, program: Program) -> None:
-        self._gone = asyncio.Event()
-        reader = asyncio.StreamReader(limit=frames.PIECE)
-        super().__init__(reader, lambda r, w: program.serve(r, w, self._gone))
+    def _forget(self, wire: Any) -> None:
+        with contextlib.suppress(KeyError):  # the other thread was first
+            self._selector.unregister(wire)
 
-    def eof_received(self) -> bool | None:
-        self._gone.set()
-        return super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._gone.set()
-        super().connection_lost(exc)
-
-
-def _leash() -> None:
-    """End with the supervisor: its end of the pipe closes when it dies, however it dies."""
-    while sys.stdin.buffer.read(1):
-        pass
-    os._exit(0)
+    def _look(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                self._forget(key.fileobj)
+                key.data()
 
 
 def main() -> None:
@@ -138,16 +125,21 @@ def main() -> None:
         config["buckets"],
         config["mask_key"],
     )  # the credentials are the database's business from here on
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / SOCKET))
+        os.chmod(folder / SOCKET, 0o600)
+        server.listen(1024)
+        _tell({"ready": True, "failures": failures})
+        while True:
+            wire, _ = server.accept()
+            threading.Thread(target=program.serve, args=(wire,), name="connection", daemon=True).start()
 
-    asyncio.run(_serve(program, folder / SOCKET, failures))
 
-
-async def _serve(program: Program, path: Path, failures: dict[str, str]) -> None:
-    server = await asyncio.get_running_loop().create_unix_server(lambda: _Wire(program), path, backlog=1024)
-    os.chmod(path, 0o600)
-    _tell({"ready": True, "failures": failures})
-    async with server:
-        await server.serve_forever()
+def _leash() -> None:
+    """End with the supervisor: its end of the pipe closes when it dies, however it dies."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
 
 
 def _tell(message: dict[str, Any]) -> None:

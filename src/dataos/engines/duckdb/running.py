@@ -1,16 +1,15 @@
-"""One statement inside the engine process: a thread produces frames, the event loop sends them.
+"""One statement inside the engine process, in the thread of its connection.
 
-At most a few frames wait in between, so a slow reader slows the engine down instead of filling memory. Cancelling
-interrupts the cursor until its thread has noticed (an interrupt before the first instruction would be lost).
+What is small goes out in one piece, at its end: each write wakes a thread of the server. A slow reader slows the engine
+down by the socket, so that memory holds one batch. Cancelling interrupts the cursor until its thread has noticed (an
+interrupt before the first instruction would be lost).
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import duckdb
@@ -19,60 +18,30 @@ import pyarrow as pa
 from dataos.engines.duckdb import frames
 from dataos.engines.ports import FailureKind
 
-_WAITING = 4  # frames between thread and loop
 _BATCH_ROWS = 20_480  # ten DuckDB vectors
+_WAITING = 1 << 16
+"""Bytes that may wait for what comes after them."""
 
 
-class _Stopped(Exception):
-    """The reader went away."""
+class Gone(Exception):
+    """The other side went away."""
 
 
 class Statement:
-    """Runs one SELECT on its own cursor. `run` is called in a thread, the rest on the event loop."""
+    """One SELECT on a cursor of its own. `send` writes to the other side, and raises OSError where that is gone."""
 
     def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop, *, clearing: Sequence[str]
+        self, cursor: duckdb.DuckDBPyConnection, send: Callable[[bytes], None], *, clearing: Sequence[str]
     ) -> None:
         self._cursor = cursor
-        self._loop = loop
+        self._send = send
         self._clearing = clearing
-        self._frames: deque[bytes | None] = deque()
-        self._room = threading.Condition()
-        self._news = asyncio.Event()
-        self._stopped = False
+        self._waiting: list[bytes] = []
         self._done = False
 
-    # --- event loop ---------------------------------------------------------------------------------------------
-
-    async def next_frame(self) -> bytes | None:
-        """The next frame, or None after the last."""
-        while True:
-            with self._room:
-                if self._frames:
-                    frame = self._frames.popleft()
-                    self._room.notify()
-                    return frame
-                self._news.clear()
-            await self._news.wait()
-
-    async def all_frames(self) -> AsyncGenerator[bytes]:
-        """Every frame. Left early (the client went away), it cancels the statement."""
-        try:
-            while (frame := await self.next_frame()) is not None:
-                yield frame
-        finally:
-            self.cancel()
-
     def cancel(self) -> None:
-        """Stop the thread: it is interrupted until it has ended."""
-        with self._room:
-            self._stopped = True
-            self._frames.clear()
-            self._frames.append(None)
-            self._room.notify_all()
-        self._news.set()
-        if not self._done:
-            threading.Thread(target=self._interrupt, name="interrupt", daemon=True).start()
+        """Called in another thread: it is interrupted until it has ended."""
+        threading.Thread(target=self._interrupt, name="interrupt", daemon=True).start()
 
     def _interrupt(self) -> None:
         while not self._done:
@@ -82,41 +51,42 @@ class Statement:
                 return
             time.sleep(0.02)
 
-    # --- thread -------------------------------------------------------------------------------------------------
-
-    def run(self, sql: str, max_rows: int | None) -> None:
-        """Execute and produce frames; failures become a frame too."""
+    def run(self, sql: str, max_rows: int | None) -> bytes:
+        """Execute, send frames, and give the last ones; failures become a frame too. Raises Gone."""
         try:
             self._produce(sql, max_rows)
-        except _Stopped:
-            pass
+        except Gone:
+            raise
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: everything must reach the caller
-            self._put_last(frames.pack_json(frames.FAILURE, failure_of(error)))
+            self._waiting.append(frames.pack_json(frames.FAILURE, failure_of(error)))
         finally:
             self._done = True
-            self._put_last(None)
-            self._cursor.close()
+        return b"".join(self._waiting)
+
+    def close(self) -> None:
+        """Give back what it held in the engine."""
+        self._cursor.close()
 
     def _produce(self, sql: str, max_rows: int | None) -> None:
         self._execute(sql)
         names = [column[0] for column in self._cursor.description or []]
         types = [str(column[1]) for column in self._cursor.description or []]
         reader = self._cursor.to_arrow_reader(_BATCH_ROWS)
-        self._put(frames.pack_json(frames.SCHEMA, {"columns": list(zip(names, types, strict=True))}))
+        self._waiting.append(frames.pack_json(frames.SCHEMA, {"columns": list(zip(names, types, strict=True))}))
         sink = _Sink()
         rows, truncated = 0, False
         with pa.ipc.new_stream(sink, reader.schema) as writer:
-            self._flush(sink)
             for batch in reader:
                 if max_rows is not None and rows + batch.num_rows > max_rows:
                     batch, truncated = batch.slice(0, max_rows - rows), True
                 rows += batch.num_rows
                 writer.write_batch(batch)
-                self._flush(sink)
+                if batch.num_rows >= _BATCH_ROWS or sink.size >= _WAITING:  # a small one is the last
+                    self._flush(sink)
                 if truncated:
                     break
-        self._flush(sink)
-        self._put(frames.pack_json(frames.END, {"rows": rows, "truncated": truncated}))
+        self._take(sink)
+        self._waiting.append(frames.pack_json(frames.END, {"rows": rows, "truncated": truncated}))
 
     def _execute(self, sql: str) -> None:
         statements = self._cursor.extract_statements(sql)
@@ -133,29 +103,19 @@ class Statement:
                 self._cursor.execute(statement)
             self._cursor.execute(sql)
 
-    def _flush(self, sink: _Sink) -> None:
+    def _take(self, sink: _Sink) -> None:
         content = sink.take()
         for start in range(0, len(content), frames.PIECE):
-            self._put(frames.pack(frames.ARROW, content[start : start + frames.PIECE]))
+            self._waiting.append(frames.pack(frames.ARROW, content[start : start + frames.PIECE]))
 
-    def _put(self, frame: bytes) -> None:
-        with self._room:
-            while len(self._frames) >= _WAITING and not self._stopped:
-                self._room.wait()
-            if self._stopped:
-                raise _Stopped
-            self._frames.append(frame)
-        self._wake()
-
-    def _put_last(self, frame: bytes | None) -> None:
-        """Without waiting for room: nothing comes after it."""
-        with self._room:
-            self._frames.append(frame)
-        self._wake()
-
-    def _wake(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._news.set)
+    def _flush(self, sink: _Sink) -> None:
+        self._take(sink)
+        try:
+            for piece in self._waiting:
+                self._send(piece)
+        except OSError as error:
+            raise Gone from error
+        self._waiting.clear()
 
 
 class _Sink:
@@ -165,10 +125,12 @@ class _Sink:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self.size = 0
 
     def write(self, content: Any) -> int:
         data = bytes(content)
         self._parts.append(data)
+        self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
@@ -177,6 +139,7 @@ class _Sink:
     def take(self) -> bytes:
         content = b"".join(self._parts)
         self._parts.clear()
+        self.size = 0
         return content
 
 

@@ -195,7 +195,6 @@ class DuckdbEngine:
             "threads": self._options.threads,
             "spill_folder": str(spill),
             "spill_mib": self._options.spill_mib,
-            "max_statements": self._options.max_statements,
             "folders": [str(f) for f in access.folders],
             "mounts": [_mount_json(m, names[m.depot]) for m in present],
             "buckets": [dataclasses.asdict(b) for b in access.buckets],
