@@ -219,7 +219,7 @@ class Gateway:
             schema=statement.schema or (before.schema if statement.catalog in (None, before.catalog) else None),
             timeout_s=longest(before, statement.timeout_s),
         )
-        parsed, source = session_running.resolve(*parsing.parse(statement.sql), before)
+        parsed, source = session_running.resolve(*parsing.known(statement.sql), before)
         session_running.refuse_write_in_transaction(parsed, before)
         providers = {**self._own_catalogs, **await self._catalogs.providers()}
         system = SystemProvider({name: _has_properties(name, p) for name, p in providers.items()})

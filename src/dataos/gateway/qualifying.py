@@ -67,7 +67,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
     _name_outputs(tree)
     found = base_tables(tree)
     relations = await resolver([table_name(table, source) for table in found])
-    schema = MappingSchema(dialect="trino", normalize=False)
+    known: dict[str, object] = {}
     for number, (table, relation) in enumerate(zip(found, relations, strict=True)):
         columns = {c.name.lower(): types.data_type(c.type) for c in relation.columns}
         if len(columns) != len(relation.columns):
@@ -77,7 +77,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
                 f"Table '{relation.full_name}' has columns whose names differ in letter case only",
                 "rename one of them at the source",
             )
-        schema.add_table(f"{PREFIX}{number}", columns, dialect="trino", normalize=False)
+        known[f"{PREFIX}{number}"] = columns
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(relation.table.lower(), quoted=True)))
             table.meta["dt_full"] = (relation.catalog.lower(), relation.schema.lower(), relation.table.lower())
@@ -85,6 +85,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
             table.set(key, None)
         table.set("this", exp.to_identifier(f"{PREFIX}{number}"))
     _drop_full_qualifiers(tree)
+    schema = MappingSchema(known, dialect="trino", normalize=False)
     try:
         qualified = qualify(
             tree, schema=schema, dialect="trino", expand_alias_refs=False, validate_qualify_columns=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlglot.tokenizer_core import Token
@@ -15,6 +16,7 @@ from dataos.gateway.tokens import Reader
 
 Statement = statements.Parsed | Command
 
+_REMEMBERED_LENGTH = 8192
 _READS = ("SELECT", "WITH", "VALUES", "TABLE", "(")
 
 
@@ -22,6 +24,18 @@ def parse(text: str) -> tuple[Statement, Source]:
     """One statement. Raises DataOSError `query.syntax`, `query.unsupported`."""
     reader = tokens.prepare(text)
     return read(reader), reader.source
+
+
+def known(text: str) -> tuple[Statement, Source]:
+    """As `parse`. A query that was read lately is not read again: its tree is everybody's, to be copied."""
+    if len(text) > _REMEMBERED_LENGTH or not text.lstrip()[:6].upper().startswith(("SELECT", "WITH")):
+        return parse(text)
+    return _query(text)
+
+
+@lru_cache(maxsize=1024)
+def _query(text: str) -> tuple[Statement, Source]:
+    return parse(text)
 
 
 def read(reader: Reader) -> Statement:
