@@ -80,7 +80,8 @@ def _many(options: argparse.Namespace) -> int:
         if spent - said > 10:
             said = spent
             print(
-                f"{total.governed} of {options.n} governed, {total.governed / spent:.1f}/s, {len(total.failures)} failed",
+                f"{total.governed} of {options.n} governed, {worlds} worlds from {options.seed} on, "
+                f"{total.governed / spent:.1f}/s, {len(total.failures)} failed",
                 flush=True,
             )
         if total.failures and not options.keep_going:

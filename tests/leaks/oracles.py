@@ -21,6 +21,8 @@ from leaks.model import DEPOT, NUMBERS, VARCHAR, Table, Type, User, View, World
 
 RUNTIME = frozenset({"query.division_by_zero", "query.invalid_cast", "query.out_of_range", "query.invalid_argument"})
 """What depends on values, and on which of them are looked at first."""
+ENGINE_FAULT = "query.internal"
+"""DuckDB 1.5.5 cannot plan some correlated sub-queries, as their data are; with other data it can."""
 _PLACE = re.compile(r"\bline \d+:\d+: ")
 _TOKEN = re.compile(r"zq[0-9a-z]+w|7\d{11}")
 
@@ -364,6 +366,9 @@ class Judge:
             answer, expected = (replace(a, message=_PLACE.sub("", a.message)) for a in (answer, expected))
         if made.fragile and {answer.code, expected.code} & RUNTIME and {answer.code, expected.code} <= RUNTIME | {""}:
             return None
+        if expected.code == ENGINE_FAULT and not answer.failed:
+            self.counts["twin: the engine cannot plan it"] += 1
+            return None
         why = same(answer, expected, made.random, ordered=made.ordered)
         return self._failed("twin", why) if why else None
 
@@ -381,11 +386,20 @@ class Judge:
         made = self._made
         if not others or ("$" in made.sql and not answer.failed) or made.sql.startswith("SHOW CREATE"):
             return None
-        if made.sql.startswith("SHOW STATS") and not self._bitten():
-            return None
+        other = others[0]
+        if made.sql.startswith("SHOW STATS"):
+            if not self._bitten():
+                return None
+            answer, other = (replace(a, rows=self._counted(a.rows)) for a in (answer, other))
         self.counts["non-interference"] += 1
-        why = same(answer, others[0], made.random, ordered=made.ordered)
+        why = same(answer, other, made.random, ordered=made.ordered)
         return self._failed("non-interference", why) if why else None
+
+    def _counted(self, rows: Any) -> Any:
+        """Statistics without those of columns whose texts are drawn anew for each statement."""
+        seen = [self.stage.seen(self._user, t) for t in self.stage.relations if t.name in self._made.sql]
+        drawn = {name for s in seen if s is not None for name in s.random}
+        return [row for row in rows if str(row[0]).lower() not in drawn]
 
     def _bitten(self) -> bool:
         seen = [self.stage.seen(self._user, t) for t in self.stage.relations if t.name in self._made.sql]

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -217,7 +218,13 @@ def failing(runner: Runner, failure: Failure, world: World, sql: str) -> Failure
         found = Judge(stage).judge(failure.user, made)
     finally:
         stage.close()
-    return found if found is not None and found.oracle == failure.oracle else None
+    same = found is not None and found.oracle == failure.oracle and _codes(found) == _codes(failure)
+    return found if same else None
+
+
+def _codes(failure: Failure) -> set[str]:
+    """The codes that a failure speaks of: with others it is another one."""
+    return set(re.findall(r"\b(?:query|policy)\.\w+", failure.text))
 
 
 def all_failures(progress: Sequence[Progress]) -> list[Failure]:
