@@ -55,7 +55,7 @@ def counts(connection: sa.Connection) -> dict[str, int]:
 def _trim_events(connection: sa.Connection, keep: int) -> int:
     e = tables.events
     last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0
-    old = sa.select(e.c.seq).where(e.c.seq <= last - keep).order_by(e.c.seq).limit(PAGE)
+    old = sa.select(e.c.seq).where(e.c.seq <= last - keep, e.c.pending.is_not(True)).order_by(e.c.seq).limit(PAGE)
     return connection.execute(e.delete().where(e.c.seq.in_(old.scalar_subquery()))).rowcount
 
 

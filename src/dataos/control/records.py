@@ -25,6 +25,8 @@ _BY_UID = sa.select(_r).where(_r.c.uid == sa.bindparam("of_uid"))
 _GENERATION = sa.select(_r.c.generation).where(_r.c.uid == sa.bindparam("of_uid"))
 _MANIFEST = sa.select(_g).where(_g.c.uid == sa.bindparam("of_uid"), _g.c.generation == sa.bindparam("number"))
 _ADD_EVENT = tables.events.insert()
+PLATFORM = "control"
+"""The actor of what the platform does by itself."""
 
 
 def live_key(key: ResourceKey) -> str:
@@ -205,8 +207,10 @@ def manifest_of(connection: sa.Connection, uid: str, generation: int) -> sa.Row[
 def add_event(
     connection: sa.Connection, at_us: int, uid: str | None, kind: str, actor: str, data: dict[str, Any]
 ) -> None:
-    """Write to the outbox, in the transaction that makes the event true."""
-    connection.execute(_ADD_EVENT, {"at": at_us, "uid": uid, "kind": kind, "actor": actor, "data": data})
+    """Write to the outbox, in the transaction that makes the event true. What somebody did goes on into the audit
+    (`auditing`)."""
+    row = {"at": at_us, "uid": uid, "kind": kind, "actor": actor, "data": data, "pending": actor != PLATFORM}
+    connection.execute(_ADD_EVENT, row)
 
 
 def thing(connection: sa.Connection, row: sa.Row[Any]) -> AccessObject:

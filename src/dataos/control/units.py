@@ -169,7 +169,7 @@ class ResourceUnits:
             self._tell_others(connection, gone, records.live_key(view.manifest.key), now)
         for vault_id in view.manifest.sealed_values():
             self._vault.destroy(connection, vault_id)
-        records.add_event(connection, now, view.uid, "deleted", "control", {"id": view.manifest.id})
+        records.add_event(connection, now, view.uid, "deleted", records.PLATFORM, {"id": view.manifest.id})
 
     def _write(self, connection: sa.Connection, view: ResourceView, observed: Observed) -> None:
         view.lease.check(connection)
@@ -195,7 +195,7 @@ class ResourceUnits:
             connection.execute(_UPDATE, {"of_uid": view.uid, "updated_at": now, **values})
         if not newer and (row.status != observed.status or row.runtime != observed.runtime):
             data = {"status": observed.status, "runtime": observed.runtime, "info": observed.info[:500]}
-            records.add_event(connection, now, view.uid, "status", "control", data)
+            records.add_event(connection, now, view.uid, "status", records.PLATFORM, data)
             self._tell_others(connection, row, row.live_key or "", now)
 
     @staticmethod

@@ -85,7 +85,7 @@ class Upkeep:
         finished = 0
         if self._keep_finished_s > 0:
             for layer in LAYERS:
-                finished += len(await self._collect(UserId("control"), self._keep_finished_s, layer))
+                finished += len(await self._collect(UserId(records.PLATFORM), self._keep_finished_s, layer))
         for chore in self._chores:
             await chore()
         await self._store.write(idempotency.forget, now)
@@ -120,7 +120,7 @@ class Upkeep:
             connection.execute(table.delete().where(table.c.uid.in_(gone)))
         e = tables.events
         last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0  # its number is not given again
-        connection.execute(e.delete().where(e.c.uid.in_(gone), e.c.seq < last))
+        connection.execute(e.delete().where(e.c.uid.in_(gone), e.c.seq < last, e.c.pending.is_not(True)))
         connection.execute(_r.delete().where(_r.c.uid.in_(gone)))
         return len(gone)
 
@@ -129,7 +129,7 @@ class Upkeep:
         """The newest event always stays: its number says where readers are."""
         e = tables.events
         last = connection.execute(sa.select(sa.func.max(e.c.seq))).scalar() or 0
-        return connection.execute(e.delete().where(e.c.at < before, e.c.seq < last)).rowcount
+        return connection.execute(e.delete().where(e.c.at < before, e.c.seq < last, e.c.pending.is_not(True))).rowcount
 
     async def collect_garbage(self, principal: Principal, older_s: float, layer: str) -> list[str]:
         """Delete one-shot Workflows of a layer whose last run ended longer ago than that; their ids.

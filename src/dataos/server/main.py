@@ -143,6 +143,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     listening = asyncio.create_task(parts.listener.run())
     engines = asyncio.create_task(parts.clusters.keep())
     standing = asyncio.create_task(parts.ongoing.keep())
+    auditing = asyncio.create_task(parts.auditing.keep())
     keys = asyncio.create_task(rotation.keep(parts.store, parts.keys, parts.membership.me.id))
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
@@ -169,7 +170,7 @@ async def _run(parts: wiring.Parts, tcp: socket.socket, inner: socket.socket, re
     parts.feed.close()
     server.should_exit = True
     parts.reconciler.stop()
-    others = (upkeep, bounds, member, listening, engines, standing, keys)
+    others = (upkeep, bounds, member, listening, engines, standing, auditing, keys)
     for task in others:
         task.cancel()
     await asyncio.gather(serving, loop, *others, return_exceptions=True)

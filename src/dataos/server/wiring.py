@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 import dataos
+from dataos.control.auditing import Auditing
 from dataos.control.bounds import Bounds
 from dataos.control.events import Events
 from dataos.control.feed import Feed
@@ -184,6 +185,7 @@ class Parts:
     spool: Spool
     logins: login.Logins
     feed: Feed
+    auditing: Auditing
     app: FastAPI
     controllers: dict[str, Controller] = field(default_factory=dict[str, Controller])
 
@@ -210,11 +212,12 @@ def build(
     vault = Vault(keys, clock)
     point = DecisionPoint()
     known = Identities(keys, clock, ids, point)
-    bell, feed_bell = Bell(), Bell()
+    bell, feed_bell, audit_bell = Bell(), Bell(), Bell()
 
     def ring() -> None:
         bell.ring()
         feed_bell.ring()
+        audit_bell.ring()
 
     store.on_ring = ring
     allowed = tuple(Path(p).resolve() for p in (*settings.storage.allowed_paths, str(home.files)))
@@ -500,6 +503,7 @@ def build(
         spool=spool,
         logins=logins,
         feed=feed,
+        auditing=Auditing(store, audit, audit_bell),
         app=http.build(
             routers,
             iceberg_router(catalog, authenticate, access, reported=meters.reported),

@@ -333,6 +333,8 @@ events = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),  # created, updated, deleted, status, run.started ...
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("pending", sa.Boolean),  # its row of the audit is to be written
+    sa.Index("ix_events_pending", "pending", "seq"),
     comment="the outbox: written in the transaction that makes the event true",
 )
 

@@ -36,6 +36,29 @@ def test_changes_by_api_and_cli_say_who_made_them(lake: Lake):
     assert "rows are as they were written" in lake.server.ok("audit", "verify").out
 
 
+def vault(user: str) -> dict[str, Any]:
+    held = {"username": user, "password": "canary-4d1"}
+    secret = {"type": "key-value-properties", "acl": "r", "data": held}
+    return {"name": "shopkey", "version": "v1", "type": "secret", "secret": secret}
+
+
+def test_what_people_do_to_resources_says_who_did_it(lake: Lake):
+    lake.apply(vault("u"))
+    lake.apply(vault("v"))
+    assert lake.op.get("/api/v1/resources/secret/shopkey", params={"unSanitize": True}).status_code == 200
+    lake.delete("secret", "shopkey")
+    lake.server.ok("workspace", "create", "-n", "audited")
+    lake.server.ok("workspace", "delete", "-n", "audited")
+    expected = ["created", "updated", "revealed", "deleted"]
+    wait_until(lambda: audit(lake, action="workspace.deleted"))
+    rows = audit(lake, object="secret:v1:shopkey:public")
+    assert [(r["actor"], r["action"]) for r in rows] == [("admin", f"resource.{word}") for word in expected]
+    assert rows[1]["data"]["generation"] == 2
+    assert "canary" not in str(rows)
+    told = audit(lake, object="workspace:v1beta1:audited")
+    assert [r["action"] for r in told] == ["workspace.created", "workspace.deleted"]
+
+
 def test_refusals_at_every_door_are_told(lake: Lake):
     assert lake.ana.get("/api/v1/audit/verify").status_code == 403
     assert lake.ana.get("/iceberg/v1/lakehouse/namespaces/retail/tables/customers").status_code == 403

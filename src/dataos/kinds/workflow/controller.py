@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control.ports import Made, Observed, ResourceView, kernel_object, service_record
-from dataos.control.records import add_event, by_uid, find, manifest_of
+from dataos.control.records import PLATFORM, add_event, by_uid, find, manifest_of
 from dataos.control.timers import wall_clock
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
@@ -246,7 +246,7 @@ class WorkflowController:
             for run in records.held_runs(connection, view.uid):
                 records.wake_tree(connection, run, now)
             data = {"verb": "resume", "runs": [], "id": view.manifest.id}
-            add_event(connection, now, view.uid, "runtime.resume", "control", data)
+            add_event(connection, now, view.uid, "runtime.resume", PLATFORM, data)
         for run in runs:
             records.stop_run(connection, run, now)
         return runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from dataos.control.records import add_event
+from dataos.control.records import PLATFORM, add_event
 from dataos.kinds.workflow import records
 from dataos.kinds.workflow.plan import RUN_ENDED
 from dataos.store import tables, work
@@ -35,6 +35,6 @@ def stop_runs_of(connection: sa.Connection, user: str, now: int) -> int:
     for run in rows:
         records.stop_run(connection, run, now)
         data = {"verb": "stop", "runs": [run.id], "reason": f"user {user} was disabled"}
-        add_event(connection, now, run.uid, "runtime.stop", "control", data)
+        add_event(connection, now, run.uid, "runtime.stop", PLATFORM, data)
         work.wake(connection, f"resource:{run.uid}", now)
     return len(rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import add_event
+from dataos.control.records import PLATFORM, add_event
 from dataos.core.ids import RunId
 from dataos.kinds.workflow.plan import RUN_ENDED, JobState, RunState
 from dataos.kinds.workflow.spec import WorkflowSpec
@@ -180,7 +180,7 @@ def begin_run(connection: sa.Connection, row: sa.Row[Any], now: int) -> None:
         .values(state=RunState.RUNNING, reason="", started_at=now)
     )
     if changed.rowcount:
-        add_event(connection, now, row.uid, "run.running", "control", {"run": row.id, "reason": ""})
+        add_event(connection, now, row.uid, "run.running", PLATFORM, {"run": row.id, "reason": ""})
         work.wake(connection, f"resource:{row.uid}", now)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control.ports import Outcome
-from dataos.control.records import add_event, by_uid, manifest_of
+from dataos.control.records import PLATFORM, add_event, by_uid, manifest_of
 from dataos.control.units import Manifests
 from dataos.core import logs
 from dataos.core.clock import Clock
@@ -149,7 +149,7 @@ class RunUnits:
             connection, run_id, state=state, reason=reason[:2000], started_at=started, finished_at=finished
         )
         if state != row.state:
-            add_event(connection, now, row.uid, f"run.{state}", "control", {"run": run_id, "reason": reason[:500]})
+            add_event(connection, now, row.uid, f"run.{state}", PLATFORM, {"run": run_id, "reason": reason[:500]})
             work.wake(connection, f"resource:{row.uid}", now)
         if ended:
             self._recorder.run_ended(connection, run_id, _TOLD[step.state], reason, now)

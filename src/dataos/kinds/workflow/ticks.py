@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import add_event
+from dataos.control.records import PLATFORM, add_event
 from dataos.control.timers import Due, Timing, decide_due, next_tick
 from dataos.core.ids import RunId
 from dataos.kinds.workflow import owners, records
@@ -91,13 +91,13 @@ def apply_plan(
     values: dict[str, Any] = {"timing": planned.timing, "next_at": due.next_us}
     if due.missed:
         data = {"missed": due.missed, "reason": "nobody looked in time"}
-        add_event(connection, now_us, uid, "tick.missed", "control", data)
+        add_event(connection, now_us, uid, "tick.missed", PLATFORM, data)
     if due.tick_us is not None:
         values["last_at"] = due.tick_us
         values["skipped"] = admit(connection, uid, spec, now_us)
         if values["skipped"]:
             data = {"tick": due.tick_us, "reason": values["skipped"]}
-            add_event(connection, now_us, uid, "tick.skipped", "control", data)
+            add_event(connection, now_us, uid, "tick.skipped", PLATFORM, data)
         else:
             start(connection, uid, generation, spec, f"tick:{due.tick_us}", new_id, now_us)
     if found is None:

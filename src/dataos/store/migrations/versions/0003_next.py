@@ -435,6 +435,10 @@ def upgrade() -> None:
     with op.batch_alter_table("product_refs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_refs_target"), ["target"], unique=False)
 
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("pending", sa.Boolean(), nullable=True))
+        batch_op.create_index("ix_events_pending", ["pending", "seq"], unique=False)
+
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.add_column(sa.Column("properties", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("disabled_at", sa.BigInteger(), nullable=True))
