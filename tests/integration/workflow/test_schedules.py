@@ -15,7 +15,7 @@ from dataos.core.errors import DataOSError
 from dataos.kinds.workflow import describing, ticks
 from dataos.kinds.workflow.plan import JobState
 from dataos.kinds.workflow.runs import Kept
-from dataos.kinds.workflow.verbs import Verb
+from dataos.kinds.workflow.verbs import Asked, Verb
 from dataos.store import tables, work
 from integration.workflow.world import START, World, world
 from support.principals import principal
@@ -234,6 +234,20 @@ def test_a_repeated_call_with_the_same_key_is_one_run(tmp_path):
         assert (first["result"], again["result"]) == ("done", "unchanged")
         assert first["runs"] == again["runs"]
         assert len(await w.runs()) == 1
+
+    lives(tmp_path, test)
+
+
+def test_a_run_that_was_asked_for_is_under_way_before_anybody_looked_at_it(tmp_path):
+    """Whoever asks for a run and waits for its end must not take the end of the run before for it."""
+
+    async def test(w: World) -> None:
+        await w.apply(manifest(None))
+        assert await w.runtime() == "succeeded"
+        await w.verbs.ask(w.key, Asked(Verb.RUN, w.principal))
+        assert await w.runtime() == "pending"
+        await w.settle()
+        assert await w.runtime() == "succeeded"
 
     lives(tmp_path, test)
 

@@ -26,10 +26,12 @@ from dataos.governance import rules
 from dataos.governance.principals import Principal
 from dataos.kinds.workflow import describing, owners, records, ticks
 from dataos.kinds.workflow.controller import WorkflowController
-from dataos.kinds.workflow.plan import RUN_ENDED, JobState
+from dataos.kinds.workflow.plan import RUN_ENDED, JobState, RunState
 from dataos.kinds.workflow.spec import WorkflowSpec
-from dataos.store import work
+from dataos.store import tables, work
 from dataos.store.database import Store
+
+_r = tables.resources
 
 
 class Verb(StrEnum):
@@ -186,6 +188,8 @@ class Verbs:
         taken = _taken_over(connection, row, spec) if asked.from_failed else None
         records.insert_run(connection, run_id, row.uid, row.generation, trigger, spec, now, taken_over=taken)
         work.wake(connection, f"run:{run_id}", now)
+        # Before the first look, too: whoever waits for its end must not take the last run's for it.
+        connection.execute(_r.update().where(_r.c.uid == row.uid).values(runtime=str(RunState.PENDING)))
         return {"result": "done", "runs": [run_id]}
 
     # --- history ----------------------------------------------------------------------------------------------------
