@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ import pytest
 
 from support import postgres
 from support.ports import free_port
-from support.server import installation, wait_until
+from support.server import Installation, installation, wait_until
 
 SOURCES = """
 name: shop-r
@@ -142,3 +144,31 @@ def test_a_secret_shows_no_value(server):
     shown = server.ok("get", "-t", "instance-secret", "-n", "shop-r", "-d").out
     assert "fresh-one" not in shown
     assert "****" in shown
+
+
+@pytest.mark.acceptance("ch01-AS13")
+def test_a_cluster_says_that_its_engine_was_killed_and_comes_back(server: Installation) -> None:
+    """The part of a Cluster, whose replica is one engine."""
+    id_ = "cluster:v1:miniature:system"
+    client = server.client()
+
+    def shown() -> set[str]:
+        """RUNTIME by the report API, by the resource API and by the CLI."""
+        report = client.json("GET", f"/collated/api/v1/reports/resources/runtime?id={id_}")
+        (listed,) = server.ok("get", "-t", "cluster", "-n", "miniature", "-w", "system", "-O", "json").json
+        resource = client.json("GET", "/api/v1/resources/cluster/miniature?workspace=system")
+        return {report["items"][0]["observations"][0]["value"], listed["runtime"], resource["runtime"]}
+
+    def told() -> list[str]:
+        """What RUNTIME was, change by change."""
+        events = client.json("GET", "/api/v1/events?type=cluster&name=miniature&limit=1000")["items"]
+        return [e["data"]["runtime"] for e in events if e["kind"] == "status"]
+
+    wait_until(lambda: shown() == {"running:1"})
+    before = len(told())
+    health = client.json("GET", "/api/v1/health")["parts"]
+    (detail,) = [part["detail"] for part in health if part["name"] == "cluster miniature"]
+    os.kill(int(detail.removeprefix("pid ")), signal.SIGKILL)
+    wait_until(lambda: told()[before:] == ["pending:0/1", "running:1"])
+    assert shown() == {"running:1"}
+    assert server.ok("query", "SELECT 1 AS one", "-O", "json").json == [{"one": 1}]

@@ -336,6 +336,7 @@ def build(
     admissions = Admissions(_admission(settings), reconciler.kick, closed=files.closed)
     nested = NestedRuns(store, clock, ids, manifests)
     handlers["job"] = JobUnits(store, clock, manifests, attempts, admissions, checkpoint, "localhost", nested, meters)
+    clusters.on_change = lambda uid: reconciler.kick(f"resource:{uid}")
     runner.on_change(lambda attempt_id: reconciler.kick(job_unit(attempt_id)))
 
     async def given_up() -> None:

@@ -80,6 +80,8 @@ class DuckdbEngine:
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._why_down: Problem | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the process died by itself, and when another took its place."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,11 @@ class DuckdbEngine:
     def pid(self) -> int | None:
         """The process of the current generation."""
         return self._generation.process.pid if self._generation else None
+
+    @property
+    def why_down(self) -> str:
+        """Why there is no process now; empty if there is one."""
+        return self._why_down.message if self._why_down and self._generation is None else ""
 
     @property
     def unavailable(self) -> Mapping[str, Problem]:
@@ -278,6 +285,7 @@ class DuckdbEngine:
             if self._generation is generation:
                 self._generation = None
                 self._up.clear()
+        self.on_change()
         await self._discard(generation)
         failures = 0
         while not self._closed:
@@ -286,6 +294,7 @@ class DuckdbEngine:
                     return
                 try:
                     await self._renew()
+                    self.on_change()
                     return
                 except DataOSError as error:
                     self._why_down = error.problem

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,8 @@ class ClusterController:
         self._running: dict[str, _Running] = {}
         self._starts: dict[str, asyncio.Lock] = {}
         self._wanted = asyncio.Event()
+        self.on_change: Callable[[str], None] = lambda uid: None
+        """Hears of the Cluster whose engine ended by itself or came back."""
 
     # --- what doors ask -----------------------------------------------------------------------------------------------
 
@@ -203,7 +205,10 @@ class ClusterController:
         """Start the engine if it is not there, and let it reach exactly what it should."""
         spec: ClusterSpec = view.manifest.spec
         name = view.manifest.meta.name
-        running = await self._ensure(name, spec)
+        down = self._down(name, spec)
+        if down is not None:
+            return Observed(runtime="pending:0/1", info=down, state=dict(view.state), again_s=LOOK_AGAIN_S)
+        running = await self._ensure(str(view.uid), name, spec)
         lacking = sorted(running.engine.unavailable.items())
         info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
@@ -230,21 +235,28 @@ class ClusterController:
         declared = await self._store.read(_declared)
         for row in declared:
             manifest = await self._manifests.get(row.uid, row.generation)
-            await self._ensure(row.name, manifest.spec)
+            await self._ensure(row.uid, row.name, manifest.spec)
         for name in set(self._running) - {row.name for row in declared}:
             running = self._running.pop(name)
             await running.engine.close()
 
-    async def _ensure(self, name: str, spec: ClusterSpec) -> _Running:
+    def _down(self, name: str, spec: ClusterSpec) -> str | None:
+        """Why the engine of a Cluster has no process, which its supervisor starts again; None if it has one."""
+        running = self._running.get(name)
+        if running is None or running.spec != spec or running.engine.pid is not None:
+            return None
+        return f"started again: {running.engine.why_down or 'its process ended'}"
+
+    async def _ensure(self, uid: str, name: str, spec: ClusterSpec) -> _Running:
         """The engine of a Cluster on this server, started or brought up to date."""
         async with self._starts.setdefault(name, asyncio.Lock()):
             running = self._running.get(name)
             if running is None or running.spec != spec:
-                return await self._start(name, spec, running)
+                return await self._start(uid, name, spec, running)
             await running.engine.apply(await running.catalogs.depots.access())
             return running
 
-    async def _start(self, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
+    async def _start(self, uid: str, name: str, spec: ClusterSpec, earlier: _Running | None) -> _Running:
         """A new engine for a new spec; the earlier one, if any, goes first (its statements fail cleanly)."""
         only = None if spec.depots is None else frozenset(spec.depots)
         depots = MountedDepots(self._depots, self._catalog, self._clock, only, self._rewrites)
@@ -255,6 +267,7 @@ class ClusterController:
             ids=self._ids,
             options=self._sized(spec),
         )
+        engine.on_change = lambda: self.on_change(uid)
         mounted = _signature(await depots.entries())
         if earlier is not None:
             await earlier.engine.close()
