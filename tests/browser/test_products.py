@@ -284,6 +284,23 @@ def test_a_product_says_what_it_is_and_leads_on(signed_in, shop):
     signed_in.check()
 
 
+@pytest.mark.acceptance("ch09-AS08")
+def test_a_source_aligned_product_has_the_parts_of_its_datasets_and_none_of_a_model(signed_in, shop):
+    """A page as that of 11.1. Lineage, ways in and files are ours; Explore needs no model here."""
+    page = signed_in.page
+    settled(page, PAGE)
+    parts = page.get_by_role("tablist").get_by_role("tab")
+    expect(parts).to_have_text(
+        ["Overview", "Inputs", "Outputs", "Explore", "Quality", "Lineage", "Access Options", "Files"]
+    )
+    expect(page.get_by_role("heading", level=1, name="Coffee Sales")).to_be_visible()
+    picture = page.get_by_role("region", name="Coffee Sales and what it is made of")
+    expect(picture.get_by_text("coffee-sales", exact=True)).to_be_visible()
+    for model in ("Semantic Model", "Metrics"):
+        expect(page.get_by_text(model, exact=True)).to_have_count(0)
+    signed_in.check()
+
+
 def test_a_dataset_is_read_tagged_and_sampled(signed_in, shop):
     page = signed_in.page
     settled(page, f"{PAGE}?tab=outputs")

@@ -279,6 +279,7 @@ def test_policies_are_told_before_and_after(ida):
     ida.check()
 
 
+@pytest.mark.acceptance("ch06-AS19")
 def test_an_answer_is_taken_along_by_whom_policies_let(signed_in, ida, tmp_path):
     page = opened(signed_in)
     run(page, CUSTOMERS)
@@ -310,6 +311,7 @@ def test_a_result_is_drawn(signed_in):
     signed_in.check()
 
 
+@pytest.mark.acceptance("ch06-AS19")
 def test_rows_are_grouped_with_totals(signed_in):
     page = opened(signed_in)
     run(
@@ -328,6 +330,7 @@ def test_rows_are_grouped_with_totals(signed_in):
     signed_in.check()
 
 
+@pytest.mark.acceptance("ch06-AS19")
 def test_two_results_are_compared(signed_in):
     page = opened(signed_in)
     run(page, "SELECT 'old' AS t; SELECT 'new' AS t")
@@ -370,6 +373,7 @@ def test_a_link_opens_a_statement_and_runs_nothing(signed_in):
     signed_in.check()
 
 
+@pytest.mark.acceptance("ch06-AS19")
 def test_the_history_opens_again_what_ran(signed_in, server):
     server.ok("query", "SELECT 'from the command line'")
     page = opened(signed_in)
@@ -398,6 +402,7 @@ def keep(page: Page, name: str, sharing: str, tag: str = "") -> None:
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.acceptance("ch06-AS19")
 def test_benches_are_kept_shared_and_deleted(signed_in, ida, server):
     page = opened(signed_in, "SELECT 'for all' AS t")
     keep(page, "For all", "Everybody who is signed in")

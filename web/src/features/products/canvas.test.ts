@@ -21,7 +21,7 @@ it("inputs lead in, all else leads out, each to where it is shown", () => {
     ME,
   );
   expect(boxes.map(({ role, title }) => `${role} ${title}`)).toEqual([
-    "Data Product Orders",
+    "Data Product orders",
     "Input raw/orders",
     "Output restricted dataset",
     "Bundle shop",

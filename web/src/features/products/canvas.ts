@@ -37,10 +37,10 @@ const ROLES: Record<string, string> = {
   consumer: "Used by",
 };
 
-/** The product between what it reads and what it makes. `me`: its id. */
+/** The product by its name (its title is the page's) between what it reads and what it makes. `me`: its id. */
 export function canvasOf(graph: Graph, me: string): Canvas {
   const titles = new Map(graph.nodes.map((node) => [node.id, node]));
-  const boxes: Box[] = [{ id: me, role: "Data Product", title: titles.get(me)?.title ?? me, target: { to: "here" } }];
+  const boxes: Box[] = [{ id: me, role: "Data Product", title: shortOf(me), target: { to: "here" } }];
   const edges: Canvas["edges"] = [];
   const byKind = new Map<string, string[]>();
   for (const { from, to, kind } of graph.edges) {
