@@ -87,19 +87,21 @@ class _Lookout:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._changing = threading.Lock()
         threading.Thread(target=self._look, name="lookout", daemon=True).start()
 
     @contextlib.contextmanager
     def over(self, wire: socket.socket, gone: Callable[[], None]) -> Generator[None]:
         """Look at a connection on which nothing may come: what can be read there is its end."""
-        self._selector.register(wire, selectors.EVENT_READ, gone)
+        with self._changing:
+            self._selector.register(wire, selectors.EVENT_READ, gone)
         try:
             yield
         finally:
             self._forget(wire)
 
     def _forget(self, wire: Any) -> None:
-        with contextlib.suppress(KeyError):  # the other thread was first
+        with self._changing, contextlib.suppress(KeyError, ValueError):  # the other thread was first, and closed it
             self._selector.unregister(wire)
 
     def _look(self) -> None:
