@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,16 +35,40 @@ async def read(body: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def receive(body: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
+    """As `read`, by the engine's side of the socket."""
+    here, there = socket.socketpair()
+
+    def arrive() -> None:
+        start, i = 0, 0
+        with there:
+            while start < len(body):
+                end = start + cuts[i % len(cuts)]
+                there.sendall(body[start:end])
+                start, i = end, i + 1
+
+    arriving = threading.Thread(target=arrive)
+    arriving.start()
+    found: list[tuple[bytes, bytes]] = []
+    with here:
+        while (frame := frames.receive(here)) is not None:
+            found.append(frame)
+    arriving.join()
+    return found
+
+
 @given(st.lists(st.tuples(kinds, st.binary(max_size=50)), max_size=8), st.lists(st.integers(1, 20), min_size=1))
 def test_frames_come_out_as_they_went_in(sent: list[tuple[bytes, bytes]], cuts: list[int]):
     body = b"".join(frames.pack(kind, content) for kind, content in sent)
     assert asyncio.run(read(body, cuts)) == sent
+    assert receive(body, cuts) == sent
 
 
 def test_a_cut_body_gives_only_whole_frames():
     whole = frames.pack(frames.ARROW, b"abc")
     for rest in (b"", frames.pack(frames.END, b"{}")[:-1], frames.pack(frames.END, b"{}")[:3]):
         assert asyncio.run(read(whole + rest, [7])) == [(frames.ARROW, b"abc")]
+        assert receive(whole + rest, [7]) == [(frames.ARROW, b"abc")]
 
 
 def test_every_failing_macro_has_a_quiet_twin():
