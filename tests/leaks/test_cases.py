@@ -93,7 +93,8 @@ REDACT = Mask("redact", replacement="***")
 HASH = Mask("hash", algo="sha256")
 USERS = tuple(User(f"u{n}", frozenset({"roles:id:user", f"users:id:u{n}"})) for n in range(2))
 SEALED = View("sealed", "u1", True, (Part("secrets", ("id", "word")),))
-BASE = World(0, "cases", (PEOPLE, ORDERS, HIDDEN), USERS, (ALLOWED,), views=(SEALED,))
+NARROW = View("narrow", "u1", True, (Part("secrets", ("id",)),))
+BASE = World(0, "cases", (PEOPLE, ORDERS, HIDDEN), USERS, (ALLOWED,), views=(SEALED, NARROW))
 
 
 class Cases:
@@ -350,3 +351,21 @@ def test_a_filter_that_cannot_be_applied_does_not_tell_its_value(cases: Cases):
         answer = cases.ask(sql)
         assert answer.code == "policy.filter"
         assert "zqnote1w" not in answer.message
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT nothing FROM narrow",
+        "SELECT word FROM narrow",
+        "SELECT narrow.word FROM narrow",
+        "SELECT word FROM narrow a JOIN narrow b ON a.id = b.id",
+        "SELECT wrd, o.id FROM narrow JOIN orders o ON true",
+        'SELECT "two words" FROM narrow',
+    ],
+)
+def test_what_cannot_be_resolved_beside_a_view_does_not_tell_columns_below_it(cases: Cases, sql: str):
+    cases.under(allow("u0", "narrow"), allow("u1", "secrets"))
+    answer = cases.ask(sql)
+    assert answer.code == "query.unknown_column"
+    assert "word" not in answer.message.partition("known:")[2]

@@ -8,7 +8,7 @@ What it cannot resolve is an error here, with Trino's words and near names.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,6 +30,10 @@ LENDER = "dt_lender"
 """Mark, in a table node's meta, of who lends the right to select it."""
 TARGET = "dt_target"
 """Mark, in a table node's meta, of the table that a statement changes."""
+BELOW = "dt_below"
+"""Mark, in a table node's meta, of one that a view reads: messages do not tell of its columns."""
+SHOWN = "dt_shown"
+"""The names of a view's columns, in the meta of the sub-query that stands for it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
     found = base_tables(tree)
     relations = await resolver([table_name(table, source) for table in found])
     known: dict[str, object] = {}
+    offered = _shown_by_views(tree) if any(table.meta.get(BELOW) for table in found) else []
     for number, (table, relation) in enumerate(zip(found, relations, strict=True)):
         columns = {c.name.lower(): types.data_type(c.type) for c in relation.columns}
         if len(columns) != len(relation.columns):
@@ -78,6 +83,8 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
                 "rename one of them at the source",
             )
         known[f"{PREFIX}{number}"] = columns
+        if not table.meta.get(BELOW):
+            offered.append(columns)
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(relation.table.lower(), quoted=True)))
             table.meta["dt_full"] = (relation.catalog.lower(), relation.schema.lower(), relation.table.lower())
@@ -93,13 +100,18 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
         _qualify_having(qualified, relations)
         _Annotator(schema).annotate(qualified)
     except OptimizeError as error:
-        raise _unresolved(error, source, tree, relations) from error
+        raise _unresolved(error, source, tree, offered) from error
     except SqlglotError as error:
         raise problems.unsupported(source, None, "this statement", "it could not be analysed") from error
-    _verify_columns(qualified, source, relations)
+    _verify_columns(qualified, source, relations, offered)
     return Qualified(
         qualified, relations, _output_names(qualified), _used(qualified, len(relations)), _origins(qualified)
     )
+
+
+def _shown_by_views(tree: exp.Query) -> list[Collection[str]]:
+    """Columns of the views that a statement names."""
+    return [query.meta[SHOWN] for query in tree.find_all(exp.Subquery) if SHOWN in query.meta]
 
 
 def base_tables(tree: exp.Expr) -> list[exp.Table]:
@@ -311,21 +323,23 @@ def _qualify_having(tree: exp.Query, relations: list[Relation]) -> None:
                 column.set("table", exp.to_identifier(offering[0].alias_or_name, quoted=True))
 
 
-def _verify_columns(tree: exp.Query, source: Source, relations: list[Relation]) -> None:
+def _verify_columns(
+    tree: exp.Query, source: Source, relations: list[Relation], offered: Sequence[Collection[str]]
+) -> None:
     """Every column stands for a column of a source in its scope. SQLGlot leaves some unresolved without a word."""
     for column in tree.find_all(exp.Column):
         if not column.table:
             if not _names_an_output(column):
-                raise _unknown(column, column.name, source, relations)
+                raise _unknown(column, column.name, source, offered)
             continue
         found = _source_of(column)
         if found is None or not _offers(found, column, relations):
-            raise _unknown(column, f"{column.table}.{column.name}", source, relations)
+            raise _unknown(column, f"{column.table}.{column.name}", source, offered)
 
 
-def _unknown(node: exp.Expr, name: str, source: Source, relations: list[Relation]) -> DataOSError:
-    known = {c.name.lower() for r in relations for c in r.columns}
-    hint = names.did_you_mean(name.rpartition(".")[2], known)
+def _unknown(node: exp.Expr, name: str, source: Source, offered: Sequence[Collection[str]]) -> DataOSError:
+    """`offered`: the columns of each thing that the statement itself names."""
+    hint = names.did_you_mean(name.rpartition(".")[2], {column for columns in offered for column in columns})
     return source.refuse(node, "query.unknown_column", f"Column '{name}' cannot be resolved", hint)
 
 
@@ -380,22 +394,25 @@ def _offers(item: exp.Expr, column: exp.Column, relations: list[Relation]) -> bo
     return isinstance(item, exp.Table)  # a WITH relation: the engine resolves it against the WITH's own columns
 
 
-def _unresolved(error: OptimizeError, source: Source, tree: exp.Query, relations: list[Relation]) -> DataOSError:
+_NAMED = re.compile(r"[Cc]olumn(?:: (.+)| '(.*?)'(?: could not be resolved| \(|$))")
+
+
+def _unresolved(
+    error: OptimizeError, source: Source, tree: exp.Query, offered: Sequence[Collection[str]]
+) -> DataOSError:
     text = str(error)
-    match = re.search(r"[Cc]olumn:? '?\"?([^'\"]+?)'?\"?(?: could not be resolved|$|\.| )", text)
-    name = match[1] if match else ""
-    known = {c.name.lower() for r in relations for c in r.columns}
+    match = _NAMED.search(text)
+    name = (match[1] or match[2]) if match else ""
     node = next((c for c in tree.find_all(exp.Column) if c.name.lower() == name.lower()), None)
-    owners = [r for r in relations if any(c.name.lower() == name.lower() for c in r.columns)]
+    owners = [columns for columns in offered if name.lower() in columns]
     qualifier = re.search(r"for table: '([^']*)'", text)
     if "mbiguous" in text or (len(owners) > 1 and not qualifier and node is not None and not node.table):
         return source.refuse(node, "query.ambiguous", f"Column '{name}' is ambiguous", "write table.column")
     shown = f"{qualifier[1]}.{name}" if qualifier else name
     if not name:
         return problems.at((None, None), "query.unknown_column", "a column cannot be resolved")
-    return source.refuse(
-        node, "query.unknown_column", f"Column '{shown}' cannot be resolved", names.did_you_mean(name.lower(), known)
-    )
+    hint = names.did_you_mean(name.lower(), {column for columns in offered for column in columns})
+    return source.refuse(node, "query.unknown_column", f"Column '{shown}' cannot be resolved", hint)
 
 
 def _arithmetic(operator: str) -> Callable[[TypeAnnotator, exp.Expr], exp.Expr]:

@@ -142,6 +142,13 @@ _NAMES: dict[type[exp.Expr], str] = {
     exp.Localtime: "localtime",
 }
 
+_COMPARISONS = (
+    exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ,
+    exp.Is, exp.In, exp.Between, exp.Like,
+)  # fmt: skip
+_CONDITIONS = (*_COMPARISONS, exp.Escape, exp.Not, exp.And, exp.Or)
+_OPERANDS = ("this", "expression", "low", "high")
+
 _JOIN_KINDS = frozenset({"", "INNER", "CROSS", "OUTER"})
 
 
@@ -170,7 +177,9 @@ def _check_node(node: exp.Expr, source: Source, cluster: str) -> None:
             if key not in allowed and value is not None and value is not False and value != []:
                 what = f"{key.strip('_').replace('_', ' ').upper()} in {type(node).__name__.upper()}"
                 raise problems.unsupported(source, node, what)
-    if isinstance(node, exp.Anonymous):
+    if isinstance(node, _COMPARISONS):
+        _check_operands(node, source)
+    elif isinstance(node, exp.Anonymous):
         _check_function(node, source, cluster)
     elif isinstance(node, exp.Join):
         kind = str(node.args.get("kind") or "").upper()
@@ -194,6 +203,15 @@ def _check_node(node: exp.Expr, source: Source, cluster: str) -> None:
         raise problems.unsupported(source, node, "DISTINCT ON")
     elif isinstance(node, exp.Star) and not isinstance(node.parent, (exp.Select, exp.Column, exp.Anonymous)):
         raise problems.unsupported(source, node, "* here")
+
+
+def _check_operands(node: exp.Expr, source: Source) -> None:
+    """Trino compares values: a condition that is compared stands in parentheses. Engines read a chain in ways of their
+    own."""
+    for operand in (node.args.get(key) for key in _OPERANDS):
+        if isinstance(operand, _CONDITIONS):
+            text = "a condition that is compared needs parentheses"
+            raise source.refuse(operand, "query.syntax", text, "write (a = b) = c")
 
 
 def _check_function(node: exp.Anonymous, source: Source, cluster: str) -> None:

@@ -15,7 +15,7 @@ from sqlglot import exp
 from dataos.core.errors import DataOSError, fail
 from dataos.gateway import problems, qualifying, shapes, statements, tokens
 from dataos.gateway.problems import Source
-from dataos.gateway.qualifying import LENDER, TARGET, TableName
+from dataos.gateway.qualifying import BELOW, LENDER, SHOWN, TARGET, TableName
 from dataos.gateway.relations import Relation, ViewScan
 
 _DEEPEST = 32
@@ -85,6 +85,7 @@ async def _replace(
     lender = scan.definer or table.meta.get(LENDER)
     for inside in qualifying.base_tables(inner):
         _fill(inside, scan)
+        inside.meta[BELOW] = True
         if lender:
             inside.meta[LENDER] = lender
     await _expand(inner, Source(scan.text), names, check, cluster, (*above, relation.udl))
@@ -96,6 +97,8 @@ async def _replace(
         if table.args.get(key):
             made.set(key, table.args[key])
     made.meta["dt_full"] = (relation.catalog.lower(), relation.schema.lower(), relation.table.lower())
+    if not above:
+        made.meta[SHOWN] = [column.name.lower() for column in relation.columns]
     table.replace(made)
 
 

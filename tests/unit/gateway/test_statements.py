@@ -73,6 +73,35 @@ def test_refusals_name_the_place(sql: str, code: str, line: int, column: int):
     assert problem.message.startswith(f"line {line}:{column}: ")
 
 
+def checked(sql: str) -> None:
+    parsed, source = parsing.parse(sql)
+    assert isinstance(parsed, statements.Select)
+    shapes.check(parsed.tree, source, "c")
+
+
+@pytest.mark.parametrize(
+    "condition", ["a = b = c", "a < b > c", "a = b NOT IN (1)", "a = NOT b", "a LIKE 'x' ESCAPE '#' = true"]
+)
+def test_a_condition_is_compared_in_parentheses_only(condition: str):
+    """As in Trino's grammar."""
+    with pytest.raises(DataOSError, match="needs parentheses"):
+        checked(f"SELECT 1 FROM t WHERE {condition}")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(a = b) = c",
+        "NOT a = b AND c IS NOT NULL",
+        "a NOT LIKE 'x' ESCAPE '#'",
+        "a IN (b = 1, c)",
+        "a = EXISTS (SELECT 1)",
+    ],
+)
+def test_conditions_are_values_where_trino_has_them(condition: str):
+    checked(f"SELECT 1 FROM t WHERE {condition}")
+
+
 def test_the_function_table_is_consistent():
     from dataos.gateway.calls import BUILDERS
     from dataos.gateway.checking import ALLOWED
