@@ -282,7 +282,8 @@ def statement(stage: Stage, user: str, draw: random.Random) -> Statement:
         seen = stage.seen(user, table)
         known = {c.name for c in seen.table.columns} if seen is not None and not seen.broken else set[str]()
         if len(known) < len(table.columns):
-            columns = tuple(Field(c.name, c.type) for c in table.columns)
+            drawn = (lambda name, seen=seen: _pattern(seen, name)) if seen is not None else lambda _: None
+            columns = tuple(Field(c.name, c.type, drawn(c.name)) for c in table.columns)
             hidden.append(Shape(table.name, columns, table.old is not None, depot=table.depot))
     often = 0.12 if stage.world.views else 0.04
     if hidden and (not shapes or draw.random() < often):

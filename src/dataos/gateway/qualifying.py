@@ -32,6 +32,8 @@ TARGET = "dt_target"
 """Mark, in a table node's meta, of the table that a statement changes."""
 BELOW = "dt_below"
 """Mark, in a table node's meta, of one that a view reads: messages do not tell of its columns."""
+VIEW = "dt_view"
+"""Mark, in a sub-query's meta, that it stands for a view: its names mean nothing that stands around it."""
 SHOWN = "dt_shown"
 """The names of a view's columns, in the meta of the sub-query that stands for it."""
 
@@ -333,6 +335,8 @@ def _verify_columns(
                 raise _unknown(column, column.name, source, offered)
             continue
         found = _source_of(column)
+        if found is None and _in_view(column):
+            raise _unknown(column, column.name, source, offered)
         if found is None or not _offers(found, column, relations):
             raise _unknown(column, f"{column.table}.{column.name}", source, offered)
 
@@ -350,19 +354,45 @@ def _names_an_output(column: exp.Column) -> bool:
     return isinstance(query, exp.Query) and column.name in query.named_selects
 
 
+def _around(node: exp.Expr) -> exp.Expr | None:
+    """What a node stands in; None at the edge of a statement, and of a view's text in it."""
+    parent = node.parent
+    edge = isinstance(parent, exp.Subquery) and parent.meta.get(VIEW) and node.arg_key == "this"
+    return None if edge else parent
+
+
+def _in_view(node: exp.Expr | None) -> bool:
+    while node is not None and node.parent is not None:
+        if _around(node) is None:
+            return True
+        node = node.parent
+    return False
+
+
 def _source_of(column: exp.Column) -> exp.Expr | None:
-    """The FROM item of that alias in the nearest query around the column that has one."""
+    """The FROM item of that alias in the nearest query around the column that has one; of a view's column, in the
+    view."""
     outer: list[exp.Expr] = []
     node: exp.Expr | None = column
+    joined = False
     while node is not None:
-        outer.append(node)
+        if not joined:  # what is joined to an item in parentheses stands in it, and sees it
+            outer.append(node)
+        joined = node.arg_key == "joins"
         if isinstance(node, exp.Select):
             for item in _from_items(node):
                 # An item is no source for what stands inside itself (a LATERAL sees what comes before it).
                 if item.alias_or_name == column.table and not any(item is o for o in outer):
                     return item
-        node = node.parent
+        node = _around(node)
     return None
+
+
+def correlated(query: exp.Expr) -> bool:
+    """Does a part of a qualified statement name what stands around it?"""
+    inside = {id(node) for node in query.walk()}
+    found = (_source_of(column) for column in query.find_all(exp.Column) if column.table)
+    return any(item is not None and id(item) not in inside for item in found)
 
 
 def _from_items(select: exp.Select) -> list[exp.Expr]:
@@ -371,11 +401,12 @@ def _from_items(select: exp.Select) -> list[exp.Expr]:
     heads += [join.this for join in select.args.get("joins") or []] + list(select.args.get("laterals") or [])
     items: list[exp.Expr] = []
     for head in heads:
-        items.append(head)
-        inner = head.this if isinstance(head, exp.Subquery) and isinstance(head.this, exp.Table) else head
-        if inner is not head:
-            items.append(inner)
-        items += [join.this for join in inner.args.get("joins") or []]
+        item = head
+        items.append(item)
+        while isinstance(item, exp.Subquery) and isinstance(item.this, (exp.Table, exp.Subquery)):  # in parentheses
+            item = item.this
+            items.append(item)
+        items += [join.this for join in item.args.get("joins") or []]
     return items
 
 

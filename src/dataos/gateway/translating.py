@@ -14,13 +14,17 @@ from sqlglot import ErrorLevel, exp
 from sqlglot.errors import UnsupportedError
 
 from dataos.engines.duckdb import macros
-from dataos.gateway import duckdb_types, functions, problems, types
+from dataos.gateway import duckdb_types, functions, problems, qualifying, types
 from dataos.gateway.calls import BUILDERS, call, integer_cast
 from dataos.gateway.problems import Source
 from dataos.gateway.qualifying import PREFIX
+from dataos.gateway.relations import DatabaseScan
 from dataos.gateway.securing import Secured
 from dataos.gateway.statements import MARK, function_name
 from dataos.governance.principals import Principal
+
+_COMPUTED = "dt_computed"
+"""Mark, in a LIMIT's meta, that the engine must not know its number while it plans."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Session:
 def translate(tree: exp.Query, secured: Sequence[Secured], source: Source, session: Session) -> str:
     """The statement in DuckDB's dialect, each relation replaced by its secured sub-query."""
     wrapper = exp.Paren(this=tree)
+    if any(isinstance(s.relation.scan, DatabaseScan) for s in secured):
+        _keep_rows_of_databases(tree)
     # Children before parents, so that types of a call's arguments are still those that were annotated.
     for node in reversed(list(tree.walk(bfs=True))):
         replacement = _after_aggregate(node, _node(node, secured, source, session))
@@ -46,6 +52,15 @@ def translate(tree: exp.Query, secured: Sequence[Secured], source: Source, sessi
         return wrapper.this.sql("duckdb", copy=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise problems.unsupported(source, None, "a part of this statement") from error
+
+
+def _keep_rows_of_databases(tree: exp.Query) -> None:
+    """Where a statement wants the first rows by a column with NULLS FIRST, DuckDB 1.5.5 asks PostgreSQL for its NULLs
+    only. It does not where the limit is no constant, nor in a correlated sub-query, which takes constants only."""
+    if any(ordered.args.get("nulls_first") for ordered in tree.find_all(exp.Ordered)):
+        for limit in tree.find_all(exp.Limit, exp.Fetch):
+            query = limit.parent
+            limit.meta[_COMPUTED] = query is None or not qualifying.correlated(query)
 
 
 def _after_aggregate(node: exp.Expr, made: exp.Expr) -> exp.Expr:
@@ -314,7 +329,7 @@ def _current_date(node: exp.Expr, source: Source) -> exp.Expr:
 
 
 def _fetch(node: exp.Expr, source: Source) -> exp.Expr:
-    return exp.Limit(expression=node.args.get("count") or exp.Literal.number(1))
+    return _limited(node, node.args.get("count") or exp.Literal.number(1))
 
 
 def _limit(node: exp.Expr, source: Source) -> exp.Expr:
@@ -322,7 +337,14 @@ def _limit(node: exp.Expr, source: Source) -> exp.Expr:
         return exp.Limit(expression=exp.Null())
     if not isinstance(node.expression, exp.Literal) or node.expression.is_string:
         raise problems.unsupported(source, node, "LIMIT with an expression", "write a number")
-    return node
+    return _limited(node, node.expression)
+
+
+def _limited(node: exp.Expr, count: exp.Expr) -> exp.Limit:
+    if node.meta.get(_COMPUTED):
+        nothing = exp.Mul(this=call("random"), expression=exp.Literal.number(0))
+        count = exp.Add(this=count, expression=exp.Cast(this=nothing, to=exp.DataType.build("bigint")))
+    return exp.Limit(expression=count)
 
 
 # --- UNNEST -----------------------------------------------------------------------------------------------------------

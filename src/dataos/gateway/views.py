@@ -15,7 +15,7 @@ from sqlglot import exp
 from dataos.core.errors import DataOSError, fail
 from dataos.gateway import problems, qualifying, shapes, statements, tokens
 from dataos.gateway.problems import Source
-from dataos.gateway.qualifying import BELOW, LENDER, SHOWN, TARGET, TableName
+from dataos.gateway.qualifying import BELOW, LENDER, SHOWN, TARGET, VIEW, TableName
 from dataos.gateway.relations import Relation, ViewScan
 
 _DEEPEST = 32
@@ -97,6 +97,7 @@ async def _replace(
         if table.args.get(key):
             made.set(key, table.args[key])
     made.meta["dt_full"] = (relation.catalog.lower(), relation.schema.lower(), relation.table.lower())
+    made.meta[VIEW] = True
     if not above:
         made.meta[SHOWN] = [column.name.lower() for column in relation.columns]
     table.replace(made)

@@ -52,6 +52,34 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(db: Database, sql: 
     assert db.ask("SELECT id, name FROM t") == [(1, "a")]
 
 
+# --- first rows -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT n FROM f ORDER BY n NULLS FIRST LIMIT 2", [[None], [1]]),
+        ("SELECT n FROM f ORDER BY n DESC NULLS FIRST LIMIT 2", [[None], [3]]),
+        ("SELECT n FROM f ORDER BY n NULLS FIRST FETCH FIRST 2 ROWS ONLY", [[None], [1]]),
+        ("SELECT n FROM f ORDER BY n NULLS FIRST OFFSET 1 LIMIT 2", [[1], [2]]),
+        ("SELECT name, n FROM f ORDER BY name NULLS FIRST, n LIMIT 2", [["a", 1], ["b", 2]]),
+        ("SELECT DISTINCT n FROM f ORDER BY 1 NULLS FIRST LIMIT 2", [[None], [1]]),
+        ("SELECT n, count(*) FROM f GROUP BY n ORDER BY 1 NULLS FIRST LIMIT 2", [[None, 1], [1, 1]]),
+        ("SELECT n FROM f UNION ALL SELECT n FROM f ORDER BY 1 NULLS FIRST LIMIT 3", [[None], [None], [1]]),
+        ("SELECT * FROM (SELECT n FROM f ORDER BY n NULLS FIRST) LIMIT 2", [[None], [1]]),
+        ("SELECT a.n FROM f a JOIN f b ON a.name = b.name ORDER BY a.n NULLS FIRST LIMIT 2", [[None], [1]]),
+        ("SELECT (SELECT b.n FROM f b WHERE b.name = a.name ORDER BY b.n NULLS FIRST LIMIT 1) AS x FROM f a ORDER BY x",
+         [[1], [2], [3], [None]]),
+        ("SELECT l.n FROM f a, LATERAL (SELECT n FROM f b WHERE b.n >= a.n ORDER BY n NULLS FIRST LIMIT 1) l ORDER BY 1",
+         [[1], [2], [3]]),
+    ],
+)  # fmt: skip
+def test_the_first_rows_are_those_of_all_where_nulls_come_first(db: Database, sql: str, expected: list[list[object]]):
+    db.fresh("f", "n integer, name varchar(20)")
+    db.ask("INSERT INTO f VALUES (3, 'c'), (1, 'a'), (NULL, 'n'), (2, 'b')")
+    assert db.do(sql) == expected
+
+
 # --- update, delete, merge -----------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,34 @@ def test_names_in_a_view_mean_what_they_meant_where_it_was_made(world: World):
     assert rows(world, "SELECT * FROM inner_with") == [[7]]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT region FROM lacking",
+        "SELECT l.region FROM (VALUES 'x') AS a(region), LATERAL (SELECT region FROM lacking) AS l",
+        "SELECT (SELECT max(region) FROM lacking) FROM (VALUES 'x') AS a(region)",
+        "SELECT 1 FROM (VALUES 'x') AS a(region) WHERE EXISTS (SELECT 1 FROM over_lacking)",
+    ],
+)
+def test_names_in_a_view_mean_nothing_that_stands_around_it(world: World, sql: str):
+    rows(world, "CREATE TABLE shrinks (id bigint, region varchar)")
+    rows(world, "INSERT INTO shrinks VALUES (1, 'y')")
+    rows(world, "CREATE OR REPLACE VIEW lacking AS SELECT region FROM shrinks")
+    rows(world, "CREATE OR REPLACE VIEW over_lacking AS SELECT region FROM lacking")
+    assert rows(world, sql)
+    rows(world, "ALTER TABLE shrinks DROP COLUMN region")
+    problem = refused(world, sql)
+    rows(world, "DROP TABLE shrinks")
+    assert problem.code == "query.unknown_column"
+    assert "'region' cannot be resolved" in problem.message
+
+
+def test_what_joins_a_view_in_parentheses_sees_it(world: World):
+    rows(world, "CREATE OR REPLACE VIEW joined AS SELECT id FROM base")
+    assert rows(world, "SELECT count(*) FROM (joined JOIN base b ON joined.id = b.id)") == [[5]]
+    assert rows(world, "SELECT a.id FROM ((SELECT 1 AS id) AS a JOIN joined ON joined.id = a.id)") == [[1]]
+
+
 def test_views_of_views_and_views_that_read_themselves(world: World):
     rows(world, "CREATE OR REPLACE VIEW one AS SELECT id FROM base WHERE id < 4")
     rows(world, "CREATE OR REPLACE VIEW two AS SELECT a.id FROM one a JOIN one b ON a.id = b.id WHERE a.id > 1")
