@@ -50,6 +50,13 @@ class Statement:
         """Which outputs are random."""
         return tuple(o.random for o in self.outputs)
 
+    def random_of(self, columns: Sequence[str]) -> tuple[str | None, ...]:
+        """As `random`, of the columns that came: `*` over a table with hidden ones gives fewer."""
+        if len(columns) == len(self.outputs):
+            return self.random
+        known = {o.name.lower(): o.random for o in self.outputs}
+        return tuple(known.get(name.lower()) for name in columns)
+
 
 @dataclass(frozen=True)
 class Ref:

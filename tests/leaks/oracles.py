@@ -370,7 +370,7 @@ class Judge:
         if expected.code == ENGINE_FAULT and not answer.failed:
             self.counts["twin: the engine cannot plan it"] += 1
             return None
-        why = same(answer, expected, made.random, ordered=made.ordered)
+        why = same(answer, expected, made.random_of([n for n, _ in answer.columns]), ordered=made.ordered)
         return self._failed("twin", why) if why else None
 
     def _definition(self, answer: Answer) -> Failure | None:
@@ -393,7 +393,7 @@ class Judge:
                 return None
             answer, other = (replace(a, rows=self._counted(a.rows)) for a in (answer, other))
         self.counts["non-interference"] += 1
-        why = same(answer, other, made.random, ordered=made.ordered)
+        why = same(answer, other, made.random_of([n for n, _ in answer.columns]), ordered=made.ordered)
         return self._failed("non-interference", why) if why else None
 
     def _counted(self, rows: Any) -> Any:
