@@ -102,7 +102,7 @@ async def run(tree: exp.Query, source: Source, resolver: Resolver) -> Qualified:
         _qualify_having(qualified, relations)
         _Annotator(schema).annotate(qualified)
     except OptimizeError as error:
-        raise _unresolved(error, source, tree, offered) from error
+        raise _unresolved(error, source, tree, relations, offered) from error
     except SqlglotError as error:
         raise problems.unsupported(source, None, "this statement", "it could not be analysed") from error
     _verify_columns(qualified, source, relations, offered)
@@ -429,21 +429,52 @@ _NAMED = re.compile(r"[Cc]olumn(?:: (.+)| '(.*?)'(?: could not be resolved| \(|$
 
 
 def _unresolved(
-    error: OptimizeError, source: Source, tree: exp.Query, offered: Sequence[Collection[str]]
+    error: OptimizeError,
+    source: Source,
+    tree: exp.Query,
+    relations: list[Relation],
+    offered: Sequence[Collection[str]],
 ) -> DataOSError:
     text = str(error)
     match = _NAMED.search(text)
     name = (match[1] or match[2]) if match else ""
-    node = next((c for c in tree.find_all(exp.Column) if c.name.lower() == name.lower()), None)
-    owners = [columns for columns in offered if name.lower() in columns]
+    named = [c for c in tree.find_all(exp.Column) if c.name.lower() == name.lower()]
+    twice = next((c for c in named if not c.table and _offered_twice(c, relations)), None)
+    node = twice or next(iter(named), None)
     qualifier = re.search(r"for table: '([^']*)'", text)
-    if "mbiguous" in text or (len(owners) > 1 and not qualifier and node is not None and not node.table):
+    if "mbiguous" in text or (twice is not None and not qualifier):
         return source.refuse(node, "query.ambiguous", f"Column '{name}' is ambiguous", "write table.column")
     shown = f"{qualifier[1]}.{name}" if qualifier else name
     if not name:
         return problems.at((None, None), "query.unknown_column", "a column cannot be resolved")
     hint = names.did_you_mean(name.lower(), {column for columns in offered for column in columns})
     return source.refuse(node, "query.unknown_column", f"Column '{shown}' cannot be resolved", hint)
+
+
+def _offered_twice(column: exp.Column, relations: list[Relation]) -> bool:
+    select = column.find_ancestor(exp.Select)
+    count = 0
+    for item in _from_items(select) if select is not None else []:
+        with_ = _with_relation(item)
+        if with_ is not None:
+            count += column.name in (with_.alias_column_names or with_.this.named_selects)
+        elif item.alias_or_name:
+            count += _offers(item, column, relations)
+    return count > 1
+
+
+def _with_relation(item: exp.Expr) -> exp.CTE | None:
+    """What a FROM item names, if that is a WITH relation."""
+    if not isinstance(item, exp.Table) or item.name.startswith(PREFIX):
+        return None
+    query = item.find_ancestor(exp.Query)
+    while query is not None:
+        with_ = query.args.get("with_")
+        for cte in reversed(with_.expressions) if isinstance(with_, exp.With) else []:
+            if cte.alias.lower() == item.name.lower():
+                return cte
+        query = query.find_ancestor(exp.Query)
+    return None
 
 
 def _arithmetic(operator: str) -> Callable[[TypeAnnotator, exp.Expr], exp.Expr]:
