@@ -258,8 +258,8 @@ class Stage:
         return self.lab.ask(self.lab.governed, self.world.schema, user, sql)
 
 
-def _pattern(seen: Seen, column: str) -> str | None:
-    if column.lower() not in seen.random:
+def _pattern(seen: Seen | None, column: str) -> str | None:
+    if seen is None or column.lower() not in seen.random:
         return None
     return seen.random[column.lower()] or ""
 
@@ -282,8 +282,7 @@ def statement(stage: Stage, user: str, draw: random.Random) -> Statement:
         seen = stage.seen(user, table)
         known = {c.name for c in seen.table.columns} if seen is not None and not seen.broken else set[str]()
         if len(known) < len(table.columns):
-            drawn = (lambda name, seen=seen: _pattern(seen, name)) if seen is not None else lambda _: None
-            columns = tuple(Field(c.name, c.type, drawn(c.name)) for c in table.columns)
+            columns = tuple(Field(c.name, c.type, _pattern(seen, c.name)) for c in table.columns)
             hidden.append(Shape(table.name, columns, table.old is not None, depot=table.depot))
     often = 0.12 if stage.world.views else 0.04
     if hidden and (not shapes or draw.random() < often):
@@ -295,7 +294,7 @@ def whole(stage: Stage, user: str, view: View) -> Statement:
     """All that somebody sees of a view."""
     seen = stage.seen(user, view)
     shown = seen.table.columns if seen is not None and not seen.broken else ()
-    outputs = tuple(Field(c.name, c.type, _pattern(seen, c.name) if seen is not None else None) for c in shown)
+    outputs = tuple(Field(c.name, c.type, _pattern(seen, c.name)) for c in shown)
     return Statement(f"SELECT * FROM {view.name}", outputs, tables=frozenset({view.name}))
 
 

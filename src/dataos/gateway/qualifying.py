@@ -343,8 +343,12 @@ def _verify_columns(
 
 def _unknown(node: exp.Expr, name: str, source: Source, offered: Sequence[Collection[str]]) -> DataOSError:
     """`offered`: the columns of each thing that the statement itself names."""
-    hint = names.did_you_mean(name.rpartition(".")[2], {column for columns in offered for column in columns})
+    hint = _near(name.rpartition(".")[2], offered)
     return source.refuse(node, "query.unknown_column", f"Column '{name}' cannot be resolved", hint)
+
+
+def _near(name: str, offered: Sequence[Collection[str]]) -> str:
+    return names.did_you_mean(name.lower(), {column for columns in offered for column in columns})
 
 
 def _names_an_output(column: exp.Column) -> bool:
@@ -447,7 +451,7 @@ def _unresolved(
     shown = f"{qualifier[1]}.{name}" if qualifier else name
     if not name:
         return problems.at((None, None), "query.unknown_column", "a column cannot be resolved")
-    hint = names.did_you_mean(name.lower(), {column for columns in offered for column in columns})
+    hint = _near(name, offered)
     return source.refuse(node, "query.unknown_column", f"Column '{shown}' cannot be resolved", hint)
 
 

@@ -208,7 +208,7 @@ class ClusterController:
         down = self._down(name, spec)
         if down is not None:
             return Observed(runtime="pending:0/1", info=down, state=dict(view.state), again_s=LOOK_AGAIN_S)
-        running = await self._ensure(str(view.uid), name, spec)
+        running = await self._ensure(view.uid, name, spec)
         lacking = sorted(running.engine.unavailable.items())
         info = "; ".join(f"{depot} is not mounted: {problem.message}" for depot, problem in lacking)
         return Observed(
