@@ -1,11 +1,14 @@
 """Logging set-up: one structlog chain, JSON in services, text on terminals, secrets never by construction.
 
+Our own lines go from the chain to the stream; those of libraries come through the standard library's handler.
+
 Facts that belong to all lines of a piece of work (`resource`, `run`, `actor`, `request`) are bound once, by `bind`;
 each look of the reconciler and each HTTP call is a task of its own, so they end with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -38,17 +41,18 @@ def configure(*, json: bool, level: str = "INFO", stream: TextIO | None = None, 
     root.setLevel(level)
     for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    lines = _Lines(handler)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, renderer],
+        logger_factory=lambda *_: lines,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
 
 
-def get(name: str) -> structlog.stdlib.BoundLogger:
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """The module's logger."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
@@ -103,3 +107,18 @@ class _Handler(logging.StreamHandler[TextIO]):
         super().emit(record)
         if self._rotate is not None:
             self._rotate.check()
+
+    def write(self, line: str) -> None:
+        """A line that is made already. It must not fail what it tells of."""
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+            self.stream.write(line + "\n")
+            self.flush()
+            if self._rotate is not None:
+                self._rotate.check()
+
+
+class _Lines:
+    """What structlog hands its lines to, whatever their level."""
+
+    def __init__(self, handler: _Handler) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = handler.write

@@ -87,4 +87,4 @@ class Authenticator:
 
     async def identify(self, token: str) -> Principal:
         """Whose token it is. Raises DataOSError `auth.invalid`, `auth.expired`, `auth.disabled`."""
-        return await self._store.read(self._identities.authenticate, token)
+        return await self._store.look(self._identities.authenticate, token)

@@ -177,7 +177,7 @@ def router(
         if not token.strip():
             return DecisionError(status=400, message="token is empty")
         try:
-            return await store.read(identities.authenticate, token)
+            return await store.look(identities.authenticate, token)
         except DataOSError as error:
             return DecisionError(status=http_status(error.problem.code), message=error.problem.message)
 

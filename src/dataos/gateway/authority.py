@@ -201,7 +201,7 @@ class PolicyAuthority:
         addresses = list(dict.fromkeys(objects.address(n) for n in names))
         try:
             async with asyncio.timeout(_LONGEST_S):
-                return await self._store.read(self._read, principal, addresses)
+                return await self._store.look(self._read, principal, addresses)
         except TimeoutError:
             raise _unavailable("it did not answer within a second") from None
         except DataOSError as error:

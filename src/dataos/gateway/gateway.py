@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -246,7 +246,7 @@ class Gateway:
 
             async def start(session: EngineSession) -> QueryResult:
                 plan = await self._plan(tree.copy(), names_, session)
-                return await self._execute(plan, session, statement, query_id, limited=limited)
+                return await self._execute(plan, session, names_, query_id, limited=limited)
 
             return await self._in_session(start, names_)
         if isinstance(parsed, statements.Parsed):
@@ -440,10 +440,22 @@ class Gateway:
         return decision.allowed
 
     async def _execute(
-        self, plan: Plan, session: EngineSession, statement: Statement, query_id: str, *, limited: bool
+        self, plan: Plan, session: EngineSession, names_: Names, query_id: str, *, limited: bool
     ) -> QueryResult:
+        """Run a plan. What the journal must have before a row leaves is written while the engine works."""
         await self._verify(plan, session, query_id)
-        return await self._stream(plan.sql, plan.qualified.names, session, statement, query_id, limited=limited)
+        names_.about.passed("planned")
+        written = asyncio.create_task(self._write_opened(names_.about))
+        try:
+            return await self._stream(
+                plan.sql, plan.qualified.names, session, names_.statement, query_id, limited=limited
+            )
+        finally:
+            await asyncio.wait({written})
+
+    async def _write_opened(self, asked: Asked) -> None:
+        with suppress(DataOSError):  # `_journaled` tries once more, and no row leaves without it
+            await self._journal.opened(asked)
 
     async def _verify(self, plan: Plan, session: EngineSession, query_id: str) -> None:
         """Have the engine's own parser confirm what is read."""

@@ -1,6 +1,7 @@
 """What is kept of statements: who asked what of which tables under which policies, how long it took, and how it ended.
 
 The audit's row is in the store before the first row of an answer leaves; if it cannot be written, nothing is shown.
+It is written while the engine works, so that a query which fails there has one too.
 A statement that changes something has a row of action `write` before each thing that it does, without which it is not
 done, and the row of the statement itself says afterwards how that went (`data.outcome`).
 """
@@ -54,6 +55,8 @@ class Asked:
     """The policies that allow what it changes."""
     done: bool = False
     """Is what it changes changed? Telling the answer may still fail."""
+    audited: int | None = None
+    """How many decisions the row of the audit has; None: there is none."""
     kept: bool = False
     """Does the history have it?"""
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,7 +78,8 @@ class Journal(Protocol):
         ...
 
     async def opened(self, asked: Asked) -> None:
-        """Rows are about to leave. Raises `store.*`; then none may."""
+        """Rows are about to leave. Raises `store.*`; then none may. Said again, it is written once, and once more where
+        something else was decided about since."""
         ...
 
     async def intended(self, asked: Asked, action: str, thing: str) -> None:
@@ -124,10 +128,13 @@ class StoredJournal:
     async def opened(self, asked: Asked) -> None:
         """As `Journal`."""
         try:
-            change = {"state": RUNNING, "timings": asked.timings, "tables": told(asked.touched)}
             async with asked.keeping:
+                decided = len(asked.touched)
+                if asked.audited == decided:
+                    return
+                change = {"state": RUNNING, "timings": asked.timings, "tables": told(asked.touched)}
                 await self._audit.write(_entry(asked, allowed=True), self._change(asked, change))
-                asked.kept = True
+                asked.kept, asked.audited = True, decided
         except DataOSError as lost:
             if not asked.intended:
                 raise

@@ -105,7 +105,7 @@ def _projection(column: Column, decision: Decision, empty: bool, places: Mapping
     if empty:
         left = masking.remaining(type_, (name,), decision.shape.denied)
         value = exp.Cast(this=exp.Null(), to=(left if left is not None else type_).copy())
-    elif types.kind(types.shared(column.type)) is None and decision.shape.masks((name,)) is not None:
+    elif not types.is_known(column.type) and decision.shape.masks((name,)) is not None:
         value = exp.Cast(this=exp.Null(), to=type_.copy())  # what it is is not known: no mask is known to fit
     else:
         value = masking.project(value, type_, (name,), decision.shape)
@@ -116,8 +116,12 @@ def _conditions(applied: AppliedFilter, relation: Relation, decision: Decision) 
     """Of each column that has the name, or had it: who renames a column does not get past the filter on it."""
     wanted = folded(applied.filter.column)
     past = dict(relation.past)
-    names = {c: [(c.name,), *past.get((c.name.lower(),), ())] for c in relation.columns}
-    columns = [c for c, paths in names.items() if any(len(p) == 1 and folded(p[0]) == wanted for p in paths)]
+    columns = [
+        c
+        for c in relation.columns
+        if folded(c.name) == wanted
+        or any(len(p) == 1 and folded(p[0]) == wanted for p in past.get((c.name.lower(),), ()))
+    ]
     if not columns:
         raise fail(
             "policy.filter",

@@ -28,6 +28,12 @@ def shared(text: str) -> exp.DataType:
         return exp.DataType.build("unknown")
 
 
+@lru_cache(maxsize=8192)
+def is_known(text: str) -> bool:
+    """Is it known what values of a type are?"""
+    return kind(shared(text)) is not None
+
+
 def data_type(text: str) -> exp.DataType:
     """A DataType of Trino's type text; `unknown` and unreadable texts give UNKNOWN."""
     return shared(text).copy()

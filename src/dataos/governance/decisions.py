@@ -18,6 +18,7 @@ from dataos.governance.access import AccessIndex
 from dataos.governance.exposure import DatasetName, Exposure, ExposureIndex
 from dataos.governance.policies import AccessObject, AccessRule, DataRule, Decision, Rule
 from dataos.store import tables
+from dataos.store.database import takes_longer
 
 _s = tables.policy_state
 _p = tables.policies
@@ -84,6 +85,7 @@ class DecisionPoint:
         known = self._known
         if known.version == found:
             return known
+        takes_longer(connection)
         with self._lock:
             if self._known.version < found:
                 self._known = _load(connection, self._known)

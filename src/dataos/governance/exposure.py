@@ -104,6 +104,8 @@ class Exposure:
 
     def strictest(self, paths: Sequence[ColumnPath], tags: Mapping[ColumnPath, frozenset[str]]) -> AppliedMask | None:
         """The strictest mask of a column by any of its names."""
+        if len(paths) == 1:
+            return self.mask(paths[0], tags)
         found = [applied for path in paths if (applied := self.mask(path, tags)) is not None]
         return min(found, key=lambda a: (STRICTNESS.index(a.mask.operator), a.policy), default=None)
 

@@ -249,7 +249,7 @@ class Catalog:
                 raise rows.not_found(connection, view, ref)
             return found
 
-        return await self.store.read(read)
+        return await self.store.look(read)
 
     async def pointers(self, view: View, refs: Sequence[TableRef]) -> dict[TableRef, Pointer | None]:
         """Where several tables stand at one moment; None for those that are not there."""

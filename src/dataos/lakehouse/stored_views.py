@@ -19,6 +19,7 @@ from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.files import contains
 from dataos.lakehouse.rows import MovedError
 from dataos.lakehouse.views import AttemptView, Loaded, Pointer, TableRef, View
+from dataos.store.database import takes_longer
 
 _TRIES = 10
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ class StoredViews:
         def read(connection: sa.Connection) -> tuple[TableRef, Pointer] | None:
             if rows.pointer(connection, view, TableRef(warehouse, namespace, name)) is not None:
                 return None  # most names are tables
+            takes_longer(connection)
             space = as_spelled(rows.namespaces(connection, view, warehouse), namespace)
             known = as_spelled(rows.list_views(connection, warehouse, space), name) if space is not None else None
             if space is None or known is None:
@@ -64,7 +66,7 @@ class StoredViews:
             here = rows.view_pointer(connection, ref)
             return (ref, here) if here is not None else None
 
-        found = await self._catalog.store.read(read)
+        found = await self._catalog.store.look(read)
         if found is None:
             return None
         content = await self._catalog.work(self._catalog.files.read, found[1].metadata_location)

@@ -5,6 +5,9 @@ A unit of work is a plain function `fn(connection, ...)` that runs inside one tr
 snapshot. The function must not do other I/O, and must be fit to run again: on PostgreSQL transactions are SERIALIZABLE,
 and one that met another is repeated from its start. On SQLite all writes go through one thread, so `BEGIN IMMEDIATE`
 never waits for another writer of ours.
+
+`await store.look(fn, ...)` is `read` for a few rows by their keys, which a statement does several times: SQLite has
+them at once, in less time than it takes to hand over to a worker thread and back.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ T = TypeVar("T")
 RING_CHANNEL = "dataos_ring"
 """The NOTIFY channel on which servers tell each other of due work."""
 
+_AT_ONCE = "dataos_at_once"
 _RING = "dataos.ring"
 _NOTES = "dataos.notes"
 _ATTEMPTS = 40
@@ -44,6 +48,17 @@ _UPGRADE_LOCK = 0x646174616F73
 _CONNECT_S = 5
 _POOL_WAIT_S = 10.0
 _MOST_NAMED = 500
+
+
+class _TakesLonger(Exception):
+    """What was begun in the event loop's thread is to be done in another one."""
+
+
+def takes_longer(connection: sa.Connection) -> None:
+    """Said inside of a unit of work before it does more than to read a few rows by their keys: if it runs in the event
+    loop's thread (`Store.look`), it begins again in a worker thread."""
+    if connection.get_execution_options().get(_AT_ONCE):
+        raise _TakesLonger
 
 
 def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -76,6 +91,7 @@ class Store:
         self.url = store_url(url, password)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._jitter = jitter
+        self._at_once: sa.Engine | None = None
         self.meter: Callable[[str, float], None] = lambda kind, seconds: None
         """Hears of each unit of work that was awaited: `read` or `write`, and how long it took."""
         self.on_ring: Callable[[], None] = lambda: None
@@ -91,6 +107,8 @@ class Store:
                 self._writer if _in_memory(self.url) else _sqlite_engine(self.url, write=True, synchronous="NORMAL")
             )
             self._reader = _sqlite_engine(self.url, write=False)
+            if not _in_memory(self.url):
+                self._at_once = _sqlite_engine(self.url, write=False, wait_s=0).execution_options(**{_AT_ONCE: True})
         else:
             self._writer = self._deferring = _postgresql_engine(self.url, 2 * readers)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -119,6 +137,17 @@ class Store:
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, ...)` over one consistent snapshot."""
         return await self._in("read", self._read_pool, lambda: self.read_sync(fn, *args, **kwargs))
+
+    async def look(self, fn: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, for a few rows by their keys: on a SQLite file at once, in the event loop's thread. What turns out
+        to be more (`takes_longer`), or has to wait, is done as `read` does it."""
+        if self._at_once is not None:
+            began = time.perf_counter()
+            with contextlib.suppress(_TakesLonger, exc.DBAPIError):  # `read` meets a failure again, and says it
+                found = self._once(self._at_once, fn, *args, **kwargs)
+                self.meter("read", time.perf_counter() - began)
+                return found
+        return await self.read(fn, *args, **kwargs)
 
     async def _in(self, kind: str, pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         began = time.perf_counter()
@@ -240,6 +269,8 @@ class Store:
         self._writer.dispose()
         self._deferring.dispose()
         self._reader.dispose()
+        if self._at_once is not None:
+            self._at_once.dispose()
 
     def _once(
         self,
@@ -274,7 +305,7 @@ class Store:
                 self._down_until = time.monotonic() + _FAIL_FAST_S
         known = _store_error(error)
         if self.is_sqlite and known is not None and known.problem.code == "store.read_only":
-            for engine in (self._writer, self._deferring, self._reader):
+            for engine in filter(None, (self._writer, self._deferring, self._reader, self._at_once)):
                 engine.dispose()  # what was opened to read only stays so, also when the disk may be written again
         return known or error
 
@@ -392,14 +423,14 @@ def postgresql_arguments(url: sa.URL) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if key not in url.query}
 
 
-def _sqlite_engine(url: sa.URL, *, write: bool, synchronous: str = "FULL") -> sa.Engine:
+def _sqlite_engine(url: sa.URL, *, write: bool, synchronous: str = "FULL", wait_s: float = 30.0) -> sa.Engine:
     in_memory = _in_memory(url)
     engine = sa.create_engine(
         url,
         poolclass=QueuePool,
         pool_size=1 if in_memory else 16,
         max_overflow=-1 if not in_memory else 0,
-        connect_args={"check_same_thread": False, "timeout": 30.0},
+        connect_args={"check_same_thread": False, "timeout": wait_s},
         hide_parameters=True,  # values of a failed statement must not reach a log
     )
 

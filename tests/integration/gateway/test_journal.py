@@ -139,3 +139,16 @@ def test_what_only_reads_or_explains_intends_nothing(here: Here):
     here.rows("SELECT * FROM t")
     here.rows("EXPLAIN INSERT INTO t VALUES (1)")
     assert [action for action, _, _ in here.told()] == ["query", "query"]
+
+
+def test_a_query_that_fails_while_it_runs_is_audited_as_allowed(here: Here):
+    assert here.refused("SELECT 1 / (id - id) FROM lakehouse.retail.orders") == "query.division_by_zero"
+    assert here.told() == [("query", "lakehouse.retail.orders", "")]
+
+
+def test_no_row_leaves_that_cannot_be_audited(here: Here):
+    here.audit.lost = "query"
+    assert here.refused("SELECT * FROM lakehouse.retail.orders") == "store.full"
+    assert here.refused("SELECT 1 / (id - id) FROM lakehouse.retail.orders") == "query.division_by_zero"
+    here.audit.lost = ""
+    assert here.told() == []

@@ -26,14 +26,14 @@ EMPTY = Relation("lakehouse", "retail", "t", (Column("a", "bigint"),), IcebergSc
 class Silent:
     """A store that never answers."""
 
-    async def read(self, *_: Any) -> Any:
+    async def look(self, *_: Any) -> Any:
         await asyncio.Event().wait()
 
 
 class Broken:
     """A store that is gone."""
 
-    async def read(self, *_: Any) -> Any:
+    async def look(self, *_: Any) -> Any:
         raise fail("store.unavailable", "it is gone")
 
 

@@ -1,16 +1,20 @@
 """The store on SQLite: units of work, leases, migrations, portable SQL."""
 
 import asyncio
+import sqlite3
+import threading
+import time
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
-from dataos.core.errors import DataOSError
+from dataos.core.errors import DataOSError, Problem
 from dataos.store import tables, upgrades, work
-from dataos.store.database import Store
+from dataos.store.database import Store, takes_longer
 from dataos.store.work import StaleLease
 from support import stores
 
@@ -234,3 +238,66 @@ def test_a_deferred_write_is_seen_at_once_and_waits_for_no_disk_of_its_own(store
         assert "undone" not in await store.read(keys)
 
     asyncio.run(scenario())
+
+
+def test_a_look_needs_no_other_thread_until_it_takes_longer(store):
+    threads: list[bool] = []
+
+    def look(connection, longer):
+        threads.append(threading.current_thread() is threading.main_thread())
+        if longer:
+            takes_longer(connection)
+        return connection.execute(sa.select(tables.facts.c.value).where(tables.facts.c.key == "k")).scalar()
+
+    async def scenario():
+        await store.write(lambda c: c.execute(tables.facts.insert().values(key="k", value="v")))
+        assert await store.look(look, False) == "v"
+        assert await store.look(look, True) == "v"
+
+    asyncio.run(scenario())
+    assert threads == ([True, True, False] if store.is_sqlite else [False, False])
+
+
+def test_a_look_that_fails_says_why(store):
+    def wrong(connection):
+        raise DataOSError(Problem("store.full", "as the function says"))
+
+    async def scenario():
+        with pytest.raises(DataOSError, match="as the function says"):
+            await store.look(wrong)
+        with pytest.raises((DataOSError, DBAPIError), match=r"nothing|nowhere"):
+            await store.look(lambda c: c.exec_driver_sql("SELECT nothing FROM nowhere"))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.sqlite
+def test_a_look_does_not_wait_in_the_event_loop(tmp_path, store):
+    """Another program holds the file alone: whoever looks waits for it in a worker thread."""
+    held = sqlite3.connect(store.url.database, isolation_level=None)
+    asyncio.run(store.look(lambda c: c.execute(sa.select(tables.facts)).all()))
+    store.close()
+    held.execute("PRAGMA locking_mode=EXCLUSIVE")
+    held.execute("BEGIN EXCLUSIVE")
+    held.execute("UPDATE facts SET value = value")
+    again = Store(store.url.render_as_string(hide_password=False))
+    ticks: list[float] = []
+
+    async def tick():
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    async def scenario():
+        ticking = asyncio.create_task(tick())
+        looking = asyncio.create_task(again.look(lambda c: c.execute(sa.select(tables.facts)).all()))
+        await asyncio.sleep(0.3)
+        assert not looking.done()
+        assert len(ticks) > 3
+        held.execute("COMMIT")
+        held.close()
+        await looking
+        ticking.cancel()
+
+    asyncio.run(scenario())
+    again.close()

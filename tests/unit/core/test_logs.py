@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -42,3 +43,38 @@ def test_what_goes_elsewhere_is_not_rotated(tmp_path):
     write(tmp_path / "server.log", 10_000, 500, tmp_path / "other")
     assert (tmp_path / "server.log").read_text() == "of an earlier start\n"
     assert not (tmp_path / "server.log.1").exists()
+
+
+TOLD = """
+import logging
+from dataos.core import logs
+early = logs.get("before")
+logs.configure(json=True)
+logs.bind(request="r1")
+log = logs.get("x")
+log.debug("not told")
+log.info("ours", number=1, path="ü")
+early.warning("early")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("failed")
+logging.getLogger("library").warning("theirs %s", "too")
+logging.getLogger("httpx").info("noise")
+"""
+
+
+def test_our_lines_and_those_of_libraries_are_one_log():
+    ran = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    told = [(line["event"], line["level"], line["request"]) for line in lines]
+    assert told == [
+        ("ours", "info", "r1"),
+        ("early", "warning", "r1"),
+        ("failed", "error", "r1"),
+        ("theirs too", "warning", "r1"),
+    ]
+    assert (lines[0]["number"], lines[0]["path"]) == (1, "ü")
+    assert "ZeroDivisionError" in lines[2]["exception"]
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+    assert ran.stdout == ""

@@ -16,7 +16,8 @@ export function secondsOf(statement: Told, now: Date): number {
 
 const WORDS: Record<string, string> = {
   admitted: "Waited for its turn",
-  started: "Checked, planned and begun",
+  planned: "Checked and planned",
+  started: "Begun",
   end: "Rows sent",
   failed: "Until it failed",
 };
