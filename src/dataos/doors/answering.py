@@ -222,6 +222,7 @@ class Asked(answers.Answer):
     rows: int | None
     bytes: int | None
     tables: list[dict[str, Any]]
+    plan: str | None = Field(description="What EXPLAIN told of it when it ran; null where nothing was planned.")
 
 
 def router(

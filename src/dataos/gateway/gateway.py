@@ -392,6 +392,7 @@ class Gateway:
             return securing.visible(raw, decided)  # what a principal may not see has no name to resolve
 
         qualified = await qualifying.run(tree, source, resolver)
+        names_.about.plans.append(showing.plan(qualified))
         secured = [
             securing.secure(relation, decision, session, self.cluster)
             for relation, decision in zip(raw, decided, strict=True)

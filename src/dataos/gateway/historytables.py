@@ -44,6 +44,8 @@ _COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("error", "varchar"),
         ("row_count", "bigint"),
         ("bytes", "bigint"),
+        ("timings", "map(varchar, double)"),
+        ("plan", "varchar"),
     ),
     "query_audit": (
         ("query_id", "varchar"),
@@ -141,7 +143,7 @@ def _queries(connection: sa.Connection, user: str | None) -> Iterator[Row]:
         finished = row.finished_at // 1000 if row.finished_at is not None else None
         yield (
             *(row.id, row.created_at // 1000, finished, row.user, row.cluster, row.source, row.dialect, _text(row.sql)),
-            *(row.state, row.error, row.rows, row.bytes),
+            *(row.state, row.error, row.rows, row.bytes, row.timings, row.plan and _text(row.plan)),
         )
 
 

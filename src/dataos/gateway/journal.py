@@ -31,6 +31,7 @@ _INSERT = _q.insert()
 _UPDATE = _q.update().where(_q.c.id == sa.bindparam("of"))
 _log = logs.get(__name__)
 _MOST_SQL = 100_000
+_MOST_PLAN = 50_000
 _MOST_AUDITED = 2000
 _PAGE = 1000
 QUEUED, RUNNING, FINISHED, FAILED, CANCELLED = "queued", "running", "finished", "failed", "cancelled"
@@ -48,6 +49,8 @@ class Asked:
     dialect: str = "trino"
     started: float = field(default_factory=time.monotonic)
     touched: list[tuple[Relation, Decision]] = field(default_factory=list[tuple[Relation, Decision]])
+    plans: list[str] = field(default_factory=list[str])
+    """What EXPLAIN tells of each query in it."""
     timings: dict[str, float] = field(default_factory=dict[str, float])
     intended: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """What the audit says that it is about to change: (action, full name)."""
@@ -123,7 +126,7 @@ class StoredJournal:
 
     def lasting(self, asked: Asked) -> None:
         """As `Journal`: written a moment later."""
-        self._later(asked, {"state": RUNNING, "timings": asked.timings, "tables": told(asked.touched)})
+        self._later(asked, {"state": RUNNING, "timings": asked.timings, **_read(asked)})
 
     async def opened(self, asked: Asked) -> None:
         """As `Journal`."""
@@ -132,7 +135,7 @@ class StoredJournal:
                 decided = len(asked.touched)
                 if asked.audited == decided:
                     return
-                change = {"state": RUNNING, "timings": asked.timings, "tables": told(asked.touched)}
+                change = {"state": RUNNING, "timings": asked.timings, **_read(asked)}
                 await self._audit.write(_entry(asked, allowed=True), self._change(asked, change))
                 asked.kept, asked.audited = True, decided
         except DataOSError as lost:
@@ -166,7 +169,7 @@ class StoredJournal:
             if denied or asked.intended:
                 await self._audit.write(_entry(asked, allowed=not denied, why=code))
             state = CANCELLED if code == "query.cancelled" else FAILED
-            await self._keep(asked, {**self._ended(asked, state, code), "tables": told(asked.touched)})
+            await self._keep(asked, {**self._ended(asked, state, code), **_read(asked)})
         except DataOSError as lost:
             _log.error("query_not_journaled", query_id=asked.query_id, code=lost.problem.code)
 
@@ -181,7 +184,7 @@ class StoredJournal:
         asked.passed("end")
         change = {**self._ended(asked, state, error), "rows": rows, "bytes": bytes_}
         if "started" not in asked.timings:  # `opened` has not written them
-            change["tables"] = told(asked.touched)
+            change |= _read(asked)
         self._later(asked, change)
 
     def _ended(self, asked: Asked, state: str, error: str) -> dict[str, Any]:
@@ -226,8 +229,14 @@ class StoredJournal:
             "timings": asked.timings,
             "rows": None,
             "bytes": None,
-            "tables": told(asked.touched),
+            **_read(asked),
         }
+
+
+def _read(asked: Asked) -> dict[str, Any]:
+    """What it read, as columns of its row."""
+    plan = "\n".join(dict.fromkeys(asked.plans))[:_MOST_PLAN]
+    return {"tables": told(asked.touched), "plan": plan or None}
 
 
 def told(touched: Sequence[tuple[Relation, Decision]]) -> list[dict[str, Any]]:
@@ -352,4 +361,5 @@ def _shown(row: sa.Row[Any]) -> dict[str, Any]:
         "rows": row.rows,
         "bytes": row.bytes,
         "tables": row.tables,
+        "plan": row.plan,
     }

@@ -123,10 +123,15 @@ def explained(parsed: Explain, qualified: Qualified) -> Table:
         return Table(
             ("Query Plan",), [(json.dumps({"inputTableColumnInfos": inputs, "outputColumns": _own(qualified.names)}),)]
         )
+    return Table(("Query Plan",), [(plan(qualified),)])
+
+
+def plan(qualified: Qualified) -> str:
+    """The text of EXPLAIN."""
     lines = [f"Output[columnNames = [{', '.join(_own(qualified.names))}]]"]
     for relation, used in zip(qualified.relations, qualified.used, strict=True):
         lines.append(f"    TableScan[table = {relation.full_name}, columns = [{', '.join(_own(sorted(used)))}]]")
-    return Table(("Query Plan",), [("\n".join(lines),)])
+    return "\n".join(lines)
 
 
 def _own(columns: Sequence[str]) -> list[str]:

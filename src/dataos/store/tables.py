@@ -217,6 +217,7 @@ query_history = sa.Table(
     sa.Column("rows", sa.BigInteger),
     sa.Column("bytes", sa.BigInteger),
     sa.Column("tables", sa.JSON, nullable=False),  # [{catalog, schema, table, policies, masks, filters}]
+    sa.Column("plan", sa.Text),  # as EXPLAIN told it then; NULL: it was not planned
     comment="statements that the gateway ran or refused",
 )
 

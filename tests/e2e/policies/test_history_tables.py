@@ -79,6 +79,24 @@ def test_the_audit_tells_what_policies_did_to_each_column(lake: Lake, readers: N
     ]
 
 
+def test_plans_and_times_are_kept_with_each_statement(lake: Lake, readers: None):
+    one = "SELECT email FROM lakehouse.retail.customers"
+    two = "SELECT 1 / (length(email) - length(email)) FROM lakehouse.retail.customers"
+    asked = ask(lake.ana, one)
+    ask(lake.ana, two)
+    ask(lake.ana, "SELECT * FROM lakehouse.other.things")
+
+    kept = f"SELECT query, plan, element_at(timings, 'admitted') <= element_at(timings, 'planned') FROM {QUERY}"
+    scan = "    TableScan[table = lakehouse.retail.customers, columns = [{}]]"
+    told = {sql: (plan, in_order) for sql, plan, in_order in lake.rows(lake.ana, kept)}
+    assert told[one] == (f"Output[columnNames = [email]]\n{scan.format('email')}", True)
+    assert told[two][0].endswith(scan.format("email"))
+    assert told["SELECT * FROM lakehouse.other.things"] == (None, None)
+    shown = lake.ana.get(f"/api/v1/queries/{asked}").json()
+    assert shown["plan"] == told[one][0]
+    assert shown["timings"]["planned"] <= shown["timings"]["started"]
+
+
 def test_the_catalog_is_listed_and_described(lake: Lake):
     assert ["gateway"] in lake.rows(lake.ana, "SHOW CATALOGS")
     assert lake.rows(lake.ana, "SHOW TABLES FROM gateway.public") == [["query"], ["query_audit"]]

@@ -9579,6 +9579,11 @@ export interface components {
             /** Id */
             id: string;
             /**
+             * Plan
+             * @description What EXPLAIN told of it when it ran; null where nothing was planned.
+             */
+            plan: string | null;
+            /**
              * Reason
              * @description Why it had to wait, if it had to.
              */

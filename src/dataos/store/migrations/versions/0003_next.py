@@ -325,6 +325,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
         sa.Column("tables", sa.JSON(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_query_history")),
         comment="statements that the gateway ran or refused",
     )
