@@ -1,6 +1,6 @@
-"""Takes docs/pictures/screens/*.png: the web app on the demo, in the system's Chromium: `python tools/screens.py [name]`.
+"""Takes docs/pictures/screens/*.png and writes docs/screens.md: `python tools/screens.py [name]`.
 
-Run by hand after a change of a screen; look at each picture before it is committed.
+The web app on the demo, in the system's Chromium. Run by hand after a change of a screen; look at each picture before it is committed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,26 +90,79 @@ def faults(page: Page) -> None:
     page.get_by_role("region", name="Outcome").get_by_role("button", name=re.compile("^line")).first.wait_for()
 
 
-SCREENS: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "home": ("operator", at("/")),
-    "hub": ("operator", at("/products")),
-    "product": ("operator", at(PRODUCT)),
-    "outputs": ("operator", at(f"{PRODUCT}?tab=outputs")),
-    "restricted": ("analyst", restricted),
-    "explore": ("operator", explore),
-    "lineage": ("operator", at(f"{PRODUCT}?tab=lineage")),
-    "workbench": ("operator", workbench),
-    "chart": ("operator", chart),
-    "resources": ("operator", at("/operations/resources")),
-    "apply": ("operator", faults),
-    "workflow": ("operator", job),
-    "queries": ("operator", at("/operations/queries")),
-    "health": ("operator", at("/operations/health")),
-    "policies": ("operator", at("/governance/policies")),
-    "grants": ("operator", at("/governance/grants")),
-    "coverage": ("operator", at("/governance/policies?tab=coverage")),
-    "audit": ("operator", at("/governance/audit")),
-}
+def statement(page: Page) -> None:
+    settled(page, "/operations/queries")
+    page.get_by_role("link", name=re.compile("^SELECT.* AS fl")).first.click()
+    page.get_by_role("region", name="Plan by which it ran").wait_for()
+
+
+def explained(page: Page) -> None:
+    settled(page, "/governance/explain?user=analyst&object=dataos://flightslake:nyc/flights&predicate=select")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What is opened as whom ("": nobody signed in), and what the gallery says of it."""
+
+    user: str
+    open: Callable[[Page], None]
+    area: str
+    caption: str
+
+
+HUB, SQL, RUNS, RULES, OWN = "Data Products", "Workbench", "Operations", "Governance", "Oneself"
+SCREENS: dict[str, Screen] = {
+    "home": Screen("operator", at("/"), OWN, "Home: what is recent, favourite, and asks for a decision"),
+    "sign-in": Screen("", at("/login"), OWN, "Signing in; a login provider stands beside the password where there is one"),
+    "profile": Screen("operator", at("/profile"), OWN, "Profile: who one is, tags and roles"),
+    "tokens": Screen("operator", at("/profile/tokens"), OWN, "API keys, shown once"),
+    "hub": Screen("operator", at("/products"), HUB, "The Hub"),
+    "product": Screen("operator", at(PRODUCT), HUB, "Overview of a product: from inputs to outputs"),
+    "inputs": Screen("operator", at(f"{PRODUCT}?tab=inputs"), HUB, "Inputs"),
+    "outputs": Screen("operator", at(f"{PRODUCT}?tab=outputs"), HUB, "Outputs: columns, tags, sample rows"),
+    "restricted": Screen("analyst", restricted, HUB, "What policies leave the analyst of a dataset, and why"),
+    "explore": Screen("operator", explore, HUB, "Explore: questions without SQL"),
+    "quality": Screen("operator", at(f"{PRODUCT}?tab=quality"), HUB, "Quality: checks by category, over time"),
+    "lineage": Screen("operator", at(f"{PRODUCT}?tab=lineage"), HUB, "Lineage, one step at a time"),
+    "access": Screen("operator", at(f"{PRODUCT}?tab=access"), HUB, "Access options: ready to copy"),
+    "files": Screen("operator", at(f"{PRODUCT}?tab=files"), HUB, "Files: the manifests that made it"),
+    "workbench": Screen("operator", workbench, SQL, "A statement and its rows"),
+    "chart": Screen("operator", chart, SQL, "The same as a chart"),
+    "resources": Screen("operator", at("/operations/resources"), RUNS, "Resources with status and reason"),
+    "resource": Screen("operator", at("/operations/resources/workflow/flights?workspace=public&tab=manifest"), RUNS,
+                       "A Resource and its manifest"),
+    "apply": Screen("operator", faults, RUNS, "Plan and apply: faults at their lines"),
+    "workflows": Screen("operator", at("/operations/workflows"), RUNS, "Workflows with their last and next runs"),
+    "workflow": Screen("operator", job, RUNS, "A run as it went, a job and its log"),
+    "queries": Screen("operator", at("/operations/queries"), RUNS, "Statements under way and past"),
+    "statement": Screen("operator", statement, RUNS, "A statement: its time step by step, policies, plan"),
+    "analysis": Screen("operator", at("/operations/queries/analysis"), RUNS, "What was asked of each cluster"),
+    "events": Screen("operator", at("/operations/events"), RUNS, "Events as they come"),
+    "health": Screen("operator", at("/operations/health"), RUNS, "Health: parts, examination, quotas"),
+    "users": Screen("operator", at("/governance/users"), RULES, "Users"),
+    "user": Screen("operator", at("/governance/users/analyst?tab=access"), RULES, "What a user may do, and by what"),
+    "roles": Screen("operator", at("/governance/roles"), RULES, "Roles and tag namespaces"),
+    "use-cases": Screen("operator", at("/governance/use-cases"), RULES, "Use cases and the providers of their atoms"),
+    "grants": Screen("operator", at("/governance/grants?tab=approved"), RULES, "Grants: asked for, in force, rejected"),
+    "policies": Screen("operator", at("/governance/policies"), RULES, "Policies in words"),
+    "policy": Screen("operator", at("/governance/policies/flights-tail-numbers"), RULES, "A policy, and whom it reaches"),
+    "explain": Screen("operator", explained, RULES, "Explain: why somebody may, or may not"),
+    "simulate": Screen("operator", at("/governance/simulate"), RULES, "Simulate: who would gain and lose what"),
+    "coverage": Screen("operator", at("/governance/coverage"), RULES, "Coverage: tagged columns that somebody sees in clear"),
+    "tags": Screen("operator", at("/governance/tags"), RULES, "Tags of columns and where they are"),
+    "audit": Screen("operator", at("/governance/audit"), RULES, "The audit, verified by a click"),
+}  # fmt: skip
+
+
+def gallery() -> str:
+    """docs/screens.md."""
+    text = "# Screens\n\nThe web app on what `./dev demo` makes. [The tour](tour.md) tells how its screens belong together.\n"
+    for area in (HUB, SQL, RUNS, RULES, OWN):
+        text += f"\n## {area}\n"
+        for name, screen in SCREENS.items():
+            if screen.area == area:
+                text += f"\n**{screen.caption}**\n\n![{screen.caption}](pictures/screens/{name}.png)\n"
+    return text
 
 
 @contextmanager
@@ -132,16 +186,17 @@ def main(names: list[str]) -> None:
     with demo() as made, web.chromium() as chromium:
         kept = {user: web.kept(chromium, made, user) for user in ("operator", "analyst")}
         for name in names or SCREENS:
-            user, open_ = SCREENS[name]
+            screen = SCREENS[name]
             for scheme in schemes:
-                context = web.context(chromium, made, scheme, storage_state=kept[user], viewport=SIZE)
+                context = web.context(chromium, made, scheme, storage_state=kept.get(screen.user), viewport=SIZE)
                 page = context.new_page()
-                open_(page)
+                screen.open(page)
                 page.wait_for_timeout(400)  # the layout of pictures comes to rest
                 file = OUT / (f"{name}.png" if scheme == "light" else f"{name}-{scheme}.png")
                 page.screenshot(path=file)
                 print(file.relative_to(ROOT))
                 context.close()
+    (ROOT / "docs" / "screens.md").write_text(gallery())
 
 
 if __name__ == "__main__":

@@ -178,3 +178,12 @@ def test_a_second_run_changes_nothing(demo):
     assert again.err.count("...unchanged") == 9
     assert {r["id"]: (r["uid"], r["generation"]) for r in demo.client().resources()} == before
     assert demo.client().runtime("workflow", "flights", "public")["run"]["id"] == run
+
+
+def test_the_operator_reads_every_dataset_of_the_product_whole(demo, first):
+    """Also files of which no columns are known: no mask of theirs is in sight."""
+    client = demo.client()
+    for side in ("input", "output"):
+        found = client.json("GET", f"/api/v1/products/data/v1alpha/flights-from-new-york/datasets?side={side}")["items"]
+        assert {(d["name"], d["access"]) for d in found} == {(d["name"], "Full Access") for d in found}
+        assert found

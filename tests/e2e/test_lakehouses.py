@@ -171,3 +171,32 @@ def test_spellings_of_one_lakehouse_make_one_lakehouse(server: Installation) -> 
         # and the second spelling over the first changes nothing but what is written
         apply(server, without_engine(other).replace("laketwo", "lakeone").replace("two", "one"), "-w", "public")
         assert lakes.ids_of(server, "shop.orders", warehouse="one") == [1, 2]
+
+
+WRITER = """\
+name: fill
+version: v1
+type: workflow
+workflow:
+  dag:
+    - name: load
+      spec:
+        stack: flare:7.0
+        compute: runnable-default
+        stackSpec:
+          job:
+            inputs: [{name: orders, dataset: "dataos://lakehouse:retail/orders", format: iceberg}]
+            outputs: [{name: copied, dataset: "dataos://together:retail/copy?acl=rw", format: iceberg}]
+            steps: [{sequence: [{name: copied, sql: "SELECT * FROM orders"}]}]
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--atomic",)])
+def test_a_lakehouse_and_the_job_that_fills_it_come_together(tmp_path, how):
+    """One by one the job waits for the Depot that the Lakehouse makes; as a set both are stored before it is there."""
+    with installation(tmp_path) as here:
+        here.up()
+        lakes.make_table(here, "retail.orders", 1, 2, 3)
+        both = LOCAL.format(name="together", depot="depotName: together, ") + "---\n" + WRITER
+        here.ok("apply", "--wait", *how, "-f", here.write("both.yaml", both))
+        assert lakes.ids_of(here, "retail.copy", warehouse="together") == [1, 2, 3]

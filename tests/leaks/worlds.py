@@ -276,6 +276,9 @@ def _data_rule(world: World, draw: random.Random, name: str, type_: Any, **more:
 
 
 def _mask_rule(world: World, draw: random.Random, name: str) -> DataRule:
+    others = [rule for _, rule in world.rules if isinstance(rule, DataRule) and rule.type == "mask"]
+    if others and draw.random() < 0.4:
+        return _rival(draw.choice(others), draw, name)
     table = draw.choice(world.tables)
     path = draw.choice((*paths(table), *(("id",), ("region",), ("region",))))
     spelled = ".".join(path)
@@ -287,6 +290,13 @@ def _mask_rule(world: World, draw: random.Random, name: str) -> DataRule:
     tags = [draw.choice(known)] if by_tag and known and draw.random() < 0.8 else tags
     names = () if by_tag else (column, *(draw.choice(paths(table))[0] for _ in range(draw.choices((0, 1), (4, 1))[0])))
     return _data_rule(world, draw, name, "mask", mask=_mask(draw, type_), column_tags=tuple(tags), column_names=names)
+
+
+def _rival(rule: DataRule, draw: random.Random, name: str) -> DataRule:
+    """Another mask of the same columns for the same users: which of them counts?"""
+    layer = draw.choice(("user", "system"))
+    mask = draw.choice((Mask("redact"), Mask("pass_through"), _mask(draw, draw.choice((VARCHAR, BIGINT, DATE)))))
+    return replace(rule, name=name, layer=layer, priority=draw.choice((rule.priority, 1, 99)), mask=mask)
 
 
 def _type_of(table: Table, path: Sequence[str]) -> Type:

@@ -21,6 +21,7 @@ from dataos.core.addresses import ResourceKey
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids, Uid, UserId
+from dataos.depots.resolver import is_coming
 from dataos.governance import objects, rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
@@ -211,10 +212,16 @@ class Generations:
         )
 
     def store(
-        self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, warnings: list[Problem]
+        self,
+        connection: sa.Connection,
+        request: ApplyRequest,
+        manifest: Manifest,
+        warnings: list[Problem],
+        pending: frozenset[ResourceKey] = frozenset(),
     ) -> ApplyResult:
-        """Store what was applied. Raises DataOSError; the caller's unit of work is then undone."""
-        problems = self.check_references(connection, manifest)  # again, inside the transaction that relies on it
+        """Store what was applied. Raises DataOSError; the caller's unit of work is then undone. `pending`: as in
+        `check_references`, which is done again, inside the transaction that relies on it."""
+        problems = self.check_references(connection, manifest, pending)
         if problems:
             raise DataOSError(problems)
         self.check_authority(connection, request, manifest)
@@ -430,6 +437,7 @@ def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Probl
         hint=(hint + (" " if hint.endswith("?") else "; ") if hint else "")
         + "apply it first, or name it in the same folder with `apply -R`",
         path=path,
+        retry=1.0 if type_ == "depot" and is_coming(connection, target.name) else None,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
+from dataos.core.addresses import ResourceKey
 from dataos.core.errors import Problem
 from dataos.core.ids import Uid, UserId
 from dataos.governance.principals import Principal
@@ -86,6 +87,15 @@ class Adviser(Protocol):
 
     async def advise(self, manifest: Manifest, actor: UserId, warnings: list[Problem]) -> list[Problem]:
         """The warnings that whoever applies a manifest, which passed `check`, shall see instead of these."""
+        ...
+
+
+@runtime_checkable
+class Providing(Protocol):
+    """The ability of kinds whose reconciliation makes other Resources, which manifests beside it may name already."""
+
+    def provides(self, manifest: Manifest) -> Sequence[ResourceKey]:
+        """What it will make."""
         ...
 
 

@@ -26,7 +26,7 @@ from dataos.control.generations import (
     missing_workspace,
     read_stored,
 )
-from dataos.control.ports import Adviser, Controller, Gathering, Governing, Made, Maker, Registering, Shared
+from dataos.control.ports import Adviser, Controller, Gathering, Governing, Made, Maker, Providing, Registering, Shared
 from dataos.control.showing import diff, masked
 from dataos.core import names
 from dataos.core.addresses import ResourceKey, display_id
@@ -50,6 +50,8 @@ __all__ = ["ApplyRequest", "ApplyResult", "Resources"]
 
 _r = tables.resources
 _GONE_S = 10.0
+_COMING_S = 10.0
+_LOOK_S = 0.1
 Guard = Callable[[Principal, ResourceKey], Awaitable[None]]
 """What else is asked before secret values of a Resource are shown. Raises DataOSError `auth.forbidden`."""
 _Prepared = tuple[ApplyRequest, Manifest, list[Problem]]
@@ -93,17 +95,30 @@ class Resources:
         manifest = read_manifest(request.document, reading, request.workspace)
         if manifest is None:
             raise DataOSError(reading.problems)
-        problems = await self._store.read(self._check_stored, request, manifest, pending)
         controller = self._controllers.get(manifest.kind.type)
-        if not problems and controller is not None and not manifest.unsupported:
-            found = await controller.check(manifest, request.actor)
-            problems = [p for p in found if not _satisfied(p, pending)]
+        waited = 0.0
+        problems = await self._check(request, manifest, pending)
+        while problems and waited < _COMING_S and all(_is_coming(p) for p in problems):
+            await asyncio.sleep(_LOOK_S)
+            waited += _LOOK_S
+            problems = await self._check(request, manifest, pending)
         if problems:
             raise DataOSError(_of(manifest, problems))
         warnings = reading.warnings
         if isinstance(controller, Adviser) and not manifest.unsupported:
-            warnings = await controller.advise(manifest, request.actor, warnings)
+            try:
+                warnings = await controller.advise(manifest, request.actor, warnings)
+            except DataOSError as error:  # nothing can be said yet of what a set makes
+                if not all(_satisfied(p, pending) for p in error.problems):
+                    raise
         return manifest, [*warnings, *manifest.unsupported]
+
+    async def _check(self, request: ApplyRequest, manifest: Manifest, pending: frozenset[ResourceKey]) -> list[Problem]:
+        problems = await self._store.read(self._check_stored, request, manifest, pending)
+        controller = self._controllers.get(manifest.kind.type)
+        if problems or controller is None or manifest.unsupported:
+            return problems
+        return [p for p in await controller.check(manifest, request.actor) if not _satisfied(p, pending)]
 
     def _check_stored(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, pending: frozenset[ResourceKey]
@@ -197,7 +212,7 @@ class Resources:
                 continue
             if manifest.unsupported and not request.dry_run:  # a dry run says so with a warning, as `validate` does
                 problems += _of(manifest, manifest.unsupported)
-            pending |= {manifest.key}
+            pending |= self._made_by(manifest)
             prepared.append((request, manifest, warnings))
         if problems:
             raise DataOSError(problems)
@@ -211,15 +226,23 @@ class Resources:
             if known is not None:
                 return [_from_json(r) for r in known["items"]]
         results: list[ApplyResult] = []
+        pending = frozenset[ResourceKey]()
         for request, manifest, warnings in prepared:
             try:
-                results.append(self.generations.store(connection, request, manifest, list(warnings)))
+                results.append(self.generations.store(connection, request, manifest, list(warnings), pending))
             except DataOSError as error:
                 raise DataOSError(_of(manifest, error.problems)) from error
+            pending |= self._made_by(manifest)
         if call is not None:
             answer = {"items": [r.to_json() for r in results]}
             idempotency.remember(connection, call, answer, self._clock.now_us())
         return results
+
+    def _made_by(self, manifest: Manifest) -> frozenset[ResourceKey]:
+        """The Resource of a manifest, and what will be made of it."""
+        controller = self._controllers.get(manifest.kind.type)
+        provided = controller.provides(manifest) if isinstance(controller, Providing) else ()
+        return frozenset({manifest.key, *provided})
 
     def _digest(self, requests: Sequence[ApplyRequest]) -> str:
         asked = [[r.document, r.workspace, r.dry_run, r.rerun, r.mode, r.expected_generation] for r in requests]
@@ -430,6 +453,11 @@ class Resources:
 
 def _of(manifest: Manifest, problems: Sequence[Problem]) -> list[Problem]:
     return [replace(p, type=manifest.kind.type, name=manifest.meta.name) for p in problems]
+
+
+def _is_coming(problem: Problem) -> bool:
+    """True of what is missing and may be there in a moment: the Depot of a Lakehouse that was just stored."""
+    return problem.retry is not None and problem.code in ("resource.dependency", "depot.not_found")
 
 
 def _satisfied(problem: Problem, pending: frozenset[ResourceKey]) -> bool:

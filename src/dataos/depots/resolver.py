@@ -387,12 +387,21 @@ def find(connection: sa.Connection, name: str) -> DepotEntry:
     row = connection.execute(sa.select(tables.depots).where(tables.depots.c.name == name)).first()
     if row is None:
         known = list(connection.execute(sa.select(tables.depots.c.name).order_by(tables.depots.c.name)).scalars())
-        raise not_found(name, known)
+        raise not_found(name, known, coming=is_coming(connection, name))
     return _entry(row)
 
 
-def not_found(name: str, known: Sequence[str]) -> DataOSError:
-    """The error for an unknown depot: near names first, then all names."""
+def is_coming(connection: sa.Connection, name: str) -> bool:
+    """Unit of work: is a Depot of that name stored and not looked at yet, or a Lakehouse, which makes one?"""
+    r = tables.resources
+    fresh = sa.or_(r.c.observed_generation != r.c.generation, r.c.status == "pending")
+    made = sa.or_(sa.and_(r.c.type == "depot", r.c.name == name), r.c.type == "lakehouse")
+    query = sa.select(r.c.uid).where(r.c.live_key.is_not(None), r.c.deleting_at.is_(None), made, fresh)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def not_found(name: str, known: Sequence[str], *, coming: bool = False) -> DataOSError:
+    """The error for an unknown depot: near names first, then all names. `coming`: the same may succeed in a moment."""
     shown = ", ".join(known[:50]) + (f" and {len(known) - 50} more" if len(known) > 50 else "")
     near = names.nearest(name, known)
     return fail(
@@ -400,6 +409,7 @@ def not_found(name: str, known: Sequence[str]) -> DataOSError:
         f"there is no depot '{name}'",
         hint=("did you mean " + " or ".join(f"`{n}`" for n in near) + "? " if near else "")
         + (f"known: {shown}" if known else "no depot exists yet: apply a Depot or a Lakehouse first"),
+        retry=1.0 if coming else None,
     )
 
 

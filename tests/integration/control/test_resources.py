@@ -6,10 +6,12 @@ import pytest
 import sqlalchemy as sa
 
 from dataos.control import records
+from dataos.control.ports import Observed
 from dataos.control.resources import ApplyRequest
 from dataos.core.addresses import ResourceKey
 from dataos.core.errors import DataOSError
 from dataos.core.ids import UserId
+from dataos.depots.resolver import Depots
 from dataos.store import tables
 from support import stores
 from support.rooms import control, document
@@ -342,3 +344,57 @@ def test_events_tell_what_happened(tmp_path):
         assert kinds == ["created", "status", "deleting", "deleted"]
 
     run(scenario, tmp_path)
+
+
+FILES = """
+name: {name}
+version: v2alpha
+type: depot
+depot: {{type: file, external: true, file: {{path: {path}}}}}
+"""
+COMPUTE = """
+name: reader
+version: v1beta
+type: compute
+compute: {dataplane: hub, purpose: runnable, nodePool: {nodeSelector: {a: b}, tolerations: []}}
+"""
+
+
+class NeedsDepot:
+    """A kind whose manifests need the Depot `raw`."""
+
+    def __init__(self) -> None:
+        self.depots: Depots | None = None
+
+    async def check(self, manifest, actor):
+        try:
+            await self.depots.get("raw")
+        except DataOSError as error:
+            return list(error.problems)
+        return []
+
+    async def reconcile(self, view):
+        return Observed()
+
+    async def delete(self, view):
+        return True
+
+
+def test_what_needs_a_depot_that_is_on_its_way_waits_for_it(tmp_path):
+    kind = NeedsDepot()
+
+    async def scenario():
+        async with control(tmp_path, {"compute": kind}, loop=False) as rooms:
+            kind.depots = rooms.depots
+            (tmp_path / "raw").mkdir()
+            await refused(rooms.resources.apply(request(COMPUTE)), "depot.not_found")
+            await rooms.resources.apply(request(FILES.format(name="raw", path=tmp_path / "raw")))
+            applying = asyncio.create_task(rooms.resources.apply(request(COMPUTE)))
+            await asyncio.sleep(0.3)
+            assert not applying.done()
+            looking = asyncio.create_task(rooms.reconciler.run())
+            assert (await applying).action == "created"
+            rooms.reconciler.stop()
+            await looking
+
+    asyncio.run(scenario())

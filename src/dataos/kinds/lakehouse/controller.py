@@ -95,6 +95,10 @@ class LakehouseController:
             )
         ]
 
+    def provides(self, manifest: Manifest) -> tuple[ResourceKey, ...]:
+        """Its Depot."""
+        return (ResourceKey("depot", manifest.spec.depot),)
+
     async def reconcile(self, view: ResourceView) -> Observed:
         """Folder, warehouse, child Depot."""
         spec: LakehouseSpec = view.manifest.spec

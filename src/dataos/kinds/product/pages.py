@@ -235,7 +235,8 @@ class Pages:
             found.append({"column": spelled.get(entry["column"], entry["column"]), "shown": entry["shown"],
                           "masking": operator, "policy": entry["policy"]})  # fmt: skip
         filters = explaining.filters(policies, user, name)
-        whole = not filters and all(c["shown"] == "raw" for c in found) and not (exposure.has_masks and not columns)
+        unseen = () if columns else exposure.masking(tags)
+        whole = not filters and not unseen and all(c["shown"] == "raw" for c in found)
         return {
             "label": FULL if whole else RESTRICTED,
             "filters": filters,

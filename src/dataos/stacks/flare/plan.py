@@ -311,6 +311,7 @@ async def _depot(rooms: Rooms, address: Udl) -> DepotEntry:
             "depot.not_found",
             f"invalid resource dependency, not found: {address.depot}:depot",
             hint=names.did_you_mean(address.depot, known) or error.problem.hint,
+            retry=error.problem.retry,
         ) from error
 
 

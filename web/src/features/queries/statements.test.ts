@@ -34,7 +34,7 @@ it("says how long each step took by itself", () => {
   expect(stepsOf({ end: 2, admitted: 0.5, started: 1.25, planned: 0.75 })).toEqual([
     { name: "Waited for its turn", at: 0.5, took: 0.5 },
     { name: "Checked and planned", at: 0.75, took: 0.25 },
-    { name: "Begun", at: 1.25, took: 0.5 },
+    { name: "Run until its first rows", at: 1.25, took: 0.5 },
     { name: "Rows sent", at: 2, took: 0.75 },
   ]);
   expect(stepsOf({ other: 1 })).toEqual([{ name: "other", at: 1, took: 1 }]);

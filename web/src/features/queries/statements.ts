@@ -17,7 +17,7 @@ export function secondsOf(statement: Told, now: Date): number {
 const WORDS: Record<string, string> = {
   admitted: "Waited for its turn",
   planned: "Checked and planned",
-  started: "Begun",
+  started: "Run until its first rows",
   end: "Rows sent",
   failed: "Until it failed",
 };
