@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,18 +43,53 @@ def test_a_broken_enforcer_is_noticed(runner: Runner, name: str, world: int):
     assert breaking.notice(runner, name, world, 8) is not None
 
 
+def test_each_mutant_takes_the_place_of_what_it_breaks():
+    """One that cannot be called as the original is would be noticed for that alone."""
+    wrong: list[str] = []
+
+    class Patch(pytest.MonkeyPatch):
+        mutant = ""
+
+        def setattr(self, target: Any, name: str, value: Any) -> None:
+            original = getattr(target, name)
+            if inspect.isfunction(original) and inspect.isfunction(value) and not _can_stand_for(value, original):
+                wrong.append(f"{self.mutant}: {name}")
+            super().setattr(target, name, value)
+
+    for mutant, apply in breaking.MUTANTS.items():
+        patch = Patch()
+        patch.mutant = mutant
+        apply(patch)
+        patch.undo()
+    assert wrong == []
+
+
+def _can_stand_for(mutant: Any, original: Any) -> bool:
+    """Does it take as many arguments by position?"""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    takes, needs = (list(inspect.signature(f).parameters.values()) for f in (mutant, original))
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in takes):
+        return True
+    return sum(p.kind in positional for p in takes) >= sum(p.kind in positional for p in needs)
+
+
 def test_a_case_is_reduced_to_what_it_needs(runner: Runner):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(securing, "_conditions", lambda *_: [])  # no filter is applied anywhere
         runner.forget()
         failures = (f for seed in range(12) for f in runner.run(seed, 24).failures)
-        found = next(f for f in failures if f.oracle == "twin" and len(f.world.rules) > 2)
+        found = next(f for f in failures if f.oracle == "twin" and len(f.world.rules) > 2 and not _reads_views(f))
         small = reducer.reduce(runner, found, within_s=20)
     runner.forget()
     assert small.oracle == found.oracle
     assert len(small.statement.sql) < len(found.statement.sql)
     assert len(small.world.rules) < len(found.world.rules)
     assert len(small.world.users) == 1
+
+
+def _reads_views(failure: oracles.Failure) -> bool:
+    """Views have owners, who are users too."""
+    return not failure.statement.tables.isdisjoint(v.name for v in failure.world.views)
 
 
 def test_a_seed_is_the_same_again():

@@ -385,7 +385,9 @@ def _column_deny(world: World, draw: random.Random, name: str) -> AccessRule:
         known = sorted({tag for _, _, tag in world.column_tags}) or list(TAGS)
         group = (draw.choice(known), "dataos:type:column") if draw.random() < 0.5 else (draw.choice(known),)
         return AccessRule(name, _groups(world, draw), predicates, tags=(group,))
-    path = ".".join(draw.choice(paths(table)))
+    inner = [(t, p) for t in world.tables for p in paths(t) if len(p) > 1]
+    table, chosen = draw.choice(inner) if inner and draw.random() < 0.5 else (table, draw.choice(paths(table)))
+    path = ".".join(chosen)
     spelled = draw.choice((path, path.upper(), path.lower(), path))
     return AccessRule(
         name, _groups(world, draw), predicates, (f"dataos://{table.depot}:{world.schema}/{table.name}#{spelled}",)

@@ -6,10 +6,11 @@ statement says about the relation, it says about this sub-query: a denied column
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
+from sqlglot.dialects import DuckDB
 
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.names import folded
@@ -56,18 +57,21 @@ def secure(relation: Relation, decision: Decision, session: EngineSession, clust
     source, raw, empty = _scan(relation, session, cluster)
     open_ = _names(relation, decision)
     places = _PLACES if isinstance(relation.scan, IcebergScan) else {}
-    select = exp.Select(
-        expressions=[_projection(c, decision, empty, places) for c in relation.columns if c.name.lower() in open_]
-        or [exp.Alias(this=exp.Null(), alias=exp.to_identifier("__dt_nothing", quoted=True))]
-    )
+    write = DuckDB().generator().generate  # a column after the other: of a thousand most are shown as they are
+    shown = [
+        f"{_projection(c, decision, empty, places, write)} AS {_quoted(c.name.lower())}"
+        for c in relation.columns
+        if c.name.lower() in open_
+    ]
+    sql = f"SELECT {', '.join(shown) or 'NULL AS __dt_nothing'}"
     if source is not None:
-        select.set("from_", exp.From(this=source))
+        sql += f" FROM {write(source, copy=False)}"
     conditions = [exp.Paren(this=c) for f in decision.filters for c in _conditions(f, relation, decision)]
     if empty:
         conditions.append(exp.Paren(this=exp.false()))
     if conditions:
-        select.set("where", exp.Where(this=exp.and_(*conditions, copy=False)))
-    return Secured(relation, select.sql("duckdb", copy=False), raw)
+        sql += f" WHERE {write(exp.and_(*conditions, copy=False), copy=False)}"
+    return Secured(relation, sql, raw)
 
 
 def permitted(relation: Relation, decision: Decision) -> tuple[Column, ...]:
@@ -98,10 +102,19 @@ def visible(relations: Sequence[Relation], decisions: Sequence[Decision]) -> lis
     return [replace(r, columns=permitted(r, d)) for r, d in zip(relations, decisions, strict=True)]
 
 
-def _projection(column: Column, decision: Decision, empty: bool, places: Mapping[str, str]) -> exp.Expr:
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _projection(
+    column: Column, decision: Decision, empty: bool, places: Mapping[str, str], write: Callable[..., str]
+) -> str:
     name = column.name.lower()
     type_ = duckdb_types.shared(column.type)
-    value: exp.Expr = exp.Column(this=exp.to_identifier(places.get(column.name, column.name), quoted=True))
+    own = places.get(column.name, column.name)
+    if not empty and type_.this not in masking.NESTED and decision.shape.masks((name,)) is None:
+        return _quoted(own)
+    value: exp.Expr = exp.Column(this=exp.to_identifier(own, quoted=True))
     if empty:
         left = masking.remaining(type_, (name,), decision.shape.denied)
         value = exp.Cast(this=exp.Null(), to=(left if left is not None else type_).copy())
@@ -109,7 +122,7 @@ def _projection(column: Column, decision: Decision, empty: bool, places: Mapping
         value = exp.Cast(this=exp.Null(), to=type_.copy())  # what it is is not known: no mask is known to fit
     else:
         value = masking.project(value, type_, (name,), decision.shape)
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+    return write(value, copy=False)
 
 
 def _conditions(applied: AppliedFilter, relation: Relation, decision: Decision) -> list[exp.Expr]:

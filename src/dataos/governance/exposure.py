@@ -98,7 +98,7 @@ class Exposure:
                 found += self._tags.get(tag, ())
         if not found:
             return None
-        best = min(_winners(found), key=lambda r: (_strictness(r), r.name))
+        best = found[0] if len(found) == 1 else min(_winners(found), key=lambda r: (_strictness(r), r.name))
         assert best.mask is not None  # noqa: S101 - only rules with masks were taken
         return AppliedMask(best.mask, best.name) if best.mask.operator != "pass_through" else None
 
