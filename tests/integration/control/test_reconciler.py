@@ -220,12 +220,12 @@ def test_a_moment_is_kept_where_the_look_took_its_time_to_be_written(store):
 
 
 def test_leases_of_looks_in_progress_last_while_a_server_ends(store, monkeypatch):
-    monkeypatch.setattr("dataos.control.reconciler.LEASE_S", 0.4)
+    monkeypatch.setattr("dataos.control.reconciler.LEASE_S", 1.0)
     ended: list[str] = []
 
     async def look(unit: str, lease: Lease) -> Outcome:
         loops[0].reconciler.stop()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
         return Outcome(write=lambda connection: (lease.check(connection), ended.append(unit)))
 
     loops: list[Loop] = []
@@ -234,7 +234,7 @@ def test_leases_of_looks_in_progress_last_while_a_server_ends(store, monkeypatch
         loops.append(loop)
         await loop.wake("one")
         await loop.until(lambda: loop.looked["one"] == 1)
-        for _ in range(10):  # another server takes what nobody holds
+        for _ in range(20):  # another server takes what nobody holds
             await asyncio.sleep(0.1)
             assert await store.write(work.claim, "other", loop.clock.now_us(), 10_000_000, 10) == []
         await loop.until(lambda: bool(ended))
