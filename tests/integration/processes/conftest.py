@@ -19,6 +19,7 @@ from dataos.processes import sandbox, trees
 from dataos.processes.local import LocalRunner
 from dataos.processes.ports import Isolation, Launch, Observation, Phase
 from support.patience import deadline
+from support.server import called, processes_of
 
 NO_SANDBOX = sandbox.probe()
 needs_sandbox = pytest.mark.skipif(bool(NO_SANDBOX), reason=NO_SANDBOX)
@@ -104,6 +105,11 @@ async def text_in_log(runner: LocalRunner, key: str, text: bytes, within_s: floa
         assert time.monotonic() < last, log
         await asyncio.sleep(0.01)
     return log
+
+
+def processes_called(name: str, home: Home) -> list[int]:
+    """Our own helpers of that name that live and serve this home; other tests have theirs at the same time."""
+    return [pid for pid in processes_of(home.work.resolve()) if called(pid) == name]
 
 
 def unique_seconds() -> str:

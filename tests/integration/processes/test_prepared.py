@@ -16,9 +16,8 @@ from dataos.processes import prepared, trees
 from dataos.processes.local import LocalRunner
 from dataos.processes.ports import Isolation, Launch, Mount, Phase
 from integration.processes import serverlike
-from integration.processes.conftest import Home, eventually, needs_sandbox, until
+from integration.processes.conftest import Home, eventually, needs_sandbox, processes_called, until
 from integration.processes.test_crashes import POINTS, bury, go, runs, serve
-from support.server import called
 
 pytestmark = needs_sandbox
 
@@ -47,13 +46,7 @@ def launch(name: str, code: str = GREETS, **more: Any) -> Launch:
 
 def waiting(home: Home) -> list[int]:
     """Shims without a job on this home's folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and called(int(entry.name)) == "dataos-waits":
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if os.fsencode(home.work.resolve()) in words:
-                found.append(int(entry.name))
-    return found
+    return processes_called("dataos-waits", home)
 
 
 async def ran(runner: LocalRunner, key: str, job: Launch) -> str:

@@ -13,21 +13,14 @@ from pathlib import Path
 import pytest
 
 from dataos.processes import spawning
-from integration.processes.conftest import Home, python, until
+from integration.processes.conftest import Home, processes_called, python, until
 from integration.processes.test_crashes import bury, go, serve
 from support.patience import deadline
-from support.server import called
 
 
 def spawners(home: Home) -> list[int]:
     """Those of this home that live."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and called(int(entry.name)) == "dataos-spawner":
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if os.fsencode(home.work.resolve()) in words:
-                found.append(int(entry.name))
-    return found
+    return processes_called("dataos-spawner", home)
 
 
 def test_many_starts_at_once_take_one_spawner(home: Home):
