@@ -11,6 +11,7 @@ import typer
 from dataos.cli.groups import Reader, command
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, ExitCode, Problem, exit_code, fail
+from dataos.core.sqltext import quoted
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Address = Annotated[str | None, typer.Argument(help="dataos://depot[:collection[/dataset]], or a Depot's name.")]
@@ -99,10 +100,11 @@ def sample(
     if not udl.collection or not udl.dataset:
         hint = "dataos depot ls shows what there is"
         raise fail("usage.address", f"{udl} names no dataset: dataos://depot:collection/dataset", hint=hint)
-    parts = ".".join('"' + part.replace('"', '""') + '"' for part in (udl.depot, udl.collection, udl.dataset))
     client = reader.client()
     try:
-        body = json.loads(client.query(f"SELECT * FROM {parts} LIMIT {limit}").read())
+        body = json.loads(
+            client.query(f"SELECT * FROM {quoted(udl.depot, udl.collection, udl.dataset)} LIMIT {limit}").read()
+        )
     except DataOSError as error:
         if error.problem.code != "depot.unsupported":
             raise

@@ -19,6 +19,7 @@ from dataos.core import logs
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import Ids
+from dataos.core.sqltext import quoted
 from dataos.engines.ports import Engine, EngineColumn, EngineFailure, EngineSession
 from dataos.gateway import (
     arrowfeed,
@@ -137,8 +138,7 @@ class Gateway:
         if query is None:
             if not udl.collection or not udl.dataset:
                 raise fail("manifest.address", f"Invalid dataset found: {udl}", hint="name a dataset")
-            parts = (udl.depot, udl.collection, udl.dataset)
-            query = "SELECT * FROM " + ".".join('"' + p.replace('"', '""') + '"' for p in parts)
+            query = f"SELECT * FROM {quoted(udl.depot, udl.collection, udl.dataset)}"
         statement = Statement(query, catalog=udl.depot, schema=udl.collection)
         return await self._journaled(statement, principal, limited=False, checked=False)
 

@@ -14,6 +14,7 @@ from sqlglot.dialects import DuckDB
 
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.names import folded
+from dataos.core.sqltext import quoted
 from dataos.depots.rowwriting.facts import CTID
 from dataos.engines.ports import EngineSession
 from dataos.gateway import duckdb_types, sources, types
@@ -59,7 +60,7 @@ def secure(relation: Relation, decision: Decision, session: EngineSession, clust
     places = _PLACES if isinstance(relation.scan, IcebergScan) else {}
     write = DuckDB().generator().generate  # a column after the other: of a thousand most are shown as they are
     shown = [
-        f"{_projection(c, decision, empty, places, write)} AS {_quoted(c.name.lower())}"
+        f"{_projection(c, decision, empty, places, write)} AS {quoted(c.name.lower())}"
         for c in relation.columns
         if c.name.lower() in open_
     ]
@@ -102,10 +103,6 @@ def visible(relations: Sequence[Relation], decisions: Sequence[Decision]) -> lis
     return [replace(r, columns=permitted(r, d)) for r, d in zip(relations, decisions, strict=True)]
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _projection(
     column: Column, decision: Decision, empty: bool, places: Mapping[str, str], write: Callable[..., str]
 ) -> str:
@@ -113,7 +110,7 @@ def _projection(
     type_ = duckdb_types.shared(column.type)
     own = places.get(column.name, column.name)
     if not empty and type_.this not in masking.NESTED and decision.shape.masks((name,)) is None:
-        return _quoted(own)
+        return quoted(own)
     value: exp.Expr = exp.Column(this=exp.to_identifier(own, quoted=True))
     if empty:
         left = masking.remaining(type_, (name,), decision.shape.denied)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dataos.core import names
+from dataos.core.sqltext import literal, quoted
 from dataos.gateway import duckdb_types, functions, journal, problems, statements
 from dataos.gateway.commands.model import Explain
 from dataos.gateway.qualifying import Qualified, TableName
@@ -166,9 +167,9 @@ def is_like(pattern: str | None, text: str) -> bool:
 def as_sql(table: Table) -> str:
     """The rows as a SELECT of constants in the engine's dialect."""
     if not table.rows:
-        nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {_quoted(c)}" for c in table.columns)
+        nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {quoted(c)}" for c in table.columns)
         return f"SELECT {nothing} WHERE false"
-    columns = ", ".join(_quoted(f"c{i}") for i in range(len(table.columns)))
+    columns = ", ".join(quoted(f"c{i}") for i in range(len(table.columns)))
     rows = ", ".join("(" + ", ".join(_text(v) for v in row) + ")" for row in table.rows)
     return f"SELECT * FROM (VALUES {rows}) AS t({columns})"
 
@@ -177,19 +178,15 @@ def typed_sql(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | 
     """Rows of text as a SELECT of constants of Trino's types."""
     names = [f"c{i}" for i in range(len(columns))]
     casts = ", ".join(
-        f"CAST({_quoted(n)} AS {duckdb_types.of(type_).sql('duckdb')}) AS {_quoted(name)}"
+        f"CAST({quoted(n)} AS {duckdb_types.of(type_).sql('duckdb')}) AS {quoted(name)}"
         for n, (name, type_) in zip(names, columns, strict=True)
     )
     if not rows:
-        nothing = ", ".join(f"NULL AS {_quoted(n)}" for n in names)
+        nothing = ", ".join(f"NULL AS {quoted(n)}" for n in names)
         return f"SELECT {casts} FROM (SELECT {nothing}) AS t WHERE false"
     listed = ", ".join("(" + ", ".join(_text(v) for v in row) + ")" for row in rows)
-    return f"SELECT {casts} FROM (VALUES {listed}) AS t({', '.join(_quoted(n) for n in names)})"
+    return f"SELECT {casts} FROM (VALUES {listed}) AS t({', '.join(quoted(n) for n in names)})"
 
 
 def _text(value: str | None) -> str:
-    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return "NULL" if value is None else literal(value)

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from sqlglot import exp
 
+from dataos.core.sqltext import quoted
+
 INTEGERS = frozenset({exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT})
 FLOATS = frozenset({exp.DType.FLOAT, exp.DType.DOUBLE})
 STRINGS = frozenset({exp.DType.VARCHAR, exp.DType.CHAR, exp.DType.TEXT})
@@ -281,7 +283,7 @@ def _delta_field(text: str) -> str:
 
 
 def _field_name(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else quoted(name)
 
 
 _POSTGRESQL = {

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from dataos.core import sqltext
 from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import ColumnDescription, DepotEntry, EngineKind
 from dataos.depots.rowwriting.facts import Clause, Identity, TableFacts
@@ -137,7 +138,7 @@ class RowWriter(ABC):
         """The rows of one statement."""
 
     def quoted(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        return sqltext.quoted(name)
 
     def place(self, schema: str, table: str) -> str:
         """A table's name in a statement."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from dataos.core.sqltext import literal
 from dataos.engines.duckdb import macros, masking
 
 TABLE_EXTENSIONS = ("avro", "iceberg")
@@ -178,11 +179,6 @@ def attach_one(cursor: duckdb.DuckDBPyConnection, mount: dict[str, Any]) -> None
     options = {"connect_timeout": "5", "application_name": "dataos", **mount["options"]}
     text = " ".join(f"{k}={_quoted(v)}" for k, v in options.items())
     cursor.execute(f'ATTACH {literal(text)} AS {catalog} (TYPE postgres{more}, SECRET "{name}")')
-
-
-def literal(value: str) -> str:
-    """A text in DuckDB's SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _quoted(value: str) -> str:

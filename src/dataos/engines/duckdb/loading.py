@@ -19,6 +19,7 @@ import duckdb
 
 from dataos.core import names
 from dataos.core.errors import DataOSError, fail
+from dataos.core.sqltext import quoted
 from dataos.depots import columntypes
 from dataos.depots.ports import EngineKind
 from dataos.engines.duckdb import database
@@ -41,8 +42,8 @@ class Loading:
         self._order = order
         self._kind: EngineKind = order["mount"]["kind"]
         self._schema, self._table = order["schema"], order["table"]
-        self._place = f"target.{_quoted(self._schema)}.{_quoted(self._table)}"
-        self._marks = f"target.{_quoted(self._schema)}.{MARKS}"
+        self._place = f"target.{quoted(self._schema)}.{quoted(self._table)}"
+        self._marks = f"target.{quoted(self._schema)}.{MARKS}"
         self._rows_of = f"read_parquet([{', '.join(literal(f) for f in order['files'])}])"
         self._sql = self._open()
 
@@ -92,7 +93,7 @@ class Loading:
             self._create(columns)
         elif not appends:
             self._sql.execute(f"DELETE FROM {self._place}")
-        named = ", ".join(_quoted(self._spelt(c, there)) for c, _ in columns)
+        named = ", ".join(quoted(self._spelt(c, there)) for c, _ in columns)
         values = ", ".join(self._value(c, kind) for c, kind in columns)
         done = self._sql.execute(f"INSERT INTO {self._place} ({named}) SELECT {values} FROM {self._rows_of}").fetchone()
         if appends:
@@ -148,7 +149,7 @@ class Loading:
             return
         for column, kind in columns:
             if kind in ("DOUBLE", "FLOAT"):
-                name = _quoted(column)
+                name = quoted(column)
                 asked = f"SELECT bool_or(isnan({name}) OR isinf({name})) FROM {self._rows_of}"
                 found = self._sql.execute(asked).fetchone()
                 if found and found[0]:
@@ -159,7 +160,7 @@ class Loading:
                     )
 
     def _create(self, columns: list[tuple[str, str]]) -> None:
-        made = ", ".join(f"{_quoted(c)} {self._type(kind)}" for c, kind in columns)
+        made = ", ".join(f"{quoted(c)} {self._type(kind)}" for c, kind in columns)
         if self._kind == "mysql":
             made = ", ".join(f"{_ticked(c)} {self._type(kind)}" for c, kind in columns)
             self._mysql(f"CREATE TABLE {_ticked(self._schema)}.{_ticked(self._table)} ({made})")
@@ -188,7 +189,7 @@ class Loading:
         return known or kind  # which the database refuses in its own words
 
     def _value(self, column: str, kind: str) -> str:
-        name = _quoted(column)
+        name = quoted(column)
         if self._is_text(kind):
             return f"CAST(to_json({name}) AS VARCHAR)"
         if kind == "TIMESTAMP WITH TIME ZONE" and self._kind != "postgresql":
@@ -203,10 +204,6 @@ class Loading:
     @staticmethod
     def _spelt(column: str, there: list[str] | None) -> str:
         return next((c for c in there or () if c.lower() == column.lower()), column)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _ticked(name: str) -> str:

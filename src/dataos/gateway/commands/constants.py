@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlglot.tokenizer_core import TokenType
 
+from dataos.core import sqltext
 from dataos.core.errors import fail
 from dataos.gateway import problems
 from dataos.gateway.tokens import Reader
@@ -90,7 +91,7 @@ def _map(reader: Reader) -> dict[str, Any]:
 def literal(value: Any) -> str:
     """A property's value as SQL."""
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return sqltext.literal(value)
     if isinstance(value, list):
         return "ARRAY[" + ", ".join(literal(v) for v in value) + "]"  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from dataos.core.sqltext import quoted
 from dataos.engines.ports import EngineColumn
 from dataos.gateway import duckdb_types, types
 from dataos.gateway.commands import coercion
@@ -26,7 +27,7 @@ def value(position: int) -> str:
 
 def named(text: str, name: str) -> str:
     """An output column."""
-    return f"{text} AS {_quoted(name)}"
+    return f"{text} AS {quoted(name)}"
 
 
 def cast(text: str, have: EngineColumn | None, column: Column, *, exact: bool = False) -> str:
@@ -91,7 +92,3 @@ def is_null(node: exp.Expr) -> bool:
     while isinstance(node, (exp.Paren, exp.Alias)):
         node = node.this
     return isinstance(node, exp.Null)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

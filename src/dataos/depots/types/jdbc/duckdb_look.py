@@ -12,6 +12,8 @@ from typing import Any
 
 import duckdb
 
+from dataos.core.sqltext import literal
+
 _OWN = "schema_name NOT IN ('information_schema', 'pg_catalog')"
 
 
@@ -24,10 +26,9 @@ def look(file: str) -> dict[str, Any]:
         "memory_limit": "256MiB",
         "threads": "1",
     }
-    quoted = "'" + file.replace("'", "''") + "'"
     with duckdb.connect(":memory:", config=settings) as connection:
         try:
-            connection.execute(f"ATTACH {quoted} AS looked (READ_ONLY)")
+            connection.execute(f"ATTACH {literal(file)} AS looked (READ_ONLY)")
         except duckdb.Error as error:
             return {"failed": _why(str(error))}
         connection.execute("SET enable_external_access = false")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.errors import DataOSError, fail
+from dataos.core.sqltext import literal, quoted
 from dataos.stacks.flare.driver.csvfiles import Dialect
 
 if TYPE_CHECKING:
@@ -68,29 +69,29 @@ class Converter:
     ) -> Converted:
         """All columns as text. Raises DataOSError `flare.file` naming file and line of what is not CSV."""
         mode = options.get("mode", "failfast").lower()
-        shown = ", ".join(f"{_literal(c)}: 'VARCHAR'" for c in columns)
+        shown = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in columns)
         arguments = [
             "auto_detect=false",
             f"columns={{{shown}}}",
             f"header={str(dialect.header).lower()}",
-            f"delim={_literal(dialect.delimiter)}",
-            f"quote={_literal('' if dialect.quote == chr(0) else dialect.quote)}",
-            f"escape={_literal(dialect.escape or ('' if dialect.quote == chr(0) else dialect.quote))}",
+            f"delim={literal(dialect.delimiter)}",
+            f"quote={literal('' if dialect.quote == chr(0) else dialect.quote)}",
+            f"escape={literal(dialect.escape or ('' if dialect.quote == chr(0) else dialect.quote))}",
             "nullstr=['']",
             "allow_quoted_nulls=false",
-            f"encoding={_literal(_duckdb_encoding(dialect.encoding))}",
+            f"encoding={literal(_duckdb_encoding(dialect.encoding))}",
             "max_line_size=4194304",
             "strict_mode=true",
             f"skip={skip}",
         ]
         if dialect.comment:
-            arguments.append(f"comment={_literal(dialect.comment)}")
+            arguments.append(f"comment={literal(dialect.comment)}")
         if mode == "permissive":
             arguments.append("null_padding=true")
         if mode == "dropmalformed":
             arguments += ["ignore_errors=true", "store_rejects=true"]
         # a blank line is no row; in a file of one column it would read as NULL
-        where = f" WHERE {_named(columns[0])} IS NOT NULL" if len(columns) == 1 else ""
+        where = f" WHERE {quoted(columns[0])} IS NOT NULL" if len(columns) == 1 else ""
 
         def query(members: Sequence[str]) -> str:
             return f"SELECT * FROM read_csv({', '.join([_files(members), *arguments])}){where}"
@@ -101,7 +102,7 @@ class Converter:
         """Columns in order of their names, as Spark has them; types as all rows agree on."""
         multiline = options.get("multiline", "false").lower() == "true"
         arguments = [
-            f"format={_literal('auto' if multiline else 'newline_delimited')}",
+            f"format={literal('auto' if multiline else 'newline_delimited')}",
             "sample_size=-1",
             "union_by_name=true",
             "map_inference_threshold=-1",
@@ -124,7 +125,7 @@ class Converter:
         if as_texts:
             columns = [(c, _as_texts(t)) for c, t in columns]
         if as_texts or len(files) > _SLICE:
-            shown = ", ".join(f"{_literal(c)}: {_literal(t)}" for c, t in columns)
+            shown = ", ".join(f"{literal(c)}: {literal(t)}" for c, t in columns)
             more += f", columns={{{shown}}}"
         chosen = ", ".join(_typed(c, t) for c, t in columns)
         return self._copy(name, files, lambda members: f"SELECT {chosen} FROM read_json({_files(members)}, {more})")
@@ -150,7 +151,7 @@ class Converter:
         with self._open() as connection:
             text = f"DESCRIBE SELECT * FROM read_parquet({_files(kinds)}, union_by_name=true, hive_partitioning=false)"
             columns = [(row[0], row[1]) for row in self._fetch(connection, text)]
-        whole = ", ".join(f"CAST(NULL AS {kind}) AS {_named(c)}" for c, kind in columns)
+        whole = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(c)}" for c, kind in columns)
         read = "union_by_name=true, hive_partitioning=false"
 
         def query(members: Sequence[str]) -> str:
@@ -169,12 +170,12 @@ class Converter:
         word = {"none": "uncompressed"}.get(codec, codec)
         with self._open() as connection:
             connection.execute("SET preserve_insertion_order = true")
-            text = f"COPY ({_ordered(sources, order)}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION {word})"
+            text = f"COPY ({_ordered(sources, order)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION {word})"
             return int(self._fetch(connection, text)[0][0])
 
     def empty_csv(self, target: Path, columns: Sequence[str], form: CsvForm) -> None:
         """Write CSV of columns without rows."""
-        names = ", ".join(f"NULL::VARCHAR AS {_named(c)}" for c in columns)
+        names = ", ".join(f"NULL::VARCHAR AS {quoted(c)}" for c in columns)
         with self._open() as connection:
             self._write_csv(connection, f"SELECT {names} WHERE false", target, form)
 
@@ -184,17 +185,17 @@ class Converter:
         words = [
             "FORMAT csv",
             f"HEADER {str(form.header).lower()}",
-            f"DELIMITER {_literal(form.delimiter)}",
-            f"QUOTE {_literal(form.quote)}",
-            f"ESCAPE {_literal(form.escape)}",
-            f"NULLSTR {_literal(form.null)}",
+            f"DELIMITER {literal(form.delimiter)}",
+            f"QUOTE {literal(form.quote)}",
+            f"ESCAPE {literal(form.escape)}",
+            f"NULLSTR {literal(form.null)}",
             f"COMPRESSION {form.compression}",
         ]
         if form.quote_all:
             words.append("FORCE_QUOTE *")
         try:
             connection.execute("SET preserve_insertion_order = true")
-            copied = connection.execute(f"COPY ({query}) TO {_literal(str(target))} ({', '.join(words)})").fetchone()
+            copied = connection.execute(f"COPY ({query}) TO {literal(str(target))} ({', '.join(words)})").fetchone()
         except duckdb.BinderException as error:
             raise fail("flare.option", f"CSV cannot be written so: {str(error).splitlines()[0][:200]}") from None
         return int(copied[0]) if copied else 0
@@ -208,7 +209,7 @@ class Converter:
         for number, members in enumerate(_slices(files)):
             target = self._scratch / (f"{name}-{number}.parquet" if number else f"{name}.parquet")
             with self._open() as connection:
-                text = f"COPY ({query(members)}) TO {_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
+                text = f"COPY ({query(members)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
                 rows += int(self._fetch(connection, text)[0][0])
                 if rejects:
                     counted = "SELECT count(DISTINCT (file_id, line)) FROM reject_errors"
@@ -279,7 +280,7 @@ def _failure(text: str) -> DataOSError:
 
 
 def _typed(column: str, kind: str) -> str:
-    name = _named(column)
+    name = quoted(column)
     if kind == "HUGEINT":
         return f"CAST({name} AS DECIMAL(38, 0)) AS {name}"
     if kind in ("JSON", "UUID", "UBIGINT"):
@@ -298,7 +299,7 @@ def _as_texts(kind: str) -> str:
 
 
 def _ordered(sources: Sequence[Path], order: Order) -> str:
-    words = [_named(c) + (" DESC NULLS LAST" if d else " ASC NULLS FIRST") for c, d in order]
+    words = [quoted(c) + (" DESC NULLS LAST" if d else " ASC NULLS FIRST") for c, d in order]
     files = _files([str(s) for s in sources])
     query = f"SELECT * FROM read_parquet({files}, hive_partitioning=false)"
     return query + (f" ORDER BY {', '.join(words)}" if words else "")
@@ -314,17 +315,9 @@ def _duckdb_encoding(name: str) -> str:
 
 
 def _files(files: Sequence[str]) -> str:
-    return "[" + ", ".join(_literal(_plain_glob(f)) for f in files) + "]"
+    return "[" + ", ".join(literal(_plain_glob(f)) for f in files) + "]"
 
 
 def _plain_glob(path: str) -> str:
     """A path whose own `*`, `?` and `[` name themselves."""
     return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def _named(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -19,6 +19,7 @@ from pyiceberg.table.sorting import NullOrder, SortDirection, SortOrder
 
 from dataos.core.errors import fail
 from dataos.core.names import did_you_mean
+from dataos.core.sqltext import quoted
 
 _TERM = re.compile(
     r"(?P<column>`[^`]+`|[^\s,()]+)(?:[\s,]+(?P<direction>asc|desc))?(?:[\s,]+nulls[\s]+(?P<nulls>first|last))?", re.I
@@ -149,4 +150,4 @@ def _statement(order: Order) -> str:
 
 
 def _quoted(name: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return quoted(*name.split("."))
