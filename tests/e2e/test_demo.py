@@ -187,3 +187,5 @@ def test_the_operator_reads_every_dataset_of_the_product_whole(demo, first):
         found = client.json("GET", f"/api/v1/products/data/v1alpha/flights-from-new-york/datasets?side={side}")["items"]
         assert {(d["name"], d["access"]) for d in found} == {(d["name"], "Full Access") for d in found}
         assert found
+    written = {d["name"]: (d["rows"], d["rowsWritten"]) for d in found}
+    assert written["flights"] == (336_776, 776), "all of them, and those of the second load"

@@ -125,7 +125,7 @@ def guest(made):
 def test_the_catalog_shows_what_a_job_wrote(made):
     """Title, tags, tags of columns and the way from the file, without any scan."""
     found = made.ok("dataset", "describe", "-a", ORDERS, "-O", "json").json
-    assert (found["title"], found["description"], found["rows"]) == ("Orders", "One row per order", 50)
+    assert (found["title"], found["description"], found["rowsWritten"]) == ("Orders", "One row per order", 50)
     assert set(found["tags"]) == {"Tier.Gold", "dataos.profile", "dataos.quality"}
     columns = {c["name"]: c for c in found["columns"]}
     assert columns["email"]["tags"] == ["contact"]
@@ -219,7 +219,7 @@ def test_who_may_see_what(made, guest):
     assert "orders.csv" not in told
     way = guest_call(made, guest, "GET", f"/api/v1/lineage/{ORDERS}", params={"columns": True, "direction": "up"})
     (hidden,) = (n for n in way["nodes"] if n["restricted"])
-    assert (hidden["columns"], hidden["title"], hidden["rows"], hidden["owner"]) == ([], "", None, "")
+    assert (hidden["columns"], hidden["title"], hidden["rowsWritten"], hidden["owner"]) == ([], "", None, "")
     assert not any(e["columns"] for e in way["edges"])
     assert "email" not in str(way["nodes"]) + str(way["edges"]), "columns of what is hidden are hidden too"
     listed = guest_call(made, guest, "GET", "/api/v1/metadata/datasets", params={"limit": 1})
@@ -232,6 +232,45 @@ def test_who_may_see_what(made, guest):
         assert done.code == 4, verb
         assert "user3@example.org" not in done.out + done.err
     assert guest_call(made, guest, "GET", "/api/v1/lineage/events")["items"] == []
+
+
+def test_what_is_hidden_of_a_dataset_is_told_nowhere(made, guest):
+    """Of a denied column neither its name nor its tags, changes and ways; no number of all rows to whom some are hidden."""
+    made.client().apply(access("readers-of-both", ["users:id:guest"], ORDERS, CSV))
+    path = f"/api/v1/metadata/datasets/{ORDERS}"
+
+    def told() -> tuple[dict[str, Any], dict[str, Any], str]:
+        way = guest_call(made, guest, "GET", f"/api/v1/lineage/{ORDERS}", params={"columns": True})
+        listed = guest_call(made, guest, "GET", "/api/v1/metadata/datasets", params={"q": ORDERS})["items"]
+        described = guest_call(made, guest, "GET", path)
+        history = guest_call(made, guest, "GET", f"{path}/versions")
+        node = next(n for n in way["nodes"] if n["address"] == ORDERS)
+        assert node["rowsWritten"] == listed[0]["rowsWritten"] == described["rowsWritten"]
+        return described, way, str((way, listed, described, history))
+
+    wait_until(lambda: "email" in str(told()[1]["edges"]), 10, "both ends of the way are open")
+    described, _, _ = told()
+    assert (described["rowsWritten"], described["profile"]["rows"]) == (50, 50)
+    assert "email" in str(described["columns"])
+    made.client().apply(access("no-email", ["users:id:guest"], f"{ORDERS}#email", allow=False))
+    block = {"type": "filter", "priority": 1, "selector": {"user": {"match": "any", "tags": ["users:id:guest"]}},
+             "dataset_id": "lakehouse.shop.orders", "filters": [{"column": "id", "operator": "equals", "value": 1}]}  # fmt: skip
+    made.client().apply({"name": "few", "version": "v1", "type": "policy", "policy": {"data": block}})
+    try:
+        wait_until(lambda: told()[0]["rowsWritten"] is None, 10, "the filter is in force")
+        described, way, text = told()
+        assert described["profile"]["rows"] is None
+        assert "email" not in text.lower()
+        assert {"doubled", "id"} <= {c["name"] for c in described["columns"]}
+        assert way["nodes"]
+        for column in ("email", "EMAIL", "emial"):  # as one that is not there
+            unknown = made.cli("lineage", "-a", ORDERS, "-c", column, env=guest)
+            assert (unknown.code, f"has no column `{column}`" in unknown.err) == (1, True)
+            assert "did you mean email" not in unknown.err
+        assert "email" in str(made.client().json("GET", path)), "who governs tags it"
+    finally:
+        for name in ("no-email", "few", "readers-of-both"):
+            made.ok("delete", "-t", "policy", "-n", name)
 
 
 def guest_call(made: Installation, guest: dict[str, str], method: str, path: str, **more: Any) -> Any:

@@ -304,6 +304,20 @@ policy:
     assert people.call("uma", "GET", f"{PAGE}/access?ref=dataos://lakehouse:other/x").status_code == 404
 
 
+def test_rows_are_those_of_the_table_whoever_wrote_them(server: Installation) -> None:
+    def rows() -> int | None:
+        (output,) = server.client().json("GET", f"{PAGE}/datasets?side=output")["items"]
+        assert output["rowsWritten"] is None, "no job of ours wrote it"
+        return output["rows"]
+
+    assert rows() == 3
+    table = lakes.catalog(server).load_table("retail.orders")
+    table.append(lakes.rows(4, 5))
+    assert rows() == 5
+    table.delete("id > 3")
+    assert rows() == 3
+
+
 def test_asking_for_access_reaches_the_owner(people: People) -> None:
     body = {"reason": "monthly report", "datasets": ["dataos://lakehouse:raw/orders"]}
     asked = people.call("uma", "POST", f"{PAGE}/access-requests", json=body).json()

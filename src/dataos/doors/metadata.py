@@ -37,7 +37,7 @@ class Node(answers.Answer):
     title: str
     description: str
     owner: str
-    rows: int | None
+    rowsWritten: int | None = Field(description="How many the last run wrote.")
     writtenAt: str | None
 
 
@@ -90,7 +90,7 @@ class Summary(answers.Answer):
     description: str
     owner: str = Field(description="Whose job wrote it last; empty: nobody's did.")
     tags: list[str]
-    rows: int | None
+    rowsWritten: int | None = Field(description="How many the last run wrote.")
     version: str = Field(description="Meta version: the first number counts changes of columns.")
     writtenBy: dict[str, str] | None
     writtenAt: str | None

@@ -107,7 +107,8 @@ class Dataset(answers.Answer):
     source: str = Field(description="Type of its Depot.")
     owner: str
     tags: list[str]
-    rows: int | None
+    rows: int | None = Field(description="How many there are now; null: not known, or policy hides some.")
+    rowsWritten: int | None = Field(description="How many the last run wrote.")
     writtenAt: str | None
     access: str = Field(description="Full Access, Restricted Access or No Access")
     columns: list[Column]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -74,16 +76,56 @@ def unreadable(
 ) -> set[str]:
     """Those of the addresses whose datasets somebody with these tags may not read. What is no address of ours, as a
     dataset of another producer, is nobody's to hide."""
-    names: dict[str, DatasetName] = {}
-    for address in addresses:
-        if address.startswith("dataos://"):
-            try:
-                names[address] = DatasetName.of(Udl.parse(address))
-            except DataOSError:
-                continue
+    names = _named(addresses)
     own = column_tags(connection, [objects.address(n) for n in names.values()])
     return {
         address
         for address, name in names.items()
         if not readable(policies, tags, name, own.get(objects.address(name), {}).get(("",), ()))[0]
     }
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How much of a dataset there is for somebody. `whole`: all rows, so that their number may be told."""
+
+    whole: bool
+    denied: Callable[[str], bool]
+    """Is there no such column for him? Parts of columns are named with dots."""
+
+
+def sights(
+    connection: sa.Connection, policies: Policies, user: frozenset[str], addresses: Iterable[str]
+) -> dict[str, Sight]:
+    """What somebody with these tags sees of each dataset. What is no address of ours has nothing to hide."""
+    wanted = list(addresses)
+    names = _named(wanted)
+    tagged = column_tags(connection, [objects.address(n) for n in names.values()])
+    found = dict.fromkeys(wanted, Sight(whole=True, denied=lambda _: False))
+    for address, name in names.items():
+        found[address] = _sight(policies, user, name, tagged.get(objects.address(name), {}))
+    return found
+
+
+def _sight(policies: Policies, user: frozenset[str], name: DatasetName, tags: ColumnTags) -> Sight:
+    @cache
+    def denied(column: str) -> bool:
+        path = tuple(column.lower().split("."))
+        parts = (path[:end] for end in range(1, len(path) + 1))
+        things = (objects.column(name, part, tags.get(part, ())) for part in parts)
+        return any(policies.access.denying(user, objects.READ_TABLE, thing) is not None for thing in things)
+
+    allowed, _ = readable(policies, user, name, tags.get(("",), ()))
+    return Sight(whole=allowed and not policies.exposure(user, name).filters, denied=denied)
+
+
+def _named(addresses: Iterable[str]) -> dict[str, DatasetName]:
+    """Those that are addresses of ours."""
+    found: dict[str, DatasetName] = {}
+    for address in addresses:
+        if address.startswith("dataos://"):
+            try:
+                found[address] = DatasetName.of(Udl.parse(address))
+            except DataOSError:
+                continue
+    return found

@@ -29,7 +29,8 @@ NamePath = tuple[str, ...]
 @dataclass(frozen=True)
 class TableInfo:
     """A table, as of one snapshot. `row_count` and `snapshot_id` are None while it has no snapshot; `row_count` also
-    where a writer kept no totals. `partition_spec` reads `month(ts), bucket[16](id)`, empty if unpartitioned."""
+    where a writer kept no totals, or files tell of rows that are deleted. `partition_spec` reads `month(ts),
+    bucket[16](id)`, empty if unpartitioned."""
 
     uuid: str
     location: str
@@ -53,7 +54,8 @@ def describe(metadata: dict[str, Any], metadata_location: str, snapshot: int | s
         schema_id = chosen["schema-id"]
     schemas = metadata.get("schemas") or [metadata.get("schema", {"fields": []})]
     schema = next((s for s in schemas if s.get("schema-id", 0) == schema_id), schemas[-1])
-    total = (chosen or {}).get("summary", {}).get("total-records")
+    summary = (chosen or {}).get("summary", {})
+    total = summary.get("total-records") if str(summary.get("total-delete-files", 0)) == "0" else None
     return TableInfo(
         uuid=metadata["table-uuid"],
         location=metadata["location"],

@@ -5,6 +5,7 @@ A change of columns raises the major number of the meta version, any other the m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -194,6 +195,15 @@ def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[s
     if not found and [c["name"] for c in old["columns"]] != [c["name"] for c in new["columns"]]:
         found.append("order of columns changed")
     return found
+
+
+def columns_of(change: str) -> list[str]:
+    """Of a text of `differences`: the columns that it may be about; several where a name holds such words itself."""
+    if not change.startswith("column "):
+        return []
+    rest = change.removeprefix("column ")
+    found = [rest[: at.start()] for at in re.finditer(": ", rest)]
+    return found + [rest.removesuffix(end) for end in (" added", " dropped") if rest.endswith(end)]
 
 
 def _tag_changes(prefix: str, old: Sequence[str], new: Sequence[str]) -> list[str]:

@@ -1,14 +1,15 @@
 """What people and programs ask about data: ways, datasets, profiles, quality, versions, events.
 
 A dataset is known to those who may read any of it, to its owner and to those who govern: to all others it is as if it
-was not there, and a way that leads through it shows no more than that there is one. What holds values of the data
-(profiles, results of tests) and decisions about tags are for the dataset's owner and for operators.
+was not there, and a way that leads through it shows no more than that there is one. Of columns that are denied to
+somebody nothing is told, nor numbers of rows to whom some are hidden. What holds values of the data (profiles, results
+of tests) and decisions about tags are for the dataset's owner and for operators.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from dataos.core.clock import Clock, rfc3339
 from dataos.core.errors import DataOSError, fail
 from dataos.governance import knowing, rules
 from dataos.governance.decisions import DecisionPoint
+from dataos.governance.knowing import Sight
 from dataos.governance.objects import writable
 from dataos.governance.principals import Principal
 from dataos.metadata import entities, graph, measures, reports
@@ -75,7 +77,7 @@ class Reading:
 
     def _lineage(self, connection: sa.Connection, principal: Principal, way: Way) -> dict[str, Any]:
         address = self._find(connection, principal, way.address)
-        column = self._column(connection, address, way.column)
+        column = self._column(connection, principal, address, way.column)
         directions: list[graph.Direction] = ["up", "down"] if way.direction == "both" else [way.direction]
         nodes: dict[str, dict[str, Any]] = {}
         edges: list[dict[str, Any]] = []
@@ -89,9 +91,12 @@ class Reading:
                 node["columns"] = sorted({*node["columns"], *walk.columns.get(found, ())})
             jobs = graph.jobs(connection, ((r.namespace, r.job) for r in walk.edges))
             edges += [_edge(r, jobs.get((r.namespace, r.job)), direction, way, walk) for r in walk.edges]
-        self._describe(connection, nodes)
-        for node in nodes.values():  # columns as the dataset spells them
-            node["columns"] = _spelt(node["columns"], node.pop("known"))
+        sights = self._sights(connection, principal, nodes)
+        self._describe(connection, nodes, sights)
+        for found, node in nodes.items():  # columns as the dataset spells them
+            node["columns"] = [c for c in _spelt(node["columns"], node.pop("known")) if not sights[found].denied(c)]
+        for edge in edges:
+            _without_denied(edge, sights)
         _restrict(nodes, edges, self._unknown(connection, principal, nodes))
         return {
             "address": address,
@@ -103,7 +108,9 @@ class Reading:
             "edges": edges,
         }
 
-    def _describe(self, connection: sa.Connection, nodes: Mapping[str, dict[str, Any]]) -> None:
+    def _describe(
+        self, connection: sa.Connection, nodes: Mapping[str, dict[str, Any]], sights: Mapping[str, Sight]
+    ) -> None:
         for address, row in _rows(connection, nodes).items():
             node = nodes[address]
             node |= {
@@ -111,17 +118,24 @@ class Reading:
                 "title": row.title if row is not None else "",
                 "description": row.description if row is not None else "",
                 "owner": row.owner if row is not None else "",
-                "rows": row.rows if row is not None else None,
+                "rowsWritten": row.rows if row is not None and sights[address].whole else None,
                 "writtenAt": rfc3339(row.written_at) if row is not None else None,
                 "known": [c["name"] for c in row.columns] if row is not None else [],
             }
 
     def _unknown(self, connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> set[str]:
         """Those of the addresses of which the principal may not know."""
-        if rules.may(principal, rules.DATASETS) or rules.may(principal, rules.READ_GOVERNANCE):
+        if _governs(principal):
             return set()
         found = knowing.unreadable(connection, self._point.now(connection), principal.subject_tags, addresses)
         return {a for a, row in _rows(connection, found).items() if row is None or row.owner != principal.user_id}
+
+    def _sights(self, connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> dict[str, Sight]:
+        """How much of each dataset there is for the principal. Who governs knows all columns, to tag them."""
+        found = knowing.sights(connection, self._point.now(connection), principal.subject_tags, addresses)
+        if _governs(principal):
+            return {address: replace(sight, denied=lambda _: False) for address, sight in found.items()}
+        return found
 
     def _find(self, connection: sa.Connection, principal: Principal, asked: str) -> str:
         """The address under which the store knows what was asked, and of which the principal may know. A file may be
@@ -149,13 +163,14 @@ class Reading:
             or "known datasets: dataos dataset catalog; their addresses read dataos://depot:collection/dataset",
         )
 
-    def _column(self, connection: sa.Connection, address: str, asked: str | None) -> str | None:
+    def _column(self, connection: sa.Connection, principal: Principal, address: str, asked: str | None) -> str | None:
         if asked is None:
             return None
         row = entities.find(connection, address)
-        known = [c["name"] for c in row.columns] if row is not None else []
+        denied = self._sights(connection, principal, [address])[address].denied
+        known = [c["name"] for c in row.columns if not denied(c["name"])] if row is not None else []
         found = next((c for c in known if c.lower() == asked.lower()), None)
-        if known and found is None:
+        if (known or denied(asked)) and found is None:
             hint = names.did_you_mean(asked, known) or "columns: " + ", ".join(known[:20])
             raise fail("metadata.column", f"{address} has no column `{asked}`", hint=hint)
         return found or asked
@@ -183,7 +198,8 @@ class Reading:
             query = query.where(sa.or_(*(sa.func.lower(p).like(text, escape="\\") for p in parts)))
         found = list(islice(self._known(connection, principal, query, after, max(limit + 1, _LOOKED_AT)), limit + 1))
         page = found[:limit]
-        items = [_summary(row, entities.tags(connection, row.address)) for row in page]
+        sights = self._sights(connection, principal, [row.address for row in page])
+        items = [_summary(row, entities.tags(connection, row.address), sights[row.address]) for row in page]
         return {"items": items, "next": page[-1].address if len(found) > limit else None}
 
     def _known(
@@ -216,16 +232,17 @@ class Reading:
         newest = sa.select(_p.c.at, _p.c.level, _p.c.rows).where(_p.c.address == address)
         profile = connection.execute(newest.order_by(_p.c.id.desc()).limit(1)).first()
         tests = _newest_tests(connection, address)
-        columns = [{**c, "tags": tagged.get(c["name"], [])} for c in row.columns]
+        sight = self._sights(connection, principal, [address])[address]
+        columns = [{**c, "tags": tagged.get(c["name"], [])} for c in row.columns if not sight.denied(c["name"])]
         return {
-            **_summary(row, tagged),
+            **_summary(row, tagged, sight),
             "columns": columns,
             "suggestions": [
                 {"column": r.column, "tag": r.tag, "confidence": r.confidence, "state": r.state,
-                 "decidedBy": r.decided_by} for r in labels
+                 "decidedBy": r.decided_by} for r in labels if not sight.denied(r.column)
             ],
             "profile": None if profile is None else
-                {"at": rfc3339(profile.at), "level": profile.level, "rows": profile.rows},
+                {"at": rfc3339(profile.at), "level": profile.level, "rows": profile.rows if sight.whole else None},
             "quality": {
                 "passed": sum(1 for t in tests if t[0].passed),
                 "failed": sum(1 for t in tests if not t[0].passed),
@@ -237,11 +254,12 @@ class Reading:
 
         def read(connection: sa.Connection) -> list[dict[str, Any]]:
             found = self._find(connection, principal, address)
+            denied = self._sights(connection, principal, [found])[found].denied
             query = sa.select(_v).where(_v.c.address == found).order_by(_v.c.major.desc(), _v.c.minor.desc())
             return [
-                {"version": f"{r.major}.{r.minor}", "at": rfc3339(r.at), "by": r.actor, "changes": r.changes,
-                 "state": r.state} for r in connection.execute(query.limit(limit))
-            ]  # fmt: skip
+                {"version": f"{r.major}.{r.minor}", "at": rfc3339(r.at), "by": r.actor, **_known_of(r, denied)}
+                for r in connection.execute(query.limit(limit))
+            ]
 
         return await self._store.read(read)
 
@@ -427,7 +445,7 @@ def _edge(
 
 def _restrict(nodes: Mapping[str, dict[str, Any]], edges: Iterable[dict[str, Any]], unknown: set[str]) -> None:
     """Take the names away of nodes of which the reader may not know, and everything else that is told of them."""
-    nothing = {"restricted": True, "columns": [], "title": "", "description": "", "owner": "", "rows": None,
+    nothing = {"restricted": True, "columns": [], "title": "", "description": "", "owner": "", "rowsWritten": None,
                "writtenAt": None}  # fmt: skip
     hidden = (address for address in nodes if address in unknown)
     names_ = {address: f"{knowing.RESTRICTED} {number}" for number, address in enumerate(hidden, 1)}
@@ -450,14 +468,35 @@ def _spelt(found: Sequence[str], known: Iterable[str]) -> list[str]:
     return [by_folded.get(c, c) for c in found]
 
 
-def _summary(row: sa.Row[Any], tagged: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _governs(principal: Principal) -> bool:
+    return rules.may(principal, rules.DATASETS) or rules.may(principal, rules.READ_GOVERNANCE)
+
+
+def _known_of(version: sa.Row[Any], denied: Callable[[str], bool]) -> dict[str, Any]:
+    """A version's changes and state without denied columns."""
+    columns: list[dict[str, Any]] = version.state.get("columns", [])
+    changes = [c for c in version.changes if not any(map(denied, entities.columns_of(c)))]
+    return {
+        "changes": changes,
+        "state": {**version.state, "columns": [c for c in columns if not denied(c["name"])]},
+    }
+
+
+def _without_denied(edge: dict[str, Any], sights: Mapping[str, Sight]) -> None:
+    """Pairs of columns of an edge whose ends are both there for the reader."""
+    if "columns" in edge:
+        ends = [sights[a].denied if a in sights else lambda _: False for a in (edge["from"], edge["to"])]
+        edge["columns"] = [pair for pair in edge["columns"] if not any(d(c) for d, c in zip(ends, pair, strict=True))]
+
+
+def _summary(row: sa.Row[Any], tagged: Mapping[str, Sequence[str]], sight: Sight) -> dict[str, Any]:
     return {
         "address": row.address,
         "title": row.title,
         "description": row.description,
         "owner": row.owner,
         "tags": list(tagged.get("", ())),
-        "rows": row.rows,
+        "rowsWritten": row.rows if sight.whole else None,
         "version": f"{row.major}.{row.minor}",
         "writtenBy": row.written_by,
         "writtenAt": rfc3339(row.written_at),

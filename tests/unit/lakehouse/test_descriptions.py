@@ -79,6 +79,13 @@ def test_a_writer_without_totals_leaves_the_count_open() -> None:
     assert (info.snapshot_id, info.row_count) == (20, None)
 
 
+@pytest.mark.parametrize(("deletes", "rows"), [("0", 5), ("1", None)])
+def test_files_of_deletions_leave_the_count_open(deletes: str, rows: int | None) -> None:
+    summary = {"operation": "append", "total-records": "5", "total-delete-files": deletes}
+    snapshots = [{"snapshot-id": 20, "schema-id": 1, "summary": summary}]
+    assert descriptions.describe({**METADATA, "snapshots": snapshots}, "m", None).row_count == rows
+
+
 @pytest.mark.parametrize("snapshot", [10, "audit"])
 def test_a_snapshot_brings_its_schema(snapshot: int | str) -> None:
     info = descriptions.describe(METADATA, "m", snapshot)

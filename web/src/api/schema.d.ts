@@ -7479,8 +7479,11 @@ export interface components {
              * @description Policies hide it: `address` is no name, and the rest is empty.
              */
             restricted: boolean;
-            /** Rows */
-            rows: number | null;
+            /**
+             * Rowswritten
+             * @description How many the last run wrote.
+             */
+            rowsWritten: number | null;
             /** Title */
             title: string;
             /**
@@ -9784,8 +9787,11 @@ export interface components {
             quality: {
                 [key: string]: number;
             };
-            /** Rows */
-            rows: number | null;
+            /**
+             * Rowswritten
+             * @description How many the last run wrote.
+             */
+            rowsWritten: number | null;
             /** Seenat */
             seenAt: string;
             /** Suggestions */
@@ -9853,8 +9859,11 @@ export interface components {
              * @description Whose job wrote it last; empty: nobody's did.
              */
             owner: string;
-            /** Rows */
-            rows: number | null;
+            /**
+             * Rowswritten
+             * @description How many the last run wrote.
+             */
+            rowsWritten: number | null;
             /** Seenat */
             seenAt: string;
             /** Tags */
@@ -9969,8 +9978,16 @@ export interface components {
             products: components["schemas"]["InProduct"][];
             /** Purpose */
             purpose: string;
-            /** Rows */
+            /**
+             * Rows
+             * @description How many there are now; null: not known, or policy hides some.
+             */
             rows: number | null;
+            /**
+             * Rowswritten
+             * @description How many the last run wrote.
+             */
+            rowsWritten: number | null;
             /**
              * Source
              * @description Type of its Depot.

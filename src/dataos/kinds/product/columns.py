@@ -1,7 +1,8 @@
-"""Columns of a dataset as the platform knows them: of a lakehouse table from the catalog, else as jobs left them."""
+"""What the platform knows of a dataset's shape: of a lakehouse table from the catalog, else as jobs left it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -24,6 +25,15 @@ class Described(Protocol):
     ) -> TableInfo: ...
 
 
+@dataclass(frozen=True)
+class Shape:
+    """`columns`: [{name, type, description}], in order; empty if nothing is known. `rows`: how many there are now, if
+    the catalog knows it for certain."""
+
+    columns: list[dict[str, str]]
+    rows: int | None = None
+
+
 class DatasetColumns:
     """Looks them up; no source is asked."""
 
@@ -33,21 +43,26 @@ class DatasetColumns:
         self._catalog = catalog
 
     async def __call__(self, udl: Udl) -> list[dict[str, str]]:
-        """[{name, type, description}], in order; empty if nothing is known."""
+        """The columns alone."""
+        return (await self.shape(udl)).columns
+
+    async def shape(self, udl: Udl) -> Shape:
+        """What is known now."""
         known = await self._store.read(_kept, str(udl))
         if not udl.collection or not udl.dataset:
-            return known
+            return Shape(known)
         try:
             entry = await self._depots.get(udl.depot)
             if entry.type != "ICEBERG":
-                return known
+                return Shape(known)
             found = await self._catalog.describe_table(PUBLISHED, warehouse(entry), udl.collection, udl.dataset)
         except DataOSError:
-            return known
+            return Shape(known)
         texts = {c["name"].lower(): c["description"] for c in known}
-        return [
+        columns = [
             {"name": c.name, "type": str(c.type), "description": texts.get(c.name.lower(), "")} for c in found.columns
         ]
+        return Shape(columns, found.row_count)
 
 
 def _kept(connection: sa.Connection, address: str) -> list[dict[str, str]]:

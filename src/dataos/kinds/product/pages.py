@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from dataos.governance.decisions import DecisionPoint
 from dataos.governance.exposure import DatasetName
 from dataos.governance.principals import Principal
 from dataos.kinds.product import index, levels, listing, neighbours, quality
-from dataos.kinds.product.columns import DatasetColumns
+from dataos.kinds.product.columns import DatasetColumns, Shape
 from dataos.kinds.product.controller import CONSUMED_US, stage_of, stored_manifest
 from dataos.kinds.product.index import BUNDLE, INPUT, LENS, MEMBER, OUTPUT, SERVICE
 from dataos.kinds.product.spec import ProductSpec
@@ -155,8 +155,8 @@ class Pages:
 
         found: list[dict[str, Any]] = []
         for ref, address in await self._store.read(read):
-            columns = await self._columns(Udl.parse(address))
-            found.append(await self._store.read(self._dataset, principal, ref, address, columns))
+            shape = await self._columns.shape(Udl.parse(address))
+            found.append(await self._store.read(self._dataset, principal, ref, address, shape))
         return found
 
     def _dataset(
@@ -165,9 +165,9 @@ class Pages:
         principal: Principal,
         ref: sa.Row[Any],
         address: str,
-        columns: Sequence[Mapping[str, str]],
+        shape: Shape,
     ) -> dict[str, Any]:
-        access = self._access(connection, principal, address, [c["name"] for c in columns])
+        access = self._access(connection, principal, address, [c["name"] for c in shape.columns])
         if access["label"] == NONE:
             return _restricted()
         udl = Udl.parse(address)
@@ -176,6 +176,7 @@ class Pages:
         depot = connection.execute(sa.select(tables.depots.c.type).where(tables.depots.c.name == udl.depot)).scalar()
         others = index.pointing(connection, [address], [INPUT, OUTPUT])
         denied = {c["column"].lower() for c in access["columns"] if c["shown"] == "denied"}
+        whole = access["label"] == FULL  # numbers of rows are of all rows
         return {
             "address": address,
             "name": udl.dataset or udl.depot,
@@ -184,11 +185,12 @@ class Pages:
             "source": str(depot or ""),
             "owner": known.owner if known is not None else "",
             "tags": list(tagged.get("", ())),
-            "rows": known.rows if known is not None and access["label"] == FULL else None,
+            "rows": shape.rows if whole else None,
+            "rowsWritten": known.rows if known is not None and whole else None,
             "writtenAt": rfc3339(known.written_at) if known is not None else None,
             "access": access["label"],
             "columns": [
-                {**c, "tags": list(tagged.get(c["name"], ()))} for c in columns if c["name"].lower() not in denied
+                {**c, "tags": list(tagged.get(c["name"], ()))} for c in shape.columns if c["name"].lower() not in denied
             ],
             "products": [
                 {"id": f"data:{o.version}:{o.name}", "title": o.title, "side": o.side}
@@ -253,7 +255,7 @@ class Pages:
 
     async def quality(self, principal: Principal, name: str, category: str | None) -> dict[str, Any]:
         """Categories with trend and adherence, and each check with its newest result; only of datasets that the viewer
-        may read. Raises `resource.not_found`."""
+        may read, and of columns that are not denied. Raises `resource.not_found`."""
 
         def read(connection: sa.Connection) -> dict[str, Any]:
             row, _, manifest, _ = self._find(connection, principal, name)
@@ -265,6 +267,8 @@ class Pages:
             badges = quality.badges([r for rs in quality.newest(connection, addresses).values() for r in rs])
             groups = {c: [r for r in found if r.category == c] for c in quality.CATEGORIES}
             chosen = found if category is None else groups.get(category, [])
+            sights = knowing.sights(connection, self._point.now(connection), principal.subject_tags, addresses)
+            listed = [r for r in chosen if not (r.column and sights[r.address].denied(r.column))]
             declared = quality.declared((str(d.address), d.checks) for d in spec.outputs if d.address is not None)
             return {
                 "categories": [
@@ -272,7 +276,7 @@ class Pages:
                     for c in quality.CATEGORIES
                     if c in badges
                 ],
-                "checks": quality.checks(chosen),
+                "checks": quality.checks(listed),
                 "declared": [d for d in declared if d["dataset"] in addresses],
                 **quality.of_category(chosen),
             }
@@ -353,7 +357,7 @@ def _restricted() -> dict[str, Any]:
     """A dataset of which the viewer may know that it is there, and no more."""
     texts = dict.fromkeys(("description", "purpose", "source", "owner"), "")
     lists: dict[str, list[Any]] = {"tags": [], "columns": [], "products": []}
-    none = dict.fromkeys(("address", "rows", "writtenAt"))
+    none = dict.fromkeys(("address", "rows", "rowsWritten", "writtenAt"))
     return {"name": knowing.RESTRICTED, "access": NONE, "health": "restricted", **texts, **lists, **none}
 
 

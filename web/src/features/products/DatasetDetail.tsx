@@ -56,7 +56,7 @@ export function DatasetDetail({ product, dataset }: { product: Product; dataset:
             ["Purpose", dataset.purpose],
             ["Owner", dataset.owner],
             ["Rows", dataset.rows === null ? null : count(dataset.rows)],
-            ["Written", <RelativeTime key="written" at={dataset.writtenAt} />],
+            ["Written", <Written key="written" dataset={dataset} />],
             [
               "Tags",
               <TagsButton
@@ -99,6 +99,15 @@ function Address({ address }: { address: string }): ReactElement {
       <code>{address}</code>
       <CopyButton value={address} label="Copy the address" />
     </Group>
+  );
+}
+
+function Written({ dataset }: { dataset: Dataset }): ReactElement {
+  return (
+    <>
+      <RelativeTime at={dataset.writtenAt} />
+      {dataset.rowsWritten !== null && `, ${count(dataset.rowsWritten)} ${dataset.rowsWritten === 1 ? "row" : "rows"}`}
+    </>
   );
 }
 
