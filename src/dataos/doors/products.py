@@ -303,8 +303,8 @@ def _one(api: APIRouter, verbs: Verbs, resources: Resources, user: Authenticate)
 def _making(api: APIRouter, verbs: Verbs, columns: DatasetColumns, user: Authenticate) -> None:
     @api.post("/scaffold", responses=answers.ok(Files))
     async def scaffolded(body: ScaffoldBody, principal: Principal = Depends(user)) -> Any:
-        """Files of a new product; with a table, of its real columns."""
-        return {"files": await scaffold.files(body.name, body.kind, body.table, columns)}
+        """Files of a new product; with a table, of its real columns, as far as the caller may know them."""
+        return {"files": await scaffold.files(body.name, body.kind, body.table, columns.seen_by(principal))}
 
     @api.post("/from-odcs", responses=answers.ok(FromOdcs))
     async def from_odcs(body: OdcsBody, principal: Principal = Depends(user)) -> Any:
@@ -315,6 +315,6 @@ def _making(api: APIRouter, verbs: Verbs, columns: DatasetColumns, user: Authent
 
     @api.get("/data/{version}/{name}/odcs", responses=answers.ok(Document))
     async def to_odcs(version: str, name: str, principal: Principal = Depends(user)) -> Any:
-        """The product as an Open Data Contract Standard document."""
+        """The product as an Open Data Contract Standard document, with those columns that the caller may know."""
         manifest, document = await verbs.find(principal, name, version)
-        return {"document": await odcs.write(manifest, document, columns)}
+        return {"document": await odcs.write(manifest, document, columns.seen_by(principal))}

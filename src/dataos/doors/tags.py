@@ -83,7 +83,9 @@ def router(
         """Tags of a dataset with its columns, or of one column."""
         wanted = Asset.parse(asset)
         await check_read(principal, wanted)
-        return {"items": [_shown(wanted, found) for found in await tagging.tags(wanted)]}
+        denied = (await reading.sight(principal, wanted.address)).denied
+        found = await tagging.tags(wanted)
+        return {"items": [_shown(wanted, one) for one in found if not (one["column"] and denied(one["column"]))]}
 
     @api.get("/asset-tags/used", responses=answers.ok(answers.Items[UsedTag]))
     async def used(principal: Principal = Depends(user)) -> Any:

@@ -9,7 +9,7 @@ of tests) and decisions about tags are for the dataset's owner and for operators
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from dataos.governance.decisions import DecisionPoint
 from dataos.governance.knowing import Sight
 from dataos.governance.objects import writable
 from dataos.governance.principals import Principal
-from dataos.metadata import entities, graph, measures, reports
+from dataos.metadata import entities, graph, measures, reports, sighting
 from dataos.store import tables
 from dataos.store.database import Store, batches
 
@@ -125,17 +125,11 @@ class Reading:
 
     def _unknown(self, connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> set[str]:
         """Those of the addresses of which the principal may not know."""
-        if _governs(principal):
-            return set()
-        found = knowing.unreadable(connection, self._point.now(connection), principal.subject_tags, addresses)
-        return {a for a, row in _rows(connection, found).items() if row is None or row.owner != principal.user_id}
+        return sighting.unknown(connection, self._point.now(connection), principal, addresses)
 
     def _sights(self, connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> dict[str, Sight]:
-        """How much of each dataset there is for the principal. Who governs knows all columns, to tag them."""
-        found = knowing.sights(connection, self._point.now(connection), principal.subject_tags, addresses)
-        if _governs(principal):
-            return {address: replace(sight, denied=lambda _: False) for address, sight in found.items()}
-        return found
+        """How much of each dataset there is for the principal."""
+        return sighting.sights(connection, self._point.now(connection), principal, addresses)
 
     def _find(self, connection: sa.Connection, principal: Principal, asked: str) -> str:
         """The address under which the store knows what was asked, and of which the principal may know. A file may be
@@ -350,6 +344,14 @@ class Reading:
 
         return await self._store.write(write)
 
+    async def sight(self, principal: Principal, address: str) -> Sight:
+        """How much of a dataset there is for somebody who may know of it."""
+
+        def read(connection: sa.Connection) -> Sight:
+            return self._sights(connection, principal, [address])[address]
+
+        return await self._store.read(read)
+
     async def owner(self, address: str) -> str:
         """Whose job wrote a dataset last; empty: nobody's did."""
         row = await self._store.read(entities.find, address)
@@ -466,10 +468,6 @@ def _on_way(walk: graph.Walk, address: str, column: str) -> bool:
 def _spelt(found: Sequence[str], known: Iterable[str]) -> list[str]:
     by_folded = {c.lower(): c for c in known}
     return [by_folded.get(c, c) for c in found]
-
-
-def _governs(principal: Principal) -> bool:
-    return rules.may(principal, rules.DATASETS) or rules.may(principal, rules.READ_GOVERNANCE)
 
 
 def _known_of(version: sa.Row[Any], denied: Callable[[str], bool]) -> dict[str, Any]:

@@ -321,7 +321,7 @@ def build(
     }
     spaces = Workspaces(store, clock)
     controllers["bundle"] = BundleController(store, clock, known, res, spaces, checkpoint)
-    product_columns = DatasetColumns(store, depots, catalog)
+    product_columns = DatasetColumns(store, depots, catalog, point)
     controllers["data"] = ProductController(store, clock, known, product_columns)
     controllers |= _third_party(KindRooms(store, clock, ids, res, depots, catalog, allowed))
     handlers: dict[str, UnitHandler] = {

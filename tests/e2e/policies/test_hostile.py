@@ -733,6 +733,84 @@ def test_no_route_gives_her_a_right(scene: Scene, verb: str, path: str, body: An
     assert scene.rows("SELECT DISTINCT ssn FROM lakehouse.retail.customers") == [["gone"]]
 
 
+@pytest.fixture(scope="module")
+def ivy(scene: Scene) -> Iterator[httpx.Client]:
+    """An analyst who is no developer: those may read policies, and with them which columns they are about."""
+    body = {"id": "ivy", "name": "ivy", "type": "person", "tags": ["roles:id:user", "roles:id:analyst"]}
+    assert scene.op.post("/api/v1/users", json=body).status_code == 200
+    key = scene.op.post("/api/v1/users/ivy/tokens", json={}).json()["token"]
+    with httpx.Client(base_url=scene.server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+        yield client
+
+
+def test_no_product_tells_columns_of_what_she_may_not_read(scene: Scene, ivy: httpx.Client):
+    """A product of her own that names the table: its scaffold, its contract, and what breaks of it once a column goes."""
+    table = "dataos://lakehouse:vault/payroll"
+    made = "CREATE TABLE lakehouse.vault.payroll AS SELECT 1 AS id, 'x' AS canarycolumn, 'y' AS othercanary"
+    assert scene.ask(made, scene.op).status_code == 200
+    body = {"name": "mine", "kind": "source", "table": table}
+    told = scene.op.post("/api/v1/products/scaffold", json=body)
+    assert "canarycolumn" in told.text, "who may read it is told"
+    asked = ivy.post("/api/v1/products/scaffold", json=body)
+    assert asked.status_code == 404, asked.text
+    assert asked.json()["errors"][0]["code"] == "metadata.not_found"
+    data_ = {
+        "outputs": [{"refType": "dataos", "ref": table}],
+        "contract": {"version": "1.0.0"},
+        "meta": {"title": "P"},
+        "inputs": [],
+        "resource": {"refType": "dataos", "ref": "bundle:v1beta:payrolls-bundle"},
+    }
+    product = {"name": "payrolls", "version": "v1beta", "entity": "product", "type": "data", "description": "p",
+               "owner": "ivy", "v1beta": {"data": data_}}  # fmt: skip
+    scene.must(product)
+    path = "/api/v1/products/data/v1beta/payrolls"
+    waits = lambda: scene.op.get("/api/v1/resources/data/payrolls").json()["builder"]["info"]  # noqa: E731 - polled
+    wait_until(lambda: "payrolls-bundle" in waits(), 60, "it is looked at")
+    assert "canarycolumn" in scene.op.get(f"{path}/odcs").text
+    assert scene.ask("ALTER TABLE lakehouse.vault.payroll DROP COLUMN canarycolumn", scene.op).status_code == 200
+    changed = scene.apply({**product, "description": "q"}, ivy)
+    assert changed.status_code == 200, changed.text
+    answers = [changed, *(ivy.get(f"{path}{end}") for end in ("", "/odcs", "/page", "/datasets?side=output",
+                          "/quality", "/health", "/graph", "/files", "/usage"))]  # fmt: skip
+    for answer in (asked, *answers):
+        assert "canary" not in answer.text, answer.request.url
+
+
+def test_no_catalog_tells_of_a_column_that_is_denied_to_her(scene: Scene, ivy: httpx.Client):
+    """Its tags, its place in a contract or scaffold, its description: beside the table, which she reads."""
+    table = "dataos://lakehouse:lab/wages"
+    made = "CREATE TABLE lakehouse.lab.wages AS SELECT 1 AS id, 'x' AS hiddencanary"
+    assert scene.ask(made, scene.op).status_code == 200
+    body = {"assetFqn": f"{table}#hiddencanary", "tagFqn": "Canary.Tag"}
+    assert scene.op.put("/api/v1/asset-tags", json=body).status_code == 200
+    data_ = {
+        "outputs": [{"refType": "dataos", "ref": table}],
+        "meta": {"title": "W"},
+        "inputs": [],
+        "resource": {"refType": "dataos", "ref": "bundle:v1beta:wages-bundle"},
+    }
+    scene.must({"name": "wages", "version": "v1beta", "entity": "product", "type": "data", "description": "w",
+                "v1beta": {"data": data_}})  # fmt: skip
+    path = "/api/v1/products/data/v1beta/wages"
+
+    def told() -> str:
+        scaffold = ivy.post("/api/v1/products/scaffold", json={"name": "w", "kind": "source", "table": table})
+        tags = ivy.get("/api/v1/asset-tags", params={"assetFqn": table})
+        tag = ivy.get("/api/v1/asset-tags", params={"assetFqn": f"{table}#hiddencanary"})
+        pages = (ivy.get(f"{path}{end}") for end in ("/odcs", "/datasets?side=output", "/quality"))
+        found = [scaffold, tags, *pages]
+        assert [a.status_code for a in found] == [200] * 5
+        assert "Canary.Tag" in tag.text or tag.json()["items"] == []
+        return "\n".join(a.text for a in found)
+
+    assert all(word in told() for word in ("hiddencanary", "Canary.Tag"))
+    scene.must(access("no-wages", "roles:id:analyst", f"{table}#hiddencanary", allow=False))
+    wait_until(lambda: "canary" not in told().lower(), 10, "nothing tells of it")
+    assert "wages" in told()
+    assert scene.op.delete("/api/v1/resources/policy/no-wages").status_code == 200
+
+
 def test_she_asks_for_a_grant_and_cannot_approve_it(scene: Scene):
     """A request by herself for herself with a glob in a variable; by API, and by a Grant that says `approve`."""
     values = {"run-as-dataos-resource": [{"user": "**"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,8 +12,12 @@ from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError
 from dataos.depots.resolver import Depots
 from dataos.depots.types.iceberg.adapter import warehouse
+from dataos.governance.decisions import DecisionPoint
+from dataos.governance.knowing import Sight
+from dataos.governance.principals import Principal
 from dataos.lakehouse.descriptions import TableInfo
 from dataos.lakehouse.views import PUBLISHED, View
+from dataos.metadata import sighting
 from dataos.store import tables
 from dataos.store.database import Store
 
@@ -23,6 +28,10 @@ class Described(Protocol):
     async def describe_table(
         self, view: View, warehouse: str, namespace: str, table: str, snapshot: int | str | None = None
     ) -> TableInfo: ...
+
+
+Columns = Callable[[Udl], Awaitable[list[dict[str, str]]]]
+"""Columns of a dataset: [{name, type, description}], in order; none if nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +46,30 @@ class Shape:
 class DatasetColumns:
     """Looks them up; no source is asked."""
 
-    def __init__(self, store: Store, depots: Depots, catalog: Described) -> None:
+    def __init__(self, store: Store, depots: Depots, catalog: Described, point: DecisionPoint) -> None:
         self._store = store
+        self._point = point
         self._depots = depots
         self._catalog = catalog
 
-    async def __call__(self, udl: Udl) -> list[dict[str, str]]:
-        """The columns alone."""
-        return (await self.shape(udl)).columns
+    def seen_by(self, principal: Principal) -> Columns:
+        """The columns of datasets as somebody may know them: those that are not denied, of what he may know of."""
+
+        async def columns(udl: Udl) -> list[dict[str, str]]:
+            address = str(udl)
+
+            def look(connection: sa.Connection) -> Sight | None:
+                policies = self._point.now(connection)
+                if sighting.unknown(connection, policies, principal, [address]):
+                    return None
+                return sighting.sights(connection, policies, principal, [address])[address]
+
+            sight = await self._store.read(look)
+            if sight is None:
+                return []
+            return [c for c in (await self.shape(udl)).columns if not sight.denied(c["name"])]
+
+        return columns
 
     async def shape(self, udl: Udl) -> Shape:
         """What is known now."""

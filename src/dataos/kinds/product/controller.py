@@ -15,13 +15,13 @@ from dataos.control.generations import read_stored
 from dataos.control.ports import Made, Observed, ResourceView, service_record
 from dataos.core.addresses import Udl
 from dataos.core.clock import Clock, from_us, to_us
-from dataos.core.errors import Problem, fail
+from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import UserId
 from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.kinds.product import contract, index, neighbours, stages, targets
-from dataos.kinds.product.columns import DatasetColumns
+from dataos.kinds.product.columns import Columns, DatasetColumns
 from dataos.kinds.product.contract import Shape
 from dataos.kinds.product.spec import ProductSpec
 from dataos.manifest import registry
@@ -57,20 +57,24 @@ class ProductController:
             or contract.is_major(row.contract_version, spec.contract_version)
         ):
             return []
-        now = await self._shapes(contract.outputs_of(spec))
+        columns = await self._seen_by(actor)
+        now = await _shapes(contract.outputs_of(spec), columns)
         broken = contract.breaks(row.contract, contract.outputs_of(spec), now)
         major = int(str(row.contract_version).partition(".")[0])
         hint = f"set contract.version to {major + 1}.0.0, or keep what version {row.contract_version} promises"
         path = f"{manifest.section_key}.data." + ("contract.version" if spec.contract_version else "outputs")
         return [Problem("product.contract", f"a breaking change: {text}", hint=hint, path=path) for text in broken]
 
-    async def _shapes(self, addresses: list[str]) -> dict[str, list[list[str]]]:
-        found: dict[str, list[list[str]]] = {}
-        for address in addresses:
-            columns = await self._columns(Udl.parse(address))
-            if columns:
-                found[address] = [[c["name"], c["type"]] for c in columns]
-        return found
+    async def _seen_by(self, user: UserId) -> Columns:
+        """Columns as somebody may know them; none for who is no user any more."""
+
+        async def none(_: Udl) -> list[dict[str, str]]:
+            return []
+
+        try:
+            return self._columns.seen_by(await self._store.read(self._identities.principal, str(user)))
+        except DataOSError:
+            return none
 
     async def advise(self, manifest: Manifest, actor: UserId, warnings: list[Problem]) -> list[Problem]:
         """What is not there yet, people who are not known, circles, outputs of two products, and products alike."""
@@ -151,7 +155,8 @@ class ProductController:
         refs = index.refs_of(spec)
         now_us = self._clock.now_us()
         today = from_us(now_us).date()
-        shapes = await self._shapes(contract.outputs_of(spec)) if spec.contract_version else {}
+        seen = await self._seen_by(view.owner)
+        shapes = await _shapes(contract.outputs_of(spec), seen) if spec.contract_version else {}
 
         def look(connection: sa.Connection) -> tuple[dict[int, str], str]:
             view.lease.check(connection)
@@ -225,6 +230,11 @@ class ProductController:
         return Made(
             kept=(service_record(row.uid, "hub", "product", f"/api/v1/products/data/{row.version}/{row.name}"),)
         )
+
+
+async def _shapes(addresses: list[str], columns: Columns) -> dict[str, list[list[str]]]:
+    found = {address: await columns(Udl.parse(address)) for address in addresses}
+    return {address: [[c["name"], c["type"]] for c in of] for address, of in found.items() if of}
 
 
 def is_editor(role: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from dataos.core.addresses import Udl
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.kinds.product import writing
-from dataos.kinds.product.columns import DatasetColumns
+from dataos.kinds.product.columns import Columns
 from dataos.kinds.product.quality import category
 from dataos.kinds.product.spec import ProductSpec
 from dataos.manifest.documents import Manifest
@@ -50,7 +50,7 @@ def logical_type(physical: str) -> str:
     return next((name for name, pattern in _LOGICAL if re.fullmatch(pattern, folded)), "string")
 
 
-async def write(manifest: Manifest, document: dict[str, Any], columns: DatasetColumns) -> dict[str, Any]:
+async def write(manifest: Manifest, document: dict[str, Any], columns: Columns) -> dict[str, Any]:
     """The contract of a product; columns of its outputs as the platform knows them."""
     spec: ProductSpec = manifest.spec
     own = writing.to_v1beta(manifest, document)
@@ -100,7 +100,7 @@ def _sla(slo: Mapping[str, Any]) -> dict[str, Any]:
     return _filled(found)
 
 
-async def _schema(dataset: Any, columns: DatasetColumns) -> dict[str, Any]:
+async def _schema(dataset: Any, columns: Columns) -> dict[str, Any]:
     udl: Udl = dataset.address
     known = await columns(udl)
     properties = [

@@ -213,7 +213,7 @@ class Pages:
             return wanted
 
         wanted = await self._store.read(read)
-        columns = [c["name"] for c in await self._columns(Udl.parse(wanted))]
+        columns = [c["name"] for c in (await self._columns.shape(Udl.parse(wanted))).columns]
         return await self._store.read(self._access, principal, wanted, columns)
 
     def _access(

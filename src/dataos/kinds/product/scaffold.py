@@ -9,13 +9,13 @@ import yaml
 from dataos.core import names
 from dataos.core.addresses import Udl
 from dataos.core.errors import fail
-from dataos.kinds.product.columns import DatasetColumns
+from dataos.kinds.product.columns import Columns
 
 KINDS = ("source", "consumer")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-async def files(name: str, kind: str, table: str | None, columns: DatasetColumns) -> dict[str, str]:
+async def files(name: str, kind: str, table: str | None, columns: Columns) -> dict[str, str]:
     """{path: text}: a Bundle, the product, and the manifests that they name. All validate and apply as they are; the
     job and its dataset with a table only. Raises DataOSError `request.invalid`, `metadata.not_found`."""
     if kind not in KINDS:
