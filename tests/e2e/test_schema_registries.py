@@ -5,11 +5,13 @@ The brokers are librdkafka's own mock: they speak the protocol on loopback.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -265,6 +267,84 @@ save("dataos://shop:default/outside-json", df.selectExpr("CAST(id AS STRING) AS 
     sent = [v for v in received(brokers, "outside", 3) if v != b"0"]
     assert sorted(registry.value(v)["city"] for v in sent) == ["c1", "c2"]
     assert sorted(received(brokers, "outside-json", 3)) == [b"0", b"c1", b"c2"]
+
+
+@pytest.fixture(scope="module")
+def reader(made: Installation, producer: Producer, registry: Registry) -> Iterator[httpx.Client]:
+    """Somebody who may read and write one topic, and read another; a third is not his."""
+    for topic in ("mine", "shared", "canarysecret"):
+        send(producer, topic, b"0")
+    paths = {"reads": ["mine", "shared"], "writes": ["mine"]}
+    headers = {"Authorization": f"Bearer {(made.home / 'keys' / 'admin.token').read_text().strip()}"}
+    with httpx.Client(base_url=made.url, headers=headers, timeout=60) as op:
+        user = {"id": "ria", "name": "ria", "type": "person", "tags": ["roles:id:data-dev"]}
+        assert op.post("/api/v1/users", json=user).status_code == 200
+        for name, topics in paths.items():
+            block = {"subjects": {"tags": [["users:id:ria"]]}, "allow": True,
+                     "predicates": ["read", "select"] if name == "reads" else ["update", "write"],
+                     "objects": {"paths": [f"dataos://shop:default/{t}" for t in topics]}}  # fmt: skip
+            policy = {"name": f"ria-{name}", "version": "v1", "type": "policy", "layer": "user",
+                      "policy": {"access": block}}  # fmt: skip
+            assert op.post("/api/v1/apply", json={"document": policy}).status_code == 200
+        key = op.post("/api/v1/users/ria/tokens", json={}).json()["token"]
+    with httpx.Client(base_url=made.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+        yield client
+
+
+def test_schemas_are_for_who_may_read_a_topic_of_theirs(
+    made: Installation, registry: Registry, reader: httpx.Client
+) -> None:
+    def record(name: str, **more: Any) -> dict[str, Any]:
+        return {"type": "record", "name": name, "fields": [{"name": "id", "type": more.get("of", "long")}]}
+
+    own = registry.add("mine-value", record("Mine"))
+    other = registry.add("shared-key", record("Shared"))
+    by_record = registry.add("mine-acme.Click", record("Click"))
+    secret = registry.add("canarysecret-value", record("Secret"))
+    named = registry.add("acme.Canary", record("Named"))
+    registry.add("parts", record("Old"))
+    registry.add("parts", record("Part"))
+    refers = registry.add(
+        "mine-key", record("Whole", of="Part"), references=[{"name": "Part", "subject": "parts", "version": 2}]
+    )
+
+    def ask(address: str = "dataos://shop:default/mine", **body: Any) -> httpx.Response:
+        return reader.post("/api/v1/inputs/schema", json={"address": address, **body})
+
+    for body, number in (
+        ({"subject": "mine-value"}, own), ({"id": own}, own), ({"id": other}, other), ({"id": by_record}, by_record),
+        ({"subject": "shared-key"}, other), ({"subject": "mine-acme.Click"}, by_record), ({"id": refers}, refers),
+        ({"subject": "parts", "version": "2"}, None),
+    ):  # fmt: skip
+        answer = ask(**body)
+        assert answer.status_code == 200, answer.text
+        assert number is None or answer.json()["id"] == number
+    for body in (
+        {"subject": "canarysecret-value"}, {"subject": "canarysecret-value", "version": "1"}, {"id": secret},
+        {"id": named}, {"id": 9999}, {"subject": "acme.Canary"}, {"subject": ":.:canarysecret-value"},
+        {"subject": "parts", "version": "1"}, {"subject": "parts"}, {"subject": ""},
+    ):  # fmt: skip
+        answer = ask(**body)
+        assert answer.status_code == 403, f"{body}: {answer.text}"
+        assert "Secret" not in answer.text and "Named" not in answer.text
+    assert ask("dataos://shop:default/canarysecret", subject="canarysecret-value").status_code == 403
+
+
+def test_schemas_are_registered_for_topics_that_one_may_write(
+    made: Installation, registry: Registry, reader: httpx.Client
+) -> None:
+    text = '{"type": "record", "name": "New", "fields": [{"name": "id", "type": "long"}]}'
+
+    def register(subject: str) -> int:
+        body = {"address": "dataos://shop:default/mine", "subject": subject, "schema": text}
+        return reader.post("/api/v1/outputs/schema", json=body).status_code
+
+    assert register("mine-value") == 200
+    assert register("mine-acme.New") == 200
+    for subject in ("canarysecret-value", "shared-value", "acme.New", "anything", ":.:canarysecret-value"):
+        assert register(subject) == 403, subject
+        assert "New" not in json.dumps(registry.subjects.get(subject, []))
+    assert "shared-value" not in registry.subjects
 
 
 def received(brokers: str, topic: str, count: int) -> list[bytes]:

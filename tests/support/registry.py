@@ -61,6 +61,11 @@ class Registry:
         match path.strip("/").split("/"):
             case ["schemas", "ids", number] if int(number) in self.schemas:
                 return 200, self.schemas[int(number)]
+            case ["schemas", "ids", number, "versions?deleted=true"] if int(number) in self.schemas:
+                found = [(s, v.index(int(number)) + 1) for s, v in self.subjects.items() if int(number) in v]
+                return 200, [{"subject": subject, "version": version} for subject, version in found]
+            case ["subjects", subject, "versions"] if body is None and unquote(subject) in self.subjects:
+                return 200, list(range(1, len(self.subjects[unquote(subject)]) + 1))
             case ["subjects", subject, "versions"] if body is not None:
                 known = [json.loads(self.schemas[n]["schema"]) for n in self.subjects.get(unquote(subject), [])]
                 new = json.loads(body["schema"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import layers, thing_of
+from dataos.control.records import WITHHELD, layers, thing_of
 from dataos.core.addresses import resource_id
 from dataos.core.clock import Clock, rfc3339
 from dataos.governance import rules
@@ -60,6 +60,15 @@ class Happened:
             return rules.may_own(principal, self.owner, rules.READ, self.thing)
         return self.kind.startswith("workspace.") or rules.may(principal, rules.MAINTAIN)
 
+    def told_to(self, principal: Principal | None) -> dict[str, Any]:
+        """The event, without what jobs reported for who may not read their logs."""
+        if principal is None or self.thing is None or self.type != "workflow":
+            return self.body
+        if rules.may_own(principal, self.owner, rules.READ_LOG, self.thing):
+            return self.body
+        data = {k: WITHHELD if k in ("reason", "info") and v else v for k, v in self.body["data"].items()}
+        return {**self.body, "data": data}
+
 
 class Events:
     """Pages of events, and waiting for the next one."""
@@ -76,7 +85,7 @@ class Events:
         waited = 0.0
         while True:
             found, reached = await self._store.read(self._page, wanted, after, limit)
-            items = [item.body for item in found if item.is_known_to(principal)]
+            items = [item.told_to(principal) for item in found if item.is_known_to(principal)]
             if items or waited >= wait_s:
                 return {"items": items, "next": reached}
             after = reached
@@ -115,7 +124,7 @@ class Events:
             if not rows or len(found) >= limit:
                 break
             items = [_happened(row, known) for row in rows]
-            found += [item.body for item in items if item.is_known_to(principal)]
+            found += [item.told_to(principal) for item in items if item.is_known_to(principal)]
             before = rows[-1].seq
         return {"items": found[:limit][::-1], "next": last}
 

@@ -109,10 +109,14 @@ class Generations:
     # --- checks -----------------------------------------------------------------------------------------------------
 
     def check_references(
-        self, connection: sa.Connection, manifest: Manifest, pending: frozenset[ResourceKey] = frozenset()
+        self,
+        connection: sa.Connection,
+        manifest: Manifest,
+        pending: frozenset[ResourceKey] = frozenset(),
+        principal: Principal | None = None,
     ) -> list[Problem]:
         """What the manifest refers to and is not there. `pending`: Resources of the same set, stored with it, and
-        workspaces (type `workspace`) that are made before."""
+        workspaces (type `workspace`) that are made before. `principal`: who is told of near names."""
         problems: list[Problem] = []
         if manifest.workspace is not None and ResourceKey("workspace", manifest.workspace) not in pending:
             missing = missing_workspace(connection, manifest.workspace)
@@ -121,7 +125,7 @@ class Generations:
         for reference in manifest.references:
             target = reference.target
             if not living[target] and not any(key in pending for key in _meant(target)):
-                problems.append(_missing(connection, target, render(reference.path)))
+                problems.append(_missing(connection, target, render(reference.path), principal))
         return problems
 
     def check_authority(self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest) -> None:
@@ -221,7 +225,7 @@ class Generations:
     ) -> ApplyResult:
         """Store what was applied. Raises DataOSError; the caller's unit of work is then undone. `pending`: as in
         `check_references`, which is done again, inside the transaction that relies on it."""
-        problems = self.check_references(connection, manifest, pending)
+        problems = self.check_references(connection, manifest, pending, request.principal)
         if problems:
             raise DataOSError(problems)
         self.check_authority(connection, request, manifest)
@@ -422,11 +426,11 @@ def _without_automatic_tags(document: dict[str, Any], manifest: Manifest) -> Non
         del document[key]
 
 
-def _missing(connection: sa.Connection, target: ResourceKey, path: str) -> Problem:
+def _missing(connection: sa.Connection, target: ResourceKey, path: str, principal: Principal | None) -> Problem:
     type_ = "secret" if target.type == "?secret" else target.type
-    known = records.names_of(connection, type_, target.workspace)
+    known = records.names_of(connection, type_, target.workspace, principal)
     if target.type == "?secret":
-        known += records.names_of(connection, "instance-secret")
+        known += records.names_of(connection, "instance-secret", principal=principal)
     where = f" in workspace {target.workspace}" if target.workspace else ""
     hint = names.did_you_mean(target.name, known)
     if target.type == "compute":

@@ -58,7 +58,7 @@ class History:
         return await self._store.read(self._list, key, principal)
 
     def _list(self, connection: sa.Connection, key: ResourceKey, principal: Principal | None) -> dict[str, Any]:
-        row = self._find(connection, key)
+        row = self._find(connection, key, principal)
         _check_read(connection, row, principal)
         rows = connection.execute(sa.select(_g).where(_g.c.uid == row.uid).order_by(_g.c.generation)).all()
         items: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ class History:
     def _get(
         self, connection: sa.Connection, key: ResourceKey, generation: int, principal: Principal | None
     ) -> dict[str, Any]:
-        row = self._find(connection, key)
+        row = self._find(connection, key, principal)
         _check_read(connection, row, principal)
         stored = self._stored(connection, row, generation)
         return {
@@ -124,14 +124,14 @@ class History:
     def _prepare(
         self, connection: sa.Connection, key: ResourceKey, to: int | None, principal: Principal
     ) -> tuple[Manifest, ApplyRequest]:
-        row = self._find(connection, key)
+        row = self._find(connection, key, principal)
         stored = self._stored(connection, row, self._goal(row, to))
         manifest = read_stored(stored.manifest)
         request = ApplyRequest(document=stored.manifest, actor=UserId(principal.user_id), principal=principal)
         about = records.thing(connection, row)
         rules.require_own(principal, row.owner, f"roll back {manifest.id}", rules.MANAGE, about)
         self._generations.check_authority(connection, request, manifest)
-        problems = self._generations.check_references(connection, manifest)
+        problems = self._generations.check_references(connection, manifest, principal=principal)
         if row.live_key is None and manifest.secret_paths:
             problems.append(
                 Problem(
@@ -148,7 +148,7 @@ class History:
         self, connection: sa.Connection, key: ResourceKey, to: int | None, principal: Principal, expected: int | None
     ) -> dict[str, Any]:
         manifest, _ = self._prepare(connection, key, to, principal)
-        row = self._find(connection, key)
+        row = self._find(connection, key, principal)
         check_generation(manifest.id, row.generation, expected)
         if row.deleting_at is not None and row.live_key is not None:
             raise fail(
@@ -204,7 +204,7 @@ class History:
             )
         )
 
-    def _find(self, connection: sa.Connection, key: ResourceKey) -> sa.Row[Any]:
+    def _find(self, connection: sa.Connection, key: ResourceKey, principal: Principal | None) -> sa.Row[Any]:
         row = records.find(connection, key)
         if row is not None:
             return row
@@ -217,7 +217,7 @@ class History:
             .limit(1)
         ).first()
         if found is None:
-            known = records.names_of(connection, key.type, key.workspace)
+            known = records.names_of(connection, key.type, key.workspace, principal)
             days = self._keep_us / 86_400e6
             raise fail(
                 "resource.not_found",

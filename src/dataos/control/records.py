@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from dataos.core.addresses import ResourceKey, resource_id
 from dataos.core.clock import rfc3339
-from dataos.governance import objects
+from dataos.governance import objects, rules
 from dataos.governance.policies import AccessObject
+from dataos.governance.principals import Principal
 from dataos.manifest import registry
 from dataos.store import tables
 
@@ -44,12 +45,22 @@ def by_uid(connection: sa.Connection, uid: str) -> sa.Row[Any] | None:
     return connection.execute(_BY_UID, {"of_uid": uid}).first()
 
 
-def names_of(connection: sa.Connection, type_: str, workspace: str | None = None) -> list[str]:
-    """Names of living Resources of a type, for near-miss hints."""
-    query = sa.select(_r.c.name).where(_r.c.type == type_, _r.c.live_key.is_not(None))
+def names_of(
+    connection: sa.Connection, type_: str, workspace: str | None = None, principal: Principal | None = None
+) -> list[str]:
+    """Names of living Resources of a type that the principal may read, for near-miss hints; None: the platform
+    itself."""
+    columns = (_r.c.type, _r.c.name, _r.c.workspace, _r.c.layer, _r.c.owner, _r.c.tags)
+    query = sa.select(*columns).where(_r.c.type == type_, _r.c.live_key.is_not(None))
     if workspace is not None:
         query = query.where(_r.c.workspace == workspace)
-    return list(connection.execute(query).scalars())
+    known = layers(connection)
+    return [row.name for row in connection.execute(query) if shows(principal, row, known)]
+
+
+def shows(principal: Principal | None, row: Any, layers_: Mapping[str, str]) -> bool:
+    """May the principal know of a Resource, as its list tells it? None: the platform itself."""
+    return principal is None or rules.may_own(principal, row.owner, rules.READ, thing_of(row, layers_))
 
 
 def dependents(connection: sa.Connection, key: ResourceKey) -> list[sa.Row[Any]]:
@@ -129,10 +140,11 @@ def listing(
     after: str | None,
     limit: int,
     shows: Callable[[sa.Row[Any], Mapping[str, str]], bool] = lambda _row, _layers: True,
+    reports: Callable[[sa.Row[Any], Mapping[str, str]], bool] = lambda _row, _layers: True,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of living Resources, ordered by live key (type, workspace, name), and the key to go on from.
 
-    `shows`: which of them; it is given the layers of workspaces."""
+    `shows`: which of them; it is given the layers of workspaces. `reports`: of which to tell what jobs reported."""
     known = layers(connection)
     found: list[sa.Row[Any]] = []
     while True:
@@ -142,7 +154,7 @@ def listing(
             break
         after = following
     more = found[limit - 1].live_key if len(found) > limit else None
-    return [summary(row) for row in found[:limit]], more
+    return [summary(row, reports=reports(row, known)) for row in found[:limit]], more
 
 
 def _page(
@@ -166,8 +178,37 @@ def _page(
     return rows, rows[-1].live_key if len(rows) > limit else None
 
 
-def summary(row: sa.Row[Any]) -> dict[str, Any]:
-    """The wire form of a Resource without its manifest."""
+WITHHELD = "withheld: who may read its logs may read this"
+"""Stands for what a job reported: its words may hold values of the data, as its log does."""
+
+
+def _is_report(row: sa.Row[Any]) -> bool:
+    """Is what is said of a Resource the words of one of its jobs?"""
+    return row.type == "workflow" and row.runtime in ("pending", "failed", "aborted")
+
+
+def may_read_reports(principal: Principal, row: sa.Row[Any], thing: AccessObject) -> bool:
+    """May somebody read what the jobs of a Resource reported?"""
+    return rules.may_own(principal, row.owner, rules.READ_LOG, thing)
+
+
+def without_reports(runtime: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a run to who may know of it, and may not read its logs."""
+
+    def told(found: Mapping[str, Any]) -> dict[str, Any]:
+        return {**found, "reason": WITHHELD if found.get("reason") else ""}
+
+    nodes = [
+        {**told(node), "attempts": [{**told(a), "result": None} for a in node.get("attempts", ())]}
+        for node in runtime.get("nodes", ())
+    ]
+    run = runtime.get("run")
+    return {**runtime, "run": told(run) if run else None, "runs": [told(r) for r in runtime.get("runs", ())],
+            "nodes": nodes}  # fmt: skip
+
+
+def summary(row: sa.Row[Any], *, reports: bool = True) -> dict[str, Any]:
+    """The wire form of a Resource without its manifest. `reports`: with what its jobs reported."""
     return {
         "id": resource_id(row.type, row.version, row.name, row.workspace),
         "name": row.name,
@@ -188,7 +229,7 @@ def summary(row: sa.Row[Any]) -> dict[str, Any]:
             "stage": row.stage,
             "numberOfWantedResources": str(row.wanted),
             "numberOfProcessedResources": str(row.processed),
-            "info": row.info,
+            "info": row.info if reports or not _is_report(row) else WITHHELD,
         },
         "settled": row.observed_generation == row.generation and row.status != "pending",
     }

@@ -123,7 +123,7 @@ class Resources:
     def _check_stored(
         self, connection: sa.Connection, request: ApplyRequest, manifest: Manifest, pending: frozenset[ResourceKey]
     ) -> list[Problem]:
-        problems = self.generations.check_references(connection, manifest, pending)
+        problems = self.generations.check_references(connection, manifest, pending, request.principal)
         if not problems:
             self.generations.check_authority(connection, request, manifest)
         return problems
@@ -370,12 +370,14 @@ class Resources:
         return await self._store.read(self._get, key, principal)
 
     def _get(self, connection: sa.Connection, key: ResourceKey, principal: Principal | None = None) -> dict[str, Any]:
-        row = self._row(connection, key)
+        row = self._row(connection, key, principal)
+        reports = True
         if principal is not None:
             about = records.thing(connection, row)
             rules.require_own(principal, row.owner, f"read {key.type} `{key.name}`", rules.READ, about)
+            reports = records.may_read_reports(principal, row, about)
         stored = records.manifest_of(connection, row.uid, row.generation)
-        body = records.summary(row)
+        body = records.summary(row, reports=reports)
         body["manifest"] = masked(stored.manifest) if stored is not None else None
         controller = self._controllers.get(row.type)
         made = controller.made(connection, row) if isinstance(controller, Maker) else Made()
@@ -384,10 +386,10 @@ class Resources:
         return body
 
     @staticmethod
-    def _row(connection: sa.Connection, key: ResourceKey) -> sa.Row[Any]:
+    def _row(connection: sa.Connection, key: ResourceKey, principal: Principal | None) -> sa.Row[Any]:
         row = records.find(connection, key)
         if row is None:
-            known = records.names_of(connection, key.type, key.workspace)
+            known = records.names_of(connection, key.type, key.workspace, principal)
             raise fail(
                 "resource.not_found",
                 f"no {key.type} `{key.name}`" + (f" in workspace {key.workspace}" if key.workspace else ""),
@@ -412,7 +414,7 @@ class Resources:
     ) -> dict[str, Any]:
         action = f"read the secret values of {key.type} `{key.name}`"
         case = rules.UNSANITIZE if as_secret is None else rules.SECRETS
-        thing = as_secret or records.thing(connection, self._row(connection, key))
+        thing = as_secret or records.thing(connection, self._row(connection, key, principal))
         rules.require(principal, action, case, thing)
         body = self._get(connection, key)
         stored = records.manifest_of(connection, body["uid"], body["generation"])
@@ -422,11 +424,11 @@ class Resources:
         records.add_event(connection, self._clock.now_us(), body["uid"], "revealed", principal.user_id, data)
         return body
 
-    async def thing(self, key: ResourceKey) -> AccessObject:
+    async def thing(self, key: ResourceKey, principal: Principal) -> AccessObject:
         """A living Resource as decisions know it. Raises DataOSError `resource.not_found`."""
 
         def read(connection: sa.Connection) -> AccessObject:
-            return records.thing(connection, self._row(connection, key))
+            return records.thing(connection, self._row(connection, key, principal))
 
         return await self._store.read(read)
 
@@ -448,7 +450,10 @@ class Resources:
         def shows(row: sa.Row[Any], layers: Mapping[str, str]) -> bool:
             return principal is None or rules.may_own(principal, row.owner, rules.READ, records.thing_of(row, layers))
 
-        return await self._store.read(records.listing, wanted, after, limit, shows)
+        def reports(row: sa.Row[Any], layers: Mapping[str, str]) -> bool:
+            return principal is None or records.may_read_reports(principal, row, records.thing_of(row, layers))
+
+        return await self._store.read(records.listing, wanted, after, limit, shows, reports)
 
 
 def _of(manifest: Manifest, problems: Sequence[Problem]) -> list[Problem]:

@@ -213,6 +213,23 @@ class RegistryDepot(Protocol):
         """The id of an Avro schema under a subject, made where it is new."""
         ...
 
+    def topic_of(self, udl: Udl, subject: str) -> Udl | None:
+        """The topic whose messages a subject describes, `udl` if it is that one; None: the subject names none."""
+        ...
+
+    async def topics_of_schema(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        number: int | None,
+        subject: str,
+        version: str,
+    ) -> list[Udl]:
+        """The topics whose messages a schema describes, by the names of its subjects; `udl` too where a schema of its
+        messages refers to this version."""
+        ...
+
 
 WriteMode = Literal["overwrite", "append"]
 Fence = Callable[[], Awaitable[None]]

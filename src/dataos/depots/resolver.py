@@ -278,6 +278,16 @@ class Depots:
         credentials = await self.credentials(udl.depot, "rw")
         return await self._registry(entry).register_schema(entry, credentials, subject, schema)
 
+    async def topic_of_subject(self, udl: Udl, subject: str) -> Udl | None:
+        """The topic whose messages a subject describes (see `RegistryDepot.topic_of`)."""
+        return self._registry(await self.get(udl.depot)).topic_of(udl, subject)
+
+    async def topics_of_schema(self, udl: Udl, number: int | None, subject: str, version: str) -> list[Udl]:
+        """The topics whose messages a schema describes (see `RegistryDepot.topics_of_schema`)."""
+        entry = await self.get(udl.depot)
+        credentials = await self.credentials(udl.depot, "r")
+        return await self._registry(entry).topics_of_schema(entry, credentials, udl, number, subject, version)
+
     def _registry(self, entry: DepotEntry) -> RegistryDepot:
         adapter = self.adapter(entry)
         if not isinstance(adapter, RegistryDepot):

@@ -234,8 +234,8 @@ def router(
     async def compaction(
         id: str, after: int = Query(default=0, ge=0, le=1 << 53), principal: Principal = Depends(user)
     ) -> Any:
-        """How far a rewrite is. Its answer is kept an hour."""
-        found = await compactions.look(id, after)
+        """How far a rewrite is, for who started it. Its answer is kept an hour."""
+        found = await compactions.look(principal, id, after)
         problems = [p.to_json() for p in found.problems]
         return {
             "state": found.state,

@@ -19,7 +19,7 @@ from dataos.doors.authentication import Authenticate
 from dataos.doors.dataset_addresses import DatasetAddresses
 from dataos.governance import rules
 from dataos.governance.principals import Principal
-from dataos.lakehouse.access import Authorise, allow_all
+from dataos.lakehouse.access import Authorise, OpenSight, Sight, allow_all
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.views import PUBLISHED, AttemptView, TableRef, View
 
@@ -226,8 +226,9 @@ Address = Query(description="dataos://depot:collection/dataset")
 class DatasetDoor:
     """What every route does first: who, which table, whether they may, through which view."""
 
-    def __init__(self, depots: Depots, authorise: Authorise = allow_all) -> None:
+    def __init__(self, depots: Depots, authorise: Authorise = allow_all, sight: Sight | None = None) -> None:
         self.addresses = DatasetAddresses(depots)
+        self.sight = sight or OpenSight()
         self._authorise = authorise
 
     async def enter(self, principal: Principal, action: str, address: str) -> tuple[View, TableRef]:
@@ -264,7 +265,10 @@ def _reads(api: APIRouter, datasets: Datasets, door: DatasetDoor, authenticate: 
     ) -> Any:
         """Datasets of a collection; of a depot without one, all as collection/dataset."""
         view, warehouse, collection = await door.enter_collection(principal, address)
-        return {"items": await datasets.list(view, warehouse, collection)}
+        found = await datasets.list(view, warehouse, collection)
+        names = [(collection, one) if collection is not None else one.split("/", 1) for one in found]
+        known = await door.sight.known(principal, warehouse, [(n[0], n[1]) for n in names])
+        return {"items": [one for one, open_ in zip(found, known, strict=True) if open_]}
 
     @api.get("/get", responses=answers.ok(DatasetForm))
     async def get(address: str = Address, principal: Principal = Depends(authenticate)) -> Any:

@@ -23,6 +23,7 @@ from dataos.governance import objects, rules
 from dataos.governance.exposure import DatasetName
 from dataos.governance.principals import Principal
 from dataos.lakehouse.catalog import Catalog
+from dataos.lakehouse.listings import Listings
 from dataos.lakehouse.operations.datasets import Datasets
 from dataos.lakehouse.views import PUBLISHED, TableRef, View
 
@@ -93,6 +94,7 @@ class _Calls:
     """What every route does first."""
 
     def __init__(self, depots: Depots, catalog: Catalog, datasets: Datasets, door: DatasetDoor) -> None:
+        self.listings = Listings(catalog, door.sight)
         self.depots = depots
         self.catalog = catalog
         self.datasets = datasets
@@ -130,9 +132,11 @@ def router(
 
 def _listing(api: APIRouter, calls: _Calls, looker: Any) -> None:
     @api.get(_PLACE, responses=answers.ok(list[str]))
-    async def collections(depot: str, _: Principal = looker) -> Any:
-        """Names of collections."""
+    async def collections(depot: str, principal: Principal = looker) -> Any:
+        """Names of collections; of a Lakehouse those of which the caller may know."""
         entry = await calls.depots.get(depot)
+        if entry.type == "ICEBERG":
+            return await calls.listings.namespaces(principal, PUBLISHED, warehouse(entry))
         return await calls.depots.adapter(entry).list_collections(entry, await calls.depots.credentials(depot))
 
     @api.post(_PLACE + "/{collection}", responses=_DONE)
@@ -152,11 +156,14 @@ def _listing(api: APIRouter, calls: _Calls, looker: Any) -> None:
         return {"result": "created"}
 
     @api.get(_PLACE + "/{collection}/datasets", responses=answers.ok(list[str]))
-    async def listing(depot: str, collection: str, _: Principal = looker) -> Any:
-        """Names of datasets."""
+    async def listing(depot: str, collection: str, principal: Principal = looker) -> Any:
+        """Names of datasets; of a Lakehouse those of which the caller may know."""
         entry = await calls.depots.get(depot)
         secret = await calls.depots.credentials(depot)
-        return await calls.depots.adapter(entry).list_datasets(entry, secret, collection)
+        found = await calls.depots.adapter(entry).list_datasets(entry, secret, collection)
+        if entry.type != "ICEBERG":
+            return found
+        return await calls.listings.shown(principal, warehouse(entry), collection, found)
 
 
 def _reads(api: APIRouter, calls: _Calls, looker: Any) -> None:

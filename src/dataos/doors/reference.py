@@ -235,8 +235,8 @@ def collated(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
 
     user = users_only(authenticate, "read reports")
 
-    async def report(id_: str, number: int, size: int, type_: str, field: str) -> dict[str, Any]:
-        found = await _matching(rooms, id_)
+    async def report(principal: Principal, id_: str, number: int, size: int, type_: str, field: str) -> dict[str, Any]:
+        found = await _matching(rooms, principal, id_)
         shown = found[(number - 1) * size : number * size]
         items = [
             {"id": r["id"], "observations": [{"type": type_, "when": r["updated"], "value": r[field]}]} for r in shown
@@ -249,20 +249,23 @@ def collated(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
     many = Query(default=20, ge=1, le=_PAGE)
 
     @api.get("/status", responses=answers.ok(ReportPage))
-    async def status(id: str = which, page: int = first, size: int = many, _: Principal = Depends(user)) -> Any:
+    async def status(id: str = which, page: int = first, size: int = many, principal: Principal = Depends(user)) -> Any:
         """STATUS of the Resources of an id."""
-        return await report(id, page, size, "state", "status")
+        return await report(principal, id, page, size, "state", "status")
 
     @api.get("/runtime", responses=answers.ok(ReportPage))
-    async def runtime(id: str = which, page: int = first, size: int = many, _: Principal = Depends(user)) -> Any:
+    async def runtime(
+        id: str = which, page: int = first, size: int = many, principal: Principal = Depends(user)
+    ) -> Any:
         """RUNTIME of the Resources of an id."""
-        return await report(id, page, size, "runtime", "runtime")
+        return await report(principal, id, page, size, "runtime", "runtime")
 
     return api
 
 
-async def _matching(rooms: ResourceRooms, text: str) -> list[dict[str, Any]]:
-    """Living Resources of an id, which may hold `%`. Raises `request.invalid`, `kind.unknown`."""
+async def _matching(rooms: ResourceRooms, principal: Principal, text: str) -> list[dict[str, Any]]:
+    """Living Resources of an id, which may hold `%`, that the caller may read. Raises `request.invalid`,
+    `kind.unknown`."""
     parts = [part.strip() for part in text.split(":")]
     if len(parts) not in (3, 4) or not all(parts):
         hint = "TYPE:VERSION:NAME[:WORKSPACE], `%` for any text"
@@ -272,19 +275,19 @@ async def _matching(rooms: ResourceRooms, text: str) -> list[dict[str, Any]]:
     wanted = records.Filter(type=plain[0], version=plain[1], name=plain[2], workspace=plain[3] or None)
     pattern = ":".join((type_, *parts[1:]))
     pattern = "".join("*" if c == "%" else f"[{c}]" if c in "[*?" else c for c in pattern)
-    found = [r async for r in _all(rooms, wanted) if fnmatch.fnmatchcase(r["id"], pattern)]
-    return found or await _deleted(rooms, [type_, *parts[1:]])
+    found = [r async for r in _all(rooms, principal, wanted) if fnmatch.fnmatchcase(r["id"], pattern)]
+    return found or await _deleted(rooms, principal, [type_, *parts[1:]])
 
 
-async def _deleted(rooms: ResourceRooms, parts: list[str]) -> list[dict[str, Any]]:
+async def _deleted(rooms: ResourceRooms, principal: Principal, parts: list[str]) -> list[dict[str, Any]]:
     """A Resource that is gone says so as long as its history is kept."""
     if any("%" in part for part in parts):
         return []
     key = key_of(parts[0], parts[2], parts[3] if len(parts) == 4 else None)
     try:
-        history = await rooms.history.list(key)
+        history = await rooms.history.list(key, principal)
     except DataOSError as error:
-        if error.problem.code != "resource.not_found":
+        if error.problem.code not in ("resource.not_found", "auth.forbidden"):
             raise
         return []
     if history["state"] != "deleted" or not history["id"].startswith(":".join(parts[:3])):
@@ -292,10 +295,10 @@ async def _deleted(rooms: ResourceRooms, parts: list[str]) -> list[dict[str, Any
     return [{"id": history["id"], "updated": history["deletedAt"], "status": "deleted", "runtime": ""}]
 
 
-async def _all(rooms: ResourceRooms, wanted: records.Filter) -> AsyncIterator[dict[str, Any]]:
+async def _all(rooms: ResourceRooms, principal: Principal, wanted: records.Filter) -> AsyncIterator[dict[str, Any]]:
     after: str | None = None
     while True:
-        items, after = await rooms.resources.list(wanted, after, _PAGE)
+        items, after = await rooms.resources.list(wanted, after, _PAGE, principal)
         for item in items:
             yield item
         if after is None:

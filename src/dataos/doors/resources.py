@@ -204,7 +204,11 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
         """Jobs, newest run and nodes of a runnable."""
         body, observable, uid = await _runnable(rooms, key_of(type, name, workspace), principal)
         manifest = await rooms.manifests.get(uid, body["generation"])
-        return {**body, **(await observable.runtime(uid, manifest)), "manifest": None}
+        found = await observable.runtime(uid, manifest)
+        about = await rooms.resources.thing(key_of(type, name, workspace), principal)
+        if not rules.may_own(principal, body["owner"], rules.READ_LOG, about):
+            found = records.without_reports(found)
+        return {**body, **found, "manifest": None}
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/log", answers.Log)
     async def log(
@@ -290,8 +294,8 @@ async def read_log(
     rooms: ResourceRooms, key: ResourceKey, principal: Principal, node: str | None, tail: int, after: str | None = None
 ) -> dict[str, Any]:
     """Logs of the newest run of a runnable. Raises `kind.no_runtime`, `auth.forbidden`, `run.not_found`."""
+    about = await rooms.resources.thing(key, principal)
     body, observable, uid = await _runnable(rooms, key)
-    about = await rooms.resources.thing(key)
     rules.require_own(principal, body["owner"], f"read the logs of {body['id']}", rules.READ_LOG, about)
     manifest = await rooms.manifests.get(uid, body["generation"])
     return await observable.log(uid, manifest, node, tail, offsets_of(after))

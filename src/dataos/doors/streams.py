@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataos.core.addresses import Udl
-from dataos.core.errors import fail
+from dataos.core.errors import DataOSError, fail
 from dataos.depots.ports import MessageSchema
 from dataos.doors import answers
 from dataos.doors.answers import Answer
@@ -138,6 +138,10 @@ class Registry(Protocol):
 
     async def register_schema(self, udl: Udl, subject: str, schema: str) -> int: ...
 
+    async def topic_of_subject(self, udl: Udl, subject: str) -> Udl | None: ...
+
+    async def topics_of_schema(self, udl: Udl, number: int | None, subject: str, version: str) -> list[Udl]: ...
+
 
 class Raw(Protocol):
     """Who may read and write data as it lies there (`gateway.direct`)."""
@@ -145,6 +149,8 @@ class Raw(Protocol):
     async def check_readable(self, principal: Principal, udl: Udl) -> None: ...
 
     async def check_writable(self, principal: Principal, udl: Udl) -> None: ...
+
+    async def is_open(self, principal: Principal, depot: str, *, to_write: bool = False) -> bool: ...
 
 
 def router(
@@ -172,15 +178,24 @@ def router(
     @api.post("/inputs/schema", responses=answers.ok(Schema))
     async def schema(body: SchemaBody, principal: Principal = Depends(authenticate)) -> Any:
         """A schema of the registry of a topic's depot."""
-        await access.check_readable(principal, Udl.parse(body.address))
-        found = await registry.message_schema(Udl.parse(body.address), body.id, body.subject, body.version)
+        udl = Udl.parse(body.address)
+        await access.check_readable(principal, udl)
+        await _check_schema(registry, access, principal, udl, body)
+        found = await registry.message_schema(udl, body.id, body.subject, body.version)
         return {"id": found.id, "type": found.type, "schema": found.schema, "references": list(found.references)}
 
     @api.post("/outputs/schema", responses=answers.ok(SchemaId))
     async def register(body: NewSchemaBody, principal: Principal = Depends(authenticate)) -> Any:
         """The id of a schema in the registry of a topic's depot, made where it is new."""
-        await access.check_writable(principal, Udl.parse(body.address))
-        return {"id": await registry.register_schema(Udl.parse(body.address), body.subject, body.schema_)}
+        udl = Udl.parse(body.address)
+        await access.check_writable(principal, udl)
+        topic = await registry.topic_of_subject(udl, body.subject)
+        if topic is not None and topic != udl:
+            await access.check_writable(principal, topic)
+        if topic is None and not await access.is_open(principal, udl.depot, to_write=True):
+            what = f"register a schema under the subject `{body.subject[:80]}`, which is none of topic {udl}"
+            raise _forbidden(principal, what)
+        return {"id": await registry.register_schema(udl, body.subject, body.schema_)}
 
     @api.post("/stream/begin", responses=answers.ok(StreamPosition))
     async def begin(body: BeginBody, scope: AttemptScope = Depends(job)) -> Any:
@@ -195,3 +210,31 @@ def router(
         return {"batch": body.batch}
 
     return api
+
+
+async def _check_schema(registry: Registry, access: Raw, principal: Principal, udl: Udl, body: SchemaBody) -> None:
+    """A schema tells what messages look like: it is for those who may read a topic that has it, or all of the Depot."""
+    if await access.is_open(principal, udl.depot):
+        return
+    topics = await registry.topics_of_schema(udl, body.id, body.subject, body.version)
+    if udl in topics:
+        return
+    for topic in topics:
+        try:
+            await access.check_readable(principal, topic)
+        except DataOSError as error:
+            if error.problem.code != "auth.forbidden":
+                raise
+        else:
+            return
+    which = f"schema {body.id}" if body.id is not None else f"subject `{body.subject[:80]}`"
+    raise _forbidden(principal, f"read {which} of a schema registry: it is none of topic {udl}")
+
+
+def _forbidden(principal: Principal, action: str) -> DataOSError:
+    return fail(
+        "auth.forbidden",
+        f"Forbidden: user {principal.user_id} may not {action}",
+        hint="a topic has the subjects [topic]-value, [topic]-key, and [topic]-[record] with the record's namespace; "
+        "other names need a right to the whole Depot",
+    )

@@ -140,7 +140,7 @@ def router(
         return {"items": items, "warnings": [problem.to_json() for problem in missing]}
 
     async def check_read(principal: Principal, asset: Asset) -> None:
-        if rules.may(principal, rules.READ_GOVERNANCE):
+        if rules.may(principal, rules.GOVERNANCE) or rules.may(principal, rules.DATA_POLICIES):
             return
         if not await authority.readable(principal, _name(asset)):
             raise rules.forbidden(principal, f"read tags of {asset.fqn}", rules.READ_DATASETS)

@@ -60,15 +60,17 @@ def router(verbs: Verbs, memory: Memory, authenticate: Authenticate) -> APIRoute
         workspace: str | None = None,
         before: str | None = None,
         limit: int = Query(default=50, ge=1, le=1000),
-        _: Principal = Depends(user),
+        principal: Principal = Depends(user),
     ) -> Any:
         """Runs, newest first; `next` goes into `before` for the next page."""
-        return await verbs.history(resources.key_of(type, name, workspace), limit, before)
+        return await verbs.history(resources.key_of(type, name, workspace), principal, limit, before)
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/runs/{run}", answers.Observation)
-    async def one(type: str, name: str, run: str, workspace: str | None = None, _: Principal = Depends(user)) -> Any:
-        """One run with its nodes."""
-        return await verbs.one(resources.key_of(type, name, workspace), run)
+    async def one(
+        type: str, name: str, run: str, workspace: str | None = None, principal: Principal = Depends(user)
+    ) -> Any:
+        """One run with its nodes; what its jobs reported is for who may read its logs."""
+        return await verbs.one(resources.key_of(type, name, workspace), run, principal)
 
     @answers.scoped(api, "get", "/resources/{type}/{name}/runs/{run}/log", answers.Log)
     async def log(

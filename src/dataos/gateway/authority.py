@@ -60,6 +60,12 @@ class _Known:
         """As `readable`."""
         return knowing.readable(self.policies, self.user_tags, name, self.tags_of(name).get(("",), ()))
 
+    def writable(self, name: DatasetName) -> bool:
+        """As `writable`."""
+        thing = objects.dataset(name, self.tags_of(name).get(("",), ()))
+        ways = (("create", "write"), ("update", "write"))
+        return any(self.policies.decide(self.user_tags, predicates, thing).allowed for predicates in ways)
+
 
 class PolicyAuthority:
     """Decisions by the policies in force."""
@@ -96,6 +102,15 @@ class PolicyAuthority:
         """May this principal know of these datasets?"""
         known = await self._known(principal, names)
         return [known.readable(name)[0] for name in names]
+
+    async def may_list(self, principal: Principal, names: Sequence[DatasetName]) -> list[bool]:
+        """May this principal know of these datasets, or make or change them?"""
+        known = await self._known(principal, names)
+        return [known.readable(name)[0] or known.writable(name) for name in names]
+
+    async def writable(self, principal: Principal, name: DatasetName) -> bool:
+        """May this principal make or change a dataset?"""
+        return (await self._known(principal, [name])).writable(name)
 
     async def decide_write(self, principal: Principal, target: Relation | str, action: str) -> WriteDecision:
         """May this principal do one thing to a relation, or to the full name of what is not there yet?"""
@@ -176,13 +191,15 @@ class PolicyAuthority:
         known = await self._known(principal, [])
         given = frozenset(await self._store.read(_tags_of_depot, depot))
         found = known.policies.data.touching(known.user_tags, depot, given)
-        denials = known.policies.access.denials(known.user_tags, objects.READ_TABLE)
-        start = folded(f"dataos://{depot}")
-        for rule in denials:
-            prefixes = [compile_glob(folded(p)).prefix for p in rule.paths]
-            if rule.tags or any(start.startswith(p) or p.startswith(start) for p in prefixes):
-                found.append(rule.name)
+        found += _denying_any(known, objects.READ_TABLE, depot)
         return tuple(dict.fromkeys(found))
+
+    async def open_to_write(self, principal: Principal, depot: str) -> bool:
+        """May this principal change every dataset of a Depot?"""
+        known = await self._known(principal, [])
+        ways = ("update", "write")
+        allowed = known.policies.decide(known.user_tags, ways, objects.dataset(DatasetName(depot, "*", "*"))).allowed
+        return allowed and not _denying_any(known, ways, depot)
 
     async def check_cluster(self, principal: Principal, cluster: str) -> None:
         """May this principal run statements there? Raises DataOSError `query.forbidden`, `policy.unavailable`."""
@@ -219,6 +236,17 @@ class PolicyAuthority:
             raise fail("auth.invalid", f"user `{principal.user_id}` is not known here any more", hint="log in anew")
         tags = knowing.column_tags(connection, addresses)
         return _Known(policies, subject_tags(user.id, user.tags), attributes(user), tags)
+
+
+def _denying_any(known: _Known, predicates: Sequence[str], depot: str) -> list[str]:
+    """The policies that deny one of `predicates` to any dataset of a Depot."""
+    start = folded(f"dataos://{depot}")
+    found: list[str] = []
+    for rule in known.policies.access.denials(known.user_tags, predicates):
+        prefixes = [compile_glob(folded(p)).prefix for p in rule.paths]
+        if rule.tags or any(start.startswith(p) or p.startswith(start) for p in prefixes):
+            found.append(rule.name)
+    return found
 
 
 def _tags_of_depot(connection: sa.Connection, depot: str) -> list[str]:

@@ -36,6 +36,9 @@ _WRITES = {
     "namespace.drop": ("delete",),
 }
 
+_SHOWING = ("table.write", "table.rename")
+"""Changes whose answer tells of the table, or after which it may be read by another name."""
+
 
 class Tables(Protocol):
     """Of the catalog."""
@@ -71,6 +74,32 @@ class DirectAccess:
         await self._check(principal, action, warehouse, name, table)
         await self._noted.allowed(principal, action, objects.address(name))
 
+    async def known(self, principal: Principal, warehouse: str, names: Sequence[tuple[str, str]]) -> list[bool]:
+        """See `lakehouse.access.Sight`."""
+        depot = await self._depot(warehouse)
+        found = await self._authority.may_list(principal, [DatasetName(depot, *name) for name in names])
+        return [
+            open_ or (not table and await self._planned(principal, warehouse, namespace))
+            for open_, (namespace, table) in zip(found, names, strict=True)
+        ]
+
+    async def makes(self, principal: Principal, warehouse: str, namespace: str) -> bool:
+        """See `lakehouse.access.Sight`."""
+        whole = DatasetName(await self._depot(warehouse), namespace, "")
+        return await self._authority.writable(principal, whole) or await self._planned(principal, warehouse, namespace)
+
+    async def _planned(self, principal: Principal, warehouse: str, namespace: str) -> bool:
+        """Does a job's plan write there?"""
+        if principal.attempt is None:
+            return False
+        try:
+            await self._reach(principal, "table.write", warehouse, namespace, None)
+        except DataOSError as error:
+            if error.problem.code != "auth.forbidden":
+                raise
+            return False
+        return True
+
     async def _check(
         self, principal: Principal, action: str, warehouse: str, name: DatasetName, table: str | None
     ) -> None:
@@ -88,10 +117,31 @@ class DirectAccess:
                 raise _hidden(principal, action, name, hiding)
         if table is None:
             return
+        if action in _SHOWING:
+            await self._check_sight(principal, action, warehouse, name)
         columns = await self._columns(principal, warehouse, name, pin=True)
         hiding = await self._authority.hiding(principal, name, columns)
         if hiding:
             raise _hidden(principal, action, name, hiding)
+
+    async def _check_sight(self, principal: Principal, action: str, warehouse: str, name: DatasetName) -> None:
+        """What is changed by these doors is told, lies open to the job that changes it, or gets a name by which others
+        may read it: it is for those who may read it. What a job has made itself nobody else has written."""
+        if await self._authority.readable(principal, name):
+            return
+        if principal.attempt is not None and not await self._is_published(warehouse, name):
+            return
+        what = f"{_WRITES[action][0]} {objects.address(name)} by this door, which shows what is there"
+        raise _forbidden(principal, what, "read-specific-dataset", ())
+
+    async def _is_published(self, warehouse: str, name: DatasetName) -> bool:
+        try:
+            await self._catalog.load_table(PUBLISHED, TableRef(warehouse, name.collection, name.dataset), pin=False)
+        except DataOSError as error:
+            if error.problem.code.startswith("iceberg.not_found"):
+                return False
+            raise
+        return True
 
     async def hiding(self, principal: Principal, udl: Udl) -> tuple[str, ...]:
         """Policies that hide parts of a dataset; none: it may be read as it lies there.
@@ -146,6 +196,13 @@ class DirectAccess:
             )
         await self._noted.allowed(principal, "depot.credential", f"dataos://{depot}")
 
+    async def is_open(self, principal: Principal, depot: str, *, to_write: bool = False) -> bool:
+        """May the principal read (and write) all of a Depot, with nothing hidden?"""
+        readable = await self._authority.readable(principal, DatasetName(depot, "*", "*"))
+        if not readable or await self._authority.hiding_any(principal, depot):
+            return False
+        return not to_write or await self._authority.open_to_write(principal, depot)
+
     async def check_values(self, principal: Principal, holder: ResourceKey) -> None:
         """Secret values that a Resource holds. Raises DataOSError `auth.forbidden` as `check_credential`, for each
         Depot that they open."""
@@ -160,7 +217,11 @@ class DirectAccess:
         if entry.type != "ICEBERG":
             for other in await self._meant(entry, udl):
                 self._check_write(principal, "table.write", other, denied_only=True)
-        columns = await self._columns(principal, warehouse_of(entry), name) if entry.type == "ICEBERG" else ()
+        columns: Sequence[Column] = ()
+        if entry.type == "ICEBERG":
+            columns = await self._columns(principal, warehouse_of(entry), name)
+            if await self._is_published(warehouse_of(entry), name):
+                await self._check_sight(principal, "table.write", warehouse_of(entry), name)
         hiding = await self._authority.hiding(principal, name, columns)
         if hiding:
             raise _hidden(principal, "table.write", name, hiding)

@@ -129,6 +129,12 @@ class Identities:
             .values(revoked_at=self._clock.now_us())
         )
 
+    def maker_of_key(self, connection: sa.Connection, name: str) -> str | None:
+        """For whom the first API key of that name was made, as long as ended keys are kept."""
+        t = tables.tokens
+        query = sa.select(t.c.user_id).where(t.c.name == name, t.c.kind == "apikey").order_by(t.c.created_at, t.c.id)
+        return connection.execute(query.limit(1)).scalar()
+
     def forget_keys(self, connection: sa.Connection, older_s: float) -> int:
         """Remove API keys that expired or were deleted longer ago than that. Returns how many."""
         t, before = tables.tokens, self._clock.now_us() - int(older_s * 1e6)

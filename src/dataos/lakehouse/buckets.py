@@ -151,18 +151,24 @@ class BucketFiles:
     def make_table(self, location: str) -> None:
         self._buckets.find(location)  # there are no folders; the bucket is one that we can open
 
-    def delete(self, location: str) -> None:
+    def delete(self, location: str, root: str | None = None) -> None:
         kept = self._buckets.find(location)
         kept.bucket.delete([kept.key(location)])
 
-    def delete_folder(self, location: str) -> None:
+    def delete_folder(self, location: str, root: str | None = None) -> None:
         kept = self._buckets.find(location)
         kept.bucket.delete([key for key, _, _ in kept.bucket.walk(kept.key(location))])
 
-    def walk(self, location: str) -> Iterator[tuple[str, int, int]]:
+    def walk(self, location: str, root: str) -> Iterator[tuple[str, int, int]]:
         kept = self._buckets.find(location)
         for key, changed_ms, size in kept.bucket.walk(kept.key(location)):
             yield kept.bucket.connection.location(key), changed_ms, size
+
+    def refuse_links(self, location: str, root: str) -> None:
+        """There are none."""
+
+    def clear_links(self, folders: Iterable[str]) -> list[str]:
+        return []
 
     def real(self, location: str) -> str:
         return location

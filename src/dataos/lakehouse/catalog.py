@@ -26,9 +26,10 @@ from dataos.core.ids import AttemptId, Ids
 from dataos.lakehouse import descriptions, namespaces, rows, runs
 from dataos.lakehouse.caches import MetadataCache
 from dataos.lakehouse.descriptions import TableInfo
-from dataos.lakehouse.files import Files, LocalFiles, contains
+from dataos.lakehouse.files import Files, LocalFiles, below, contains, in_bucket
 from dataos.lakehouse.rows import MovedError, Warehouse
 from dataos.lakehouse.views import (
+    PUBLISHED,
     AttemptView,
     Change,
     CommitRequest,
@@ -85,6 +86,7 @@ class Catalog:
         self._commits: Commits | None = None
         self._loading = Lock()
         self._renamed: Renamed = _nobody_told
+        self._roots: dict[str, str] = {}
 
     def close(self) -> None:
         """Wait for file work in progress."""
@@ -163,7 +165,7 @@ class Catalog:
         def read(connection: sa.Connection) -> dict[str, str]:
             root = rows.warehouse(connection, warehouse).location
             found = rows.namespace(connection, view, warehouse, namespace)
-            return {"location": _run_folder(root, namespace, view), **found}
+            return {**found, "location": _run_folder(root, namespace, view)}
 
         return await self.store.read(read)
 
@@ -291,6 +293,28 @@ class Catalog:
         loaded = await self.load_table(view, ref)
         return await self.work(lambda: descriptions.snapshot_at(json.loads(loaded.metadata), timestamp_us))
 
+    async def refuse_links(self, warehouse: str, location: str) -> None:
+        """Raise DataOSError `iceberg.links` where a table's folder holds links, or lies behind one: they lead to files
+        of others. Asked before anybody reads or writes there."""
+        if in_bucket(location):
+            return
+        root = self._roots.get(warehouse)
+        if root is None or not contains(root, location):
+            root = self._roots[warehouse] = (await self.load_warehouse(warehouse)).location
+        await self.work(self.files.refuse_links, location, root)
+
+    async def clear_links(self, folders: Sequence[str]) -> None:
+        """Remove links and the like from folders that a job may write to. Raises DataOSError `iceberg.links` if there
+        were some: what the job did is not to be published."""
+        removed = await self.work(self.files.clear_links, folders) if folders else []
+        if removed:
+            raise fail(
+                "iceberg.links",
+                f"the job left {len(removed)} things in folders of tables that are no plain files: "
+                + ", ".join(removed[:3]),
+                hint="a table's folder holds plain files and folders only; a job's own files go to its DATAOS_TEMP_DIR",
+            )
+
     async def locations(self, view: View, refs: Sequence[TableRef]) -> dict[TableRef, str]:
         """Folders of the tables that are there."""
         return {ref: p.location for ref, p in (await self.pointers(view, refs)).items() if p is not None}
@@ -341,16 +365,7 @@ class Catalog:
         # a location derived from the namespace's: a table made again would find the files of the dropped one
         if location in ("", f"{home}/{request.ref.name}"):
             return f"{home}/{namespaces.folder(request.ref.name)}-{self.ids.uid().replace('-', '')[:12]}"
-        within = home if isinstance(view, AttemptView) else root  # a run makes tables where no file of others can be
-        if not contains(within, location) or contains(location, within):
-            raise fail(
-                "iceberg.invalid",
-                f"the location of {request.ref} must lie below {within}; got {location}",
-                hint="leave the location out and the catalog chooses one",
-            )
-        if rows.location_in_use(connection, location):
-            raise fail("iceberg.invalid", f"{location} is another table's folder", hint="leave the location out")
-        return location
+        return claimed(connection, view, request.ref, location)
 
     async def register_table(
         self, view: View, ref: TableRef, metadata_location: str, *, overwrite: bool = False, key: str | None = None
@@ -369,13 +384,8 @@ class Catalog:
             here = rows.pointer(connection, view, ref)
             if here is not None and not overwrite:
                 raise _exists(ref)
-            mine = here is not None and here.location == staged.pointer.location
-            if not mine and rows.location_in_use(connection, staged.pointer.location):
-                raise fail(
-                    "iceberg.invalid",
-                    f"{staged.pointer.location} is the folder of a living table",
-                    hint="two tables cannot share files",
-                )
+            if here is None or here.location != staged.pointer.location:
+                claimed(connection, PUBLISHED, ref, staged.pointer.location)  # a run may take up what was there
             base = here.metadata_location if here else None
             rows.forget_garbage_below(connection, staged.pointer.location)
             moved = Change(ref, base, staged.pointer, grew=False, origin=metadata_location)
@@ -489,9 +499,8 @@ class Catalog:
     async def _apply(self, view: View, changes: list[Change], staged: Sequence[Staged], key: str | None) -> None:
         def apply(connection: sa.Connection) -> list[str]:
             for change in changes:
-                created = change.new if change.base is None else None
-                if created is not None and rows.location_in_use(connection, created.location):
-                    raise fail("iceberg.invalid", f"{created.location} is another table's folder")
+                if change.new is not None and change.base is None:
+                    claimed(connection, view, change.ref, change.new.location)
             rows.apply(connection, view, changes, self.clock.now_us())
             return [s.pointer.metadata_location for s in staged]
 
@@ -623,7 +632,7 @@ def _change(ref: TableRef, base: Pointer | None, staged: Staged) -> Change:
 
 
 def _run_folder(root: str, namespace: str, view: View) -> str:
-    home = _namespace_location(root, namespace)
+    home = rows.namespace_folder(root, namespace)
     if not isinstance(view, AttemptView):
         return home
     return f"{home}/run-{hashlib.sha256(view.attempt_id.encode()).hexdigest()[:12]}"
@@ -641,8 +650,32 @@ def _place_of(connection: sa.Connection, view: View, warehouse: str, location: s
     return None, None
 
 
-def _namespace_location(root: str, namespace: str) -> str:
-    return "/".join([root, *map(namespaces.folder, namespaces.split(namespace))])
+def claimed(connection: sa.Connection, view: View, ref: TableRef, location: str) -> str:
+    """The location of a table that is to be made, as it is kept: below the warehouse's root (a run's: below its own
+    folder), and neither in nor around the folder of another table, view or namespace. Raises DataOSError
+    `iceberg.invalid`."""
+    root = rows.warehouse(connection, ref.warehouse).location
+    own = rows.namespace_folder(root, ref.namespace)
+    location = below(root, location, f"the location of {ref}")
+    # a run makes tables where no file of others can be
+    within = _run_folder(root, ref.namespace, view) if isinstance(view, AttemptView) else root
+    folders = rows.namespace_folders(connection, ref.warehouse) | {own}
+    around = max((f for f in folders if location.startswith(f"{f}/")), key=len, default=own)
+    inside = any(f == location or f.startswith(f"{location}/") for f in folders)
+    if inside or around != own or not location.startswith(f"{within}/"):
+        raise fail(
+            "iceberg.invalid",
+            f"the location of {ref} must lie below {within} and in no folder of another namespace; got {location}",
+            hint="leave the location out and the catalog chooses one; register a table in the namespace whose folder "
+            "it lies in, and rename it then",
+        )
+    if rows.location_in_use(connection, location):
+        raise fail(
+            "iceberg.invalid",
+            f"{location} is the folder of a living table or view, lies in one or holds one",
+            hint="two tables cannot share files: leave the location out",
+        )
+    return location
 
 
 def _exists(ref: TableRef) -> DataOSError:

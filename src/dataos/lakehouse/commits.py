@@ -34,7 +34,7 @@ from pyiceberg.table.update import (
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.lakehouse import formats, manifests
-from dataos.lakehouse.files import Files, contains
+from dataos.lakehouse.files import Files, below, contains, in_bucket, plain
 from dataos.lakehouse.operations import replacing
 from dataos.lakehouse.updates import normalise
 from dataos.lakehouse.views import CommitRequest, CreateRequest, Pointer
@@ -109,16 +109,17 @@ class Commits:
 
     def register(self, metadata_location: str, root: str) -> Staged:
         """Existing metadata under the warehouse's root, every file of which lies in the table's own folder."""
-        _check_inside(root, metadata_location, "its metadata file")
+        metadata_location = below(root, metadata_location, "its metadata file")
         metadata = self.load(metadata_location)
         _check_format(metadata)
-        _check_inside(root, metadata.location, "its folder")
-        if not contains(metadata.location, metadata_location):
-            raise fail("iceberg.invalid", f"{metadata_location} does not lie in its table's folder {metadata.location}")
+        location = below(root, metadata.location, "its folder")
+        if not metadata_location.startswith(f"{location}/"):
+            raise fail("iceberg.invalid", f"{metadata_location} does not lie in its table's folder {location}")
+        self._files.secure(metadata_location, location)
         known: set[str] = set()
         for snapshot in metadata.snapshots:
             manifests.secure_snapshot(self._files, metadata.location, snapshot, known)
-        pointer = Pointer(str(metadata.table_uuid), metadata.location.rstrip("/"), metadata_location)
+        pointer = Pointer(str(metadata.table_uuid), location, metadata_location)
         return Staged(pointer, formats.to_json(metadata), False)
 
     # --- committing -------------------------------------------------------------------------------------------------
@@ -159,8 +160,7 @@ class Commits:
             metadata = formats.apply(empty, updates, None, whole=True)
             if not metadata.location:
                 raise ValueError("a new table needs set-location")
-            _check_inside(root, metadata.location, "a table's folder")
-            return metadata
+            return metadata.model_copy(update={"location": below(root, metadata.location, "a table's folder")})
         formats.check_snapshots(updates, base)
         metadata = formats.apply(base, updates, pointer.metadata_location if pointer else None, whole=False)
         if metadata.location.rstrip("/") != base.location.rstrip("/"):
@@ -185,6 +185,8 @@ class Commits:
 
     def _write(self, metadata: TableMetadata, version: int, appends_only: bool) -> Staged:
         location = metadata.location.rstrip("/")
+        if not in_bucket(location):
+            location = plain(location)
         path = f"{location}/metadata/{version:05d}-{self._new_uuid()}.metadata.json"
         content = formats.to_json(metadata)
         self._files.write_new(path, content)

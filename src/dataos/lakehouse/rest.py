@@ -19,9 +19,10 @@ from dataos.core import logs
 from dataos.core.errors import DataOSError, fail
 from dataos.governance.principals import Principal
 from dataos.lakehouse import branching, namespaces, protocol
-from dataos.lakehouse.access import Authorise, allow_all
+from dataos.lakehouse.access import Authorise, OpenSight, Sight, allow_all
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.files import in_bucket
+from dataos.lakehouse.listings import Listings
 from dataos.lakehouse.rest_views import ViewRoutes
 from dataos.lakehouse.stored_views import StoredViews
 from dataos.lakehouse.views import PUBLISHED, AttemptView, CommitRequest, CreateRequest, Loaded, TableRef, View
@@ -42,11 +43,13 @@ def router(
     catalog: Catalog,
     authenticate: Authenticate,
     authorise: Authorise = allow_all,
+    sight: Sight | None = None,
     reported: Callable[[str], None] = _nobody,
 ) -> APIRouter:
-    """All routes of the protocol. `authenticate` raises DataOSError `auth.*`; `reported` hears the kind (scan, commit)
-    of each metrics report."""
-    routes = _Routes(catalog, authenticate, authorise, reported)
+    """All routes of the protocol. `authenticate` raises DataOSError `auth.*`; `sight` says what listings tell;
+    `reported` hears the kind (scan, commit) of each metrics report."""
+    listings = Listings(catalog, sight or OpenSight())
+    routes = _Routes(catalog, authenticate, authorise, listings, reported)
     api = APIRouter(route_class=_Route, include_in_schema=False)
 
     def add(method: str, path: str, handler: Callable[..., Awaitable[Response]]) -> None:
@@ -69,7 +72,7 @@ def router(
     add("POST", _TABLE + "/metrics", routes.report_metrics)
     add("POST", "/v1/{warehouse}/tables/rename", routes.rename_table)
     add("POST", "/v1/{warehouse}/transactions/commit", routes.commit_transaction)
-    views = ViewRoutes(StoredViews(catalog), routes.enter, _key)
+    views = ViewRoutes(StoredViews(catalog), routes.enter, listings, _key)
     view = _NAMESPACE + "/views/{name}"
     add("GET", _NAMESPACE + "/views", views.list_views)
     add("POST", _NAMESPACE + "/views", views.create_view)
@@ -104,11 +107,17 @@ class _Routes:
     """One method per route. `warehouse`, `namespace` and `table` come from the path."""
 
     def __init__(
-        self, catalog: Catalog, authenticate: Authenticate, authorise: Authorise, reported: Callable[[str], None]
+        self,
+        catalog: Catalog,
+        authenticate: Authenticate,
+        authorise: Authorise,
+        listings: Listings,
+        reported: Callable[[str], None],
     ) -> None:
         self._catalog = catalog
         self._authenticate = authenticate
         self._authorise = authorise
+        self._listings = listings
         self._reported = reported
 
     async def enter(
@@ -154,13 +163,12 @@ class _Routes:
     # --- namespaces -------------------------------------------------------------------------------------------------
 
     async def list_namespaces(self, request: Request, warehouse: str) -> Response:
-        _, view = await self.enter(request, "list", warehouse)
+        principal, view = await self.enter(request, "list", warehouse)
         parent = request.query_params.get("parent") or None
         if parent is not None:
-            found = await self._catalog.list_namespaces(view, warehouse, namespaces.from_path(parent))
+            found = await self._listings.children(principal, view, warehouse, namespaces.from_path(parent))
         else:
-            every = await self._catalog.list_namespaces(view, warehouse)
-            found = sorted({namespaces.join(namespaces.split(n)[:1]) for n in every})
+            found = await self._listings.top(principal, view, warehouse)
         names, token = protocol.page(found, request)
         return _listing({"namespaces": [list(namespaces.split(n)) for n in names]}, token)
 
@@ -175,11 +183,12 @@ class _Routes:
 
     async def load_namespace(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self.enter(request, "namespace.read", warehouse, name)
+        principal, view = await self.enter(request, "namespace.read", warehouse, name)
         properties = await self._catalog.load_namespace(view, warehouse, name)
         # Sail derives a new table's location from this one, and writes a CTAS there whatever the catalog answers:
         # a fresh folder each time keeps a table that is made again from the files of the dropped one
         properties["location"] += f"/{self._catalog.ids.uid().replace('-', '')[:12]}"
+        properties = await self._listings.properties(principal, view, warehouse, name, properties)
         return JSONResponse({"namespace": list(namespaces.split(name)), "properties": properties})
 
     async def namespace_exists(self, request: Request, warehouse: str, namespace: str) -> Response:
@@ -208,8 +217,9 @@ class _Routes:
 
     async def list_tables(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self.enter(request, "list", warehouse, name)
-        names, token = protocol.page(await self._catalog.list_tables(view, warehouse, name), request)
+        principal, view = await self.enter(request, "list", warehouse, name)
+        found = await self._catalog.list_tables(view, warehouse, name)
+        names, token = protocol.page(await self._listings.shown(principal, warehouse, name, found), request)
         levels = list(namespaces.split(name))
         return _listing({"identifiers": [{"namespace": levels, "name": n} for n in names]}, token)
 

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from dataos.governance.principals import Principal
 from dataos.lakehouse import namespaces, protocol
+from dataos.lakehouse.listings import Listings
 from dataos.lakehouse.stored_views import StoredViews
 from dataos.lakehouse.views import Loaded, TableRef, View
 
@@ -19,15 +20,17 @@ Key = Callable[[Request, Principal], str | None]
 class ViewRoutes:
     """One method per route. `enter` authenticates and authorises, `key` finds the idempotency key."""
 
-    def __init__(self, views: StoredViews, enter: Enter, key: Key) -> None:
+    def __init__(self, views: StoredViews, enter: Enter, listings: Listings, key: Key) -> None:
         self._views = views
         self._enter = enter
+        self._listings = listings
         self._key = key
 
     async def list_views(self, request: Request, warehouse: str, namespace: str) -> Response:
         name = namespaces.from_path(namespace)
-        _, view = await self._enter(request, "list", warehouse, name)
-        found, token = protocol.page(await self._views.list(view, warehouse, name), request)
+        principal, view = await self._enter(request, "list", warehouse, name)
+        known = await self._listings.shown(principal, warehouse, name, await self._views.list(view, warehouse, name))
+        found, token = protocol.page(known, request)
         levels = list(namespaces.split(name))
         content = {"identifiers": [{"namespace": levels, "name": n} for n in found]}
         return JSONResponse(content if token is None else {**content, "next-page-token": token})

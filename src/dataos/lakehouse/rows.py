@@ -18,7 +18,8 @@ from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.core.names import as_spelled, did_you_mean
 from dataos.lakehouse import holds
-from dataos.lakehouse.files import SCHEME
+from dataos.lakehouse import namespaces as spelling
+from dataos.lakehouse.files import SCHEME, folded
 from dataos.lakehouse.views import AttemptView, Change, Pointer, TableRef, View
 from dataos.store import tables
 from dataos.store.database import batches
@@ -91,7 +92,7 @@ def bucket_warehouses(connection: sa.Connection) -> dict[str, str]:
 def overlapping_warehouse(connection: sa.Connection, name: str, location: str) -> str | None:
     """Another warehouse that lies at, above or below a location."""
     for row in connection.execute(sa.select(_w.c.name, _w.c.location).where(_w.c.name != name)):
-        longer, shorter = sorted((f"{row.location}/", f"{location}/"), key=len, reverse=True)
+        longer, shorter = sorted((f"{folded(row.location)}/", f"{folded(location)}/"), key=len, reverse=True)
         if longer.startswith(shorter):
             return str(row.name)
     return None
@@ -187,11 +188,11 @@ def namespace(connection: sa.Connection, view: View, in_warehouse: str, name: st
     """A namespace's own properties. Raises DataOSError `iceberg.not_found.namespace`."""
     found = _namespace(connection, view, in_warehouse, name)
     if found is None:
-        known = list(namespaces(connection, view, in_warehouse))
+        warehouse(connection, in_warehouse)
         raise fail(
             "iceberg.not_found.namespace",
             f"there is no namespace `{name}` in `{in_warehouse}`",
-            hint=did_you_mean(name, known) or "create it first",
+            hint="list the namespaces, or create it first",
         )
     return found
 
@@ -209,14 +210,41 @@ def _namespace(connection: sa.Connection, view: View, in_warehouse: str, name: s
     return None if row is None else dict(row.properties)
 
 
+def namespace_folder(root: str, name: str) -> str:
+    """Where the tables of a namespace lie."""
+    return "/".join([root, *map(spelling.folder, spelling.split(name))])
+
+
+def namespace_folders(connection: sa.Connection, in_warehouse: str | None = None) -> set[str]:
+    """Folders of all namespaces, also of those that attempts hold."""
+    found: set[str] = set()
+    for table in (_n, _on):
+        query = sa.select(_w.c.location, table.c.name).join(_w, _w.c.name == table.c.warehouse)
+        if in_warehouse is not None:
+            query = query.where(table.c.warehouse == in_warehouse)
+        found |= {namespace_folder(row.location, row.name) for row in connection.execute(query)}
+    return found
+
+
+def _refuse_covered(connection: sa.Connection, in_warehouse: str, name: str) -> None:
+    folder = namespace_folder(warehouse(connection, in_warehouse).location, name)
+    if in_a_table(connection, folder):
+        raise fail(
+            "iceberg.invalid",
+            f"namespace `{name}` would have the folder {folder}, in which a table or view keeps its files",
+            hint="choose another name",
+        )
+
+
 def create_namespace(
     connection: sa.Connection, view: View, in_warehouse: str, name: str, properties: Mapping[str, str], now_us: int
 ) -> None:
-    """Raises DataOSError `iceberg.exists.namespace`."""
+    """Raises DataOSError `iceberg.exists.namespace`, `iceberg.invalid` (its folder is a table's)."""
     check_open(connection, view)
     warehouse(connection, in_warehouse)
     if _namespace(connection, view, in_warehouse, name) is not None:
         raise fail("iceberg.exists.namespace", f"namespace `{name}` exists already in `{in_warehouse}`")
+    _refuse_covered(connection, in_warehouse, name)
     values = {"warehouse": in_warehouse, "name": name, "properties": dict(properties)}
     if isinstance(view, AttemptView):
         connection.execute(_on.insert().values(attempt_id=view.attempt_id, **values))
@@ -234,7 +262,7 @@ def drop_namespace(connection: sa.Connection, view: View, in_warehouse: str, nam
     if inside or below:
         raise fail(
             "iceberg.conflict.not_empty",
-            f"namespace `{name}` is not empty: it holds {', '.join((inside + below)[:5])}",
+            f"namespace `{name}` is not empty",
             hint="drop what it holds first",
         )
     if _drop_held(connection, view, in_warehouse, name):
@@ -258,6 +286,8 @@ def rename_namespace(
     taken = [new for new in moved.values() if new in known and new not in moved]
     if taken or new_name == name:
         raise fail("iceberg.exists.namespace", f"namespace `{(taken or [name])[0]}` exists already in `{in_warehouse}`")
+    for new in moved.values():
+        _refuse_covered(connection, in_warehouse, new)
     for old, new in moved.items():
         values = {"warehouse": in_warehouse, "name": new, "properties": known[old], "created_at": now_us}
         connection.execute(_n.insert().values(**values))
@@ -318,19 +348,25 @@ def _not_held(name: str) -> DataOSError:
 def list_tables(connection: sa.Connection, view: View, in_warehouse: str, in_namespace: str) -> list[str]:
     """Names of the tables of a namespace, sorted. Raises DataOSError `iceberg.not_found.namespace`."""
     namespace(connection, view, in_warehouse, in_namespace)
-    found = set(
-        connection.execute(
-            sa.select(_t.c.name).where(_t.c.warehouse == in_warehouse, _t.c.namespace == in_namespace)
-        ).scalars()
-    )
+    return [name for _, name in names(connection, view, in_warehouse, in_namespace, views=False)]
+
+
+def names(
+    connection: sa.Connection, view: View, in_warehouse: str, in_namespace: str | None = None, *, views: bool = True
+) -> list[tuple[str, str]]:
+    """(namespace, name) of all tables and, if wanted, views of a warehouse or namespace, sorted."""
+
+    def of(table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
+        query = sa.select(table.c.namespace, table.c.name, *columns).where(table.c.warehouse == in_warehouse)
+        return query if in_namespace is None else query.where(table.c.namespace == in_namespace)
+
+    found = {(row.namespace, row.name) for row in connection.execute(of(_t))}
     if isinstance(view, AttemptView):
-        held = connection.execute(
-            sa.select(_o.c.name, _o.c.metadata_location).where(
-                _o.c.attempt_id == view.attempt_id, _o.c.warehouse == in_warehouse, _o.c.namespace == in_namespace
-            )
-        )
-        for row in held:
-            (found.discard if row.metadata_location is None else found.add)(row.name)
+        for row in connection.execute(of(_o, _o.c.metadata_location).where(_o.c.attempt_id == view.attempt_id)):
+            change = found.discard if row.metadata_location is None else found.add
+            change((row.namespace, row.name))
+    if views:
+        found |= {(row.namespace, row.name) for row in connection.execute(of(_v))}
     return sorted(found)
 
 
@@ -401,13 +437,11 @@ def origin(connection: sa.Connection, view: View, ref: TableRef, here: Pointer) 
 
 
 def not_found(connection: sa.Connection, view: View, ref: TableRef) -> DataOSError:
-    """The error for a missing table, with near names. Raises the one for a missing namespace or warehouse instead."""
-    known = list_tables(connection, view, ref.warehouse, ref.namespace)
-    return fail(
-        "iceberg.not_found.table",
-        f"there is no table `{ref}`",
-        hint=did_you_mean(ref.name, known) or "list the namespace to see its tables",
-    )
+    """The error for a missing table. Raises the one for a missing namespace or warehouse instead.
+
+    It names no others: whoever asks may not know of them."""
+    namespace(connection, view, ref.warehouse, ref.namespace)
+    return fail("iceberg.not_found.table", f"there is no table `{ref}`", hint="list the namespace to see its tables")
 
 
 def _published(connection: sa.Connection, ref: TableRef) -> Any:
@@ -609,16 +643,46 @@ def add_garbage(connection: sa.Connection, path: str, base: str | None, due_us: 
         connection.execute(_g.update().where(_g.c.path == path).values(due_at=min(row.due_at, due_us)))
 
 
-def location_in_use(connection: sa.Connection, location: str) -> bool:
-    """True if a living table, published or held, keeps files at, above or below `location`."""
-    return any(_uses(connection, table, location) for table in (_t, _o, _v))
+def location_in_use(connection: sa.Connection, location: str, *, itself: bool = True) -> bool:
+    """True if a living table or view, published or held, keeps files at, above or below `location`; without `itself`
+    that of just this location does not count."""
+    return any(_uses(connection, table, location, itself=itself) for table in (_t, _o, _v))
 
 
-def _uses(connection: sa.Connection, t: sa.Table, location: str) -> bool:
-    below = sa.func.substr(t.c.location, 1, len(location) + 1) == location + "/"
-    above = sa.func.substr(sa.literal(location), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/"
-    query = sa.select(t.c.name).where(sa.or_(t.c.location == location, below, above)).limit(1)
-    return connection.execute(query).first() is not None
+def in_a_table(connection: sa.Connection, location: str) -> bool:
+    """True if `location` is the folder of a living table or view, or lies in it."""
+    return any(_uses(connection, table, location, below=False) for table in (_t, _o, _v))
+
+
+def _uses(
+    connection: sa.Connection,
+    t: sa.Table,
+    location: str,
+    *,
+    below: bool = True,
+    itself: bool = True,
+    odd: Iterable[str] | None = None,
+) -> bool:
+    place = folded(location)
+    tests = [t.c.location == place]
+    tests.append(sa.func.substr(sa.literal(place), 1, sa.func.length(t.c.location) + 1) == t.c.location + "/")
+    if below:
+        tests.append(sa.func.substr(t.c.location, 1, len(place) + 1) == place + "/")
+    others = [] if itself else [t.c.location != location]
+    query = sa.select(t.c.name).where(sa.or_(*tests), *others).limit(1)
+    if connection.execute(query).first() is not None:
+        return True
+    known = _odd(connection, t, *others) if odd is None else odd
+    return any(o == place or place.startswith(o + "/") or (below and o.startswith(place + "/")) for o in known)
+
+
+def _odd(connection: sa.Connection, t: sa.Table, *others: sa.ColumnElement[bool]) -> list[str]:
+    query = sa.select(t.c.location).where(sa.or_(*(t.c.location.like(text) for text in _ODD)), *others)
+    return [folded(location) for location in connection.execute(query).scalars()]
+
+
+_ODD = ("file:%", "/%//%", "s3://%//%", "%/./%", "%/../%", "%/.", "%/..", "%/")
+"""Spellings of locations that tables of before may have: `files.below` makes none of these."""
 
 
 LONE_FILE = ""
@@ -679,14 +743,37 @@ def due_garbage(connection: sa.Connection, now_us: int, limit: int = 100) -> lis
         sa.select(_g.c.path, _g.c.base).where(_g.c.due_at <= now_us).order_by(_g.c.due_at).limit(limit)
     ).all()
     found: list[tuple[str, str | None]] = []
+    kept = _Kept(connection) if any(row.base is None for row in rows) else None
     for row in rows:
-        if row.base is None and (_uses(connection, _t, row.path) or _uses(connection, _v, row.path)):
+        if row.base is not None or kept is None:
+            found.append((row.path, row.base))
+        elif kept.by_all(row.path):
             forget_garbage(connection, row.path)
-        elif row.base is None and _uses(connection, _o, row.path):
+        elif kept.uses(_o, row.path):
             connection.execute(_g.update().where(_g.c.path == row.path).values(due_at=now_us + _HOUR_US))
         else:
             found.append((row.path, row.base))
     return found
+
+
+class _Kept:
+    """Who keeps files in or around a folder, at one moment."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._spaces = {folded(space) for space in namespace_folders(connection)}
+        self._odd = {table: _odd(connection, table) for table in (_t, _o, _v)}
+
+    def by_all(self, path: str) -> bool:
+        """Does a published table or view, or is it where a namespace makes its tables?"""
+        place = folded(path)
+        if any(space == place or space.startswith(place + "/") for space in self._spaces):
+            return True
+        return self.uses(_t, path) or self.uses(_v, path)
+
+    def uses(self, table: sa.Table, path: str) -> bool:
+        """Is one of these tables there?"""
+        return _uses(self._connection, table, path, odd=self._odd[table])
 
 
 def put_off_garbage(connection: sa.Connection, paths: Iterable[str], now_us: int) -> None:

@@ -8,6 +8,7 @@ begins anew there: it holds nothing, and sees what is published by then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from dataos.core import logs
 from dataos.core.errors import DataOSError, fail
 from dataos.core.ids import AttemptId
 from dataos.lakehouse import rows
+from dataos.lakehouse.files import contains
 from dataos.lakehouse.rows import MovedError
 from dataos.lakehouse.views import AttemptView, Pointer, PublishedTable, TableRef
 from dataos.store import tables
@@ -140,7 +142,8 @@ async def _rebase(catalog: Catalog, attempt_id: AttemptId, one: Held) -> None:
         await catalog.work(catalog.files.delete, staged.pointer.metadata_location)
     if stored:
         # the data files live on in the new snapshot; the manifests around them were written anew
-        await catalog.work(_delete_metadata, catalog, pointer.metadata_location, origin)
+        root = (await catalog.load_warehouse(one.ref.warehouse)).location
+        await catalog.work(_delete_metadata, catalog, root, pointer.metadata_location, origin)
     _log.info("held appends moved to a newer base", attempt=attempt_id, table=str(one.ref))
 
 
@@ -279,15 +282,27 @@ def _settle(
 _KEY_LIFE_US = 3600 * 1_000_000
 
 
+class _Roots:
+    """Of the warehouses: below them no link is followed to what is deleted."""
+
+    def __init__(self, locations: Mapping[str, str]) -> None:
+        self._all = sorted(locations.values(), key=len, reverse=True)
+
+    def of(self, path: str) -> str:
+        """The root above a path; of a warehouse that is forgotten `/`, so that there no link is followed at all."""
+        return next((root for root in self._all if contains(root, path)), "/")
+
+
 async def collect_garbage(catalog: Catalog) -> int:
     """Delete due files that no living table uses; returns how many notes were settled. Safe to repeat and to kill."""
     now = catalog.clock.now_us()
     done = 0
+    roots = _Roots(await catalog.store.read(rows.locations))
     while True:
         due = await catalog.store.write(rows.due_garbage, now)
         lone = [path for path, base in due if base == rows.LONE_FILE]
         if lone:
-            away = await catalog.work(_delete_files, catalog, lone)
+            away = await catalog.work(_delete_files, catalog, roots, lone)
             await catalog.store.write(rows.put_off_garbage, sorted(away), now)
             await catalog.store.write(_forget_all, [path for path in lone if path not in away])
             done += len(lone) - len(away)
@@ -296,9 +311,9 @@ async def collect_garbage(catalog: Catalog) -> int:
                 continue
             try:
                 if base is not None:
-                    await catalog.work(_delete_difference, catalog, path, base)
+                    await catalog.work(_delete_difference, catalog, roots, path, base)
                 else:
-                    await catalog.work(catalog.files.delete_folder, path)
+                    await catalog.work(catalog.files.delete_folder, path, roots.of(path))
             except DataOSError as error:
                 _log.warning("garbage is left for later", path=path, error=str(error))
                 await catalog.store.write(rows.put_off_garbage, [path], now)
@@ -311,12 +326,12 @@ async def collect_garbage(catalog: Catalog) -> int:
     return done
 
 
-def _delete_files(catalog: Catalog, paths: list[str]) -> set[str]:
+def _delete_files(catalog: Catalog, roots: _Roots, paths: list[str]) -> set[str]:
     """Those that could not be deleted: their bucket does not answer, or nothing opens it any more."""
     away: set[str] = set()
     for path in paths:
         try:
-            catalog.files.delete(path)
+            catalog.files.delete(path, roots.of(path))
         except DataOSError as error:
             _log.warning("garbage is left for later", path=path, error=str(error))
             away.add(path)
@@ -328,7 +343,7 @@ def _forget_all(connection: sa.Connection, paths: list[str]) -> None:
         rows.forget_garbage(connection, path)
 
 
-def _delete_difference(catalog: Catalog, held_location: str, origin: str) -> None:
+def _delete_difference(catalog: Catalog, roots: _Roots, held_location: str, origin: str) -> None:
     try:
         metadata, data = catalog.commits().difference(held_location, origin)
     except DataOSError as error:
@@ -338,10 +353,10 @@ def _delete_difference(catalog: Catalog, held_location: str, origin: str) -> Non
         _log.info("abandoned metadata is gone already", metadata=held_location, error=str(error))
         return
     for path in sorted(data) + sorted(metadata):
-        catalog.files.delete(path)
+        catalog.files.delete(path, roots.of(path))
 
 
-def _delete_metadata(catalog: Catalog, held_location: str, origin: str) -> None:
+def _delete_metadata(catalog: Catalog, root: str, held_location: str, origin: str) -> None:
     metadata, _ = catalog.commits().difference(held_location, origin)
     for path in sorted(metadata):
-        catalog.files.delete(path)
+        catalog.files.delete(path, root)

@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.core.errors import DataOSError, fail
-from dataos.core.names import as_spelled, did_you_mean
+from dataos.core.names import as_spelled
 from dataos.lakehouse import namespaces, rows, view_documents
-from dataos.lakehouse.catalog import Catalog
-from dataos.lakehouse.files import contains
+from dataos.lakehouse.catalog import Catalog, claimed
+from dataos.lakehouse.files import below, contains
 from dataos.lakehouse.rows import MovedError
 from dataos.lakehouse.views import AttemptView, Loaded, Pointer, TableRef, View
 from dataos.store.database import takes_longer
@@ -106,19 +106,20 @@ class StoredViews:
             return await self._loaded(done[0])
         namespaces.check(ref.name, "view")
         root = (await self._catalog.load_warehouse(ref.warehouse)).location
-        if not contains(root, metadata_location):
-            raise fail("iceberg.invalid", f"{metadata_location} does not lie below {root}")
+        metadata_location = below(root, metadata_location, "its metadata file")
         found = await self._loaded(metadata_location)
         made: dict[str, Any] = json.loads(found.metadata)
         view_documents.check(made)
-        if not contains(root, made["location"]) or not contains(made["location"], metadata_location):
-            raise fail("iceberg.invalid", f"{metadata_location} does not lie in its view's folder {made['location']}")
-        pointer = Pointer(made["view-uuid"], made["location"], metadata_location)
+        folder = below(root, made["location"], "its folder")
+        if not metadata_location.startswith(f"{folder}/"):
+            raise fail("iceberg.invalid", f"{metadata_location} does not lie in its view's folder {folder}")
+        await self._catalog.work(self._catalog.files.secure, metadata_location, folder)
+        pointer = Pointer(made["view-uuid"], folder, metadata_location)
 
         def change(connection: sa.Connection) -> list[str]:
             rows.namespace(connection, view, ref.warehouse, ref.namespace)
-            if rows.view_pointer(connection, ref) is None and rows.location_in_use(connection, pointer.location):
-                raise fail("iceberg.invalid", f"{pointer.location} is the folder of a living table or view")
+            if rows.view_pointer(connection, ref) is None:
+                claimed(connection, view, ref, folder)
             rows.forget_garbage_below(connection, pointer.location)
             rows.swap_view(connection, ref, None, pointer, self._catalog.clock.now_us())
             return [metadata_location]
@@ -210,8 +211,11 @@ class StoredViews:
         if location is not None and not contains(root, location):
             raise fail("iceberg.invalid", f"the location of {ref} must lie below {root}", hint="leave it out")
         # a folder of its own each time: a view made again must not find the files of the dropped one
-        levels = map(namespaces.folder, namespaces.split(ref.namespace))
-        return "/".join([root, *levels, f"{namespaces.folder(ref.name)}-{uuid.replace('-', '')[:12]}"])
+        home = rows.namespace_folder(root, ref.namespace)
+        folder = f"{home}/{namespaces.folder(ref.name)}-{uuid.replace('-', '')[:12]}"
+        if rows.in_a_table(connection, folder):
+            raise fail("iceberg.invalid", f"{home} is the folder of a table", hint="choose another namespace")
+        return folder
 
     async def _write(
         self,
@@ -247,8 +251,8 @@ def _need(connection: sa.Connection, view: View, ref: TableRef) -> Pointer:
     found = rows.view_pointer(connection, ref)
     if found is None:
         rows.namespace(connection, view, ref.warehouse, ref.namespace)
-        known = rows.list_views(connection, ref.warehouse, ref.namespace)
-        raise fail("iceberg.not_found.view", f"there is no view `{ref}`", hint=did_you_mean(ref.name, known))
+        hint = "list the namespace to see its views"
+        raise fail("iceberg.not_found.view", f"there is no view `{ref}`", hint=hint)
     return found
 
 

@@ -36,7 +36,8 @@ def sights(
 
 
 def _governs(principal: Principal) -> bool:
-    return rules.may(principal, rules.DATASETS) or rules.may(principal, rules.READ_GOVERNANCE)
+    """May he write policies? Who may only read them, as developers may, knows of data what they leave him."""
+    return rules.may(principal, rules.GOVERNANCE) or rules.may(principal, rules.DATA_POLICIES)
 
 
 def _written_by(connection: sa.Connection, principal: Principal, addresses: Iterable[str]) -> set[str]:

@@ -59,7 +59,7 @@ class Composer:
                 ways = {a: f"{sandbox.EGRESS}/{relay.name(n)}" for n, a in enumerate(launch.egress)}
                 env["DATAOS_EGRESS"] = json.dumps(ways)
             args = self._arguments(bubblewrap, folder, launch)
-            inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.seccomp.hex()}
+            inside = {"program": bubblewrap.program, "args": args, "seccomp": bubblewrap.filter_of(launch).hex()}
         record: dict[str, Any] = {
             "argv": argv,
             "sandbox": inside,
@@ -99,7 +99,7 @@ class Composer:
             tuple(argv),
             bubblewrap.program,
             tuple(self._arguments(bubblewrap, prepared.FOLDER, launch)),
-            bubblewrap.seccomp.hex(),
+            bubblewrap.filter_of(launch).hex(),
             tuple({**_base_environment(where), **where, "DATAOS_WAITS": "1"}.items()),
             tuple(sandbox.etc_files().items()),
             shown,

@@ -63,6 +63,12 @@ class Bubblewrap:
     options: tuple[str, ...]  # optional hardening that this version and kernel accept
     seccomp: bytes = b""  # the filter of system calls (`seccomp`); empty where the kernel or this program has none
 
+    def filter_of(self, launch: Launch) -> bytes:
+        """The filter for a program: one that may write where others read makes no links there."""
+        if not self.seccomp or not any(mount.writable for mount in launch.mounts):
+            return self.seccomp
+        return seccomp.program(links=False) or self.seccomp
+
 
 def etc_files() -> dict[str, str]:
     """Contents of the small files that a job sees in /etc instead of the machine's own."""

@@ -86,8 +86,13 @@ _CLONE, _UNSHARE, _IOCTL = (56, 220), (272, 97), (16, 29)
 _MACHINES = {"x86_64": (0, 0xC000003E), "amd64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "arm64": (1, 0xC00000B7)}
 
 
-def program(machine: str | None = None) -> bytes | None:
-    """The filter for a machine (`platform.machine()`); None for one whose calls are not known here."""
+LINKS: dict[str, tuple[int | None, int | None]] = {"symlink": (88, None), "symlinkat": (266, 36)}
+"""What makes symbolic links. Hard links cannot leave a folder that is shown: each is a mount of its own (EXDEV)."""
+
+
+def program(machine: str | None = None, *, links: bool = True) -> bytes | None:
+    """The filter for a machine (`platform.machine()`); None for one whose calls are not known here. Without `links` a
+    job can make no symbolic links: the server reads in the folders that it may write to."""
     known = _MACHINES.get((machine or platform.machine()).lower())
     if known is None:
         return None
@@ -101,7 +106,7 @@ def program(machine: str | None = None) -> bytes | None:
     ]
     if column == 0:
         lines += [_line(_JUMP_GE, 0, 1, _X32), _line(_RETURN, 0, 0, ERRNO | errno.ENOSYS)]
-    for numbers in CALLS.values():
+    for numbers in (*CALLS.values(), *(() if links else LINKS.values())):
         number = numbers[column]
         if number is not None:
             lines += [_line(_JUMP_EQ, 0, 1, number), _line(_RETURN, 0, 0, refuse)]

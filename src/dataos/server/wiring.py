@@ -398,10 +398,10 @@ def build(
         doctor=lambda: asyncio.to_thread(_examine, home, settings, clusters),
         metrics_open=settings.metrics.open_on_loopback,
     )
-    dataset_door = datasets.DatasetDoor(depots, access)
+    dataset_door = datasets.DatasetDoor(depots, access, access)
     depot_secrets = depot_service.DepotSecrets(store, depots, clock, access)
     pages = Pages(store, clock, point, product_columns)
-    product_verbs = ProductVerbs(store, clock, ids, res)
+    product_verbs = ProductVerbs(store, clock, ids, res, point)
     columns = KnownColumns(store, depots, catalog)
     about_policies = PolicyAnswers(store, point, columns)
     routers = [
@@ -507,7 +507,7 @@ def build(
         auditing=Auditing(store, audit, audit_bell),
         app=http.build(
             routers,
-            iceberg_router(catalog, authenticate, access, reported=meters.reported),
+            iceberg_router(catalog, authenticate, access, access, meters.reported),
             health,
             authenticate,
             meters,

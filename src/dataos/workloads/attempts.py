@@ -76,6 +76,9 @@ class AttemptState(StrEnum):
 
 OPEN = frozenset({AttemptState.LAUNCHING, AttemptState.RUNNING})
 
+WRITABLE = "writable"
+"""Kept with an attempt: the folders of tables that its program may write to."""
+
 
 class Ending(StrEnum):
     """How an attempt that did not succeed ended, for the retry rule of whoever runs it."""
@@ -403,6 +406,8 @@ class Attempts:
         lease.check(connection)
         known = {"reads": list(plan.reads), "writes": list(plan.writes), "rerunnable": plan.rerunnable}
         known |= deliveries.planned(plan)
+        if folders := [str(m.source) for m in plan.launch.mounts if m.writable]:
+            known[WRITABLE] = folders
         connection.execute(_UPDATE, {"of_attempt": attempt_id, "result": known})
 
     def _mark_running(self, connection: sa.Connection, attempt_id: AttemptId, about: About, lease: Lease) -> None:
@@ -472,6 +477,12 @@ class Attempts:
         settled = _judge(row, observation, result, stopping)
         settled = replace(settled, problems=tuple(locate(p) for p in settled.problems))
         self._checkpoint("workloads.exited")
+        try:
+            await self._catalog.clear_links((row.result or {}).get(WRITABLE, ()))
+        except DataOSError as error:
+            _log.warning("a job left links", attempt=attempt_id, error=str(error))
+            if settled.ending is None:
+                settled = _publish_failure(error)
         if settled.ending is None:
             brought = not deliveries.at_end(row.result)
             for _ in range(8):

@@ -24,7 +24,7 @@ from dataos.processes.ports import ProcessRunner
 from dataos.store import tables
 from dataos.store.database import Store
 from dataos.workloads import deliveries, states
-from dataos.workloads.attempts import OPEN, owner_of, recorded, result_of
+from dataos.workloads.attempts import OPEN, WRITABLE, owner_of, recorded, result_of
 from dataos.workloads.ports import Rooms
 from dataos.workloads.states import State, Stream
 
@@ -107,6 +107,7 @@ class Batches:
         row, done = await self._store.read(self._standing, scope, stream, turn, number)
         if done:
             return
+        await self._catalog.clear_links((row.result or {}).get(WRITABLE, ()))
         await self._deliver(scope, row, stream, number)
         for _ in range(_TRIES):
             try:

@@ -17,6 +17,7 @@ from typing import Any
 from dataos.core.clock import Clock
 from dataos.core.errors import DataOSError, Problem, fail
 from dataos.core.ids import Ids
+from dataos.governance import rules
 from dataos.governance.identities import Identities
 from dataos.governance.principals import Principal
 from dataos.lakehouse import namespaces
@@ -85,6 +86,7 @@ class Compactions:
         }
         mounts: tuple[Mount, ...] = ()
         if not in_bucket(here.location):
+            await self._catalog.refuse_links(ref.warehouse, here.location)
             folder = Path(plain(here.location))
             mounts = (Mount(folder, str(folder), writable=True),)
         launch = Launch(
@@ -110,19 +112,25 @@ class Compactions:
         It goes on if nobody waits any more: what it commits holds the same rows.
         """
         id_ = await self.start(principal, ref, address, options)
-        while (found := await self.look(id_)).state == "running":
+        while (found := await self._look(id_)).state == "running":
             await asyncio.sleep(_LOOK_S)
         if found.result is None:
             raise DataOSError(found.problems)
         return found.result
 
-    async def look(self, id_: str, after: int = 0) -> Look:
-        """How far it is. Raises DataOSError `dataset.not_found.compaction`."""
+    async def look(self, principal: Principal, id_: str, after: int = 0) -> Look:
+        """How far it is, for who started it and operators. Raises DataOSError `dataset.not_found.compaction`."""
+        owner = await self._store.read(self._identities.maker_of_key, _PREFIX + id_)
+        if not (rules.may(principal, rules.MAINTAIN) or (owner is not None and rules.owns(principal, owner))):
+            raise _missing(id_)
+        return await self._look(id_, after)
+
+    async def _look(self, id_: str, after: int = 0) -> Look:
         key = _PREFIX + id_
         known = key in await self._runner.keys()
         found = await self._runner.observe(key) if known else None
         if found is None or found.phase is Phase.ABSENT:
-            raise fail("dataset.not_found.compaction", f"there is no rewrite {id_}", hint="its answer is kept an hour")
+            raise _missing(id_)
         raw, offset = await self._runner.read_log(key, offset=after)
         log = raw.decode("utf-8", "replace")
         if found.phase in (Phase.STARTING, Phase.RUNNING):
@@ -149,3 +157,8 @@ class Compactions:
                 await self._store.write(self._identities.end_key, key)
                 await self._runner.remove(key)
         return running
+
+
+def _missing(id_: str) -> DataOSError:
+    hint = "its answer is kept an hour, for who started it"
+    return fail("dataset.not_found.compaction", f"there is no rewrite {id_}", hint=hint)

@@ -751,7 +751,9 @@ def test_no_product_tells_columns_of_what_she_may_not_read(scene: Scene, ivy: ht
     body = {"name": "mine", "kind": "source", "table": table}
     told = scene.op.post("/api/v1/products/scaffold", json=body)
     assert "canarycolumn" in told.text, "who may read it is told"
-    asked = ivy.post("/api/v1/products/scaffold", json=body)
+    for developer in (scene.eve, ivy):
+        asked = developer.post("/api/v1/products/scaffold", json=body)
+        assert "canarycolumn" not in asked.text
     assert asked.status_code == 404, asked.text
     assert asked.json()["errors"][0]["code"] == "metadata.not_found"
     data_ = {
@@ -809,6 +811,66 @@ def test_no_catalog_tells_of_a_column_that_is_denied_to_her(scene: Scene, ivy: h
     wait_until(lambda: "canary" not in told().lower(), 10, "nothing tells of it")
     assert "wages" in told()
     assert scene.op.delete("/api/v1/resources/policy/no-wages").status_code == 200
+
+
+def test_who_may_write_and_not_read_sees_nothing_by_writing(scene: Scene):
+    """A commit without a change, a new name in her own collection, a job's output, and the object door's key."""
+    table = "dataos://lakehouse:vault/secrets"
+    scene.must(access("vault-writers", "roles:id:analyst", table, predicates=["update", "write"]))
+    where = "/iceberg/v1/lakehouse/namespaces/vault/tables/secrets"
+    empty = {"requirements": [], "updates": []}
+    new_name = {
+        "source": {"namespace": ["vault"], "name": "secrets"},
+        "destination": {"namespace": ["lab"], "name": "mine"},
+    }
+    for path, body in (
+        (where, empty),
+        ("/iceberg/v1/lakehouse/tables/rename", new_name),
+        ("/iceberg/v1/lakehouse/transactions/commit",
+         {"table-changes": [{"identifier": new_name["source"], **empty}]}),
+    ):  # fmt: skip
+        refused = scene.clean(scene.eve.post(path, json=body))
+        assert refused.status_code == 403, f"{path}: {refused.text}"
+        assert "schema" not in refused.text
+    body = {"inputs": [{"name": "o", "dataset": "dataos://lakehouse:retail/customers"}],
+            "steps": [{"sequence": [{"name": "p", "sql": "SELECT id, name AS v FROM o"}]}],
+            "outputs": [{"name": "p", "dataset": f"{table}?acl=rw", "format": "iceberg"}]}  # fmt: skip
+    scene.refused(scene.apply(workflow("blind", flare("write", body)), scene.eve))
+    assert scene.ask("INSERT INTO lakehouse.vault.secrets VALUES (9, 9)").status_code == 200, "SQL shows nothing of it"
+    assert scene.ask("DELETE FROM lakehouse.vault.secrets WHERE id = 9").status_code == 403
+    assert scene.rows("DELETE FROM lakehouse.vault.secrets WHERE id = 9", scene.op)
+    assert scene.op.delete("/api/v1/resources/policy/vault-writers").status_code == 200
+
+
+def test_what_jobs_of_others_report_is_for_who_may_read_their_logs(scene: Scene, ivy: httpx.Client):
+    """Bob's job says which cell it could not read: in its run, the list of Workflows and events it is told to nobody
+    else; who may not know of the Workflow has no runs of it."""
+    made = "CREATE TABLE lakehouse.vault.words AS SELECT 'canary-of-bob' AS word"
+    assert scene.ask(made, scene.op).status_code == 200
+    key = scene.op.post("/api/v1/users/bob/tokens", json={}).json()["token"]
+    headers = {"Authorization": f"Bearer {key}"}
+    scene.must(
+        access(
+            "bob-reads", "users:id:bob", "dataos://lakehouse:vault/words", "dataos://lakehouse:lab/*", predicates=["**"]
+        )
+    )
+    body = {"inputs": [{"name": "o", "dataset": "dataos://lakehouse:vault/words"}],
+            "steps": [{"sequence": [{"name": "p", "sql": "SELECT CAST(word AS int) AS n FROM o"}]}],
+            "outputs": [{"name": "p", "dataset": "dataos://lakehouse:lab/bobs?acl=rw", "format": "iceberg"}]}  # fmt: skip
+    path = "/api/v1/workspaces/public/resources/workflow/bobs"
+    with httpx.Client(base_url=scene.server.url, headers=headers, timeout=60) as bob:
+        assert scene.run("bobs", flare("cast", body), who=bob)["state"] == "failed"
+        told = bob.get(f"{path}/runtime").json()
+        assert "canary-of-bob" in str(told["nodes"])
+        assert "canary-of-bob" in bob.get("/api/v1/resources?type=workflow").text
+    paths = [f"{path}/runtime", f"{path}/runs", f"{path}/runs/{told['run']['id']}"]
+    for route in (*paths, path, "/api/v1/resources?type=workflow", "/api/v1/events?limit=1000", f"{path}/history"):
+        answer = scene.clean(scene.eve.get(route))
+        assert answer.status_code == 200, answer.text
+        assert "canary-of-bob" not in answer.text, route
+    for route in paths:
+        assert scene.clean(ivy.get(route)).status_code == 403, route
+    assert scene.op.delete("/api/v1/resources/policy/bob-reads").status_code == 200
 
 
 def test_she_asks_for_a_grant_and_cannot_approve_it(scene: Scene):

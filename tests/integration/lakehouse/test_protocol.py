@@ -200,7 +200,7 @@ def test_pages(http: httpx.Client, orders: str) -> None:
 def test_missing_tables(http: httpx.Client, orders: str) -> None:
     answer = http.get(f"{BASE}/namespaces/sales/tables/order")
     assert error(answer) == (404, "NoSuchTableException")
-    assert "did you mean `orders`" in answer.json()["error"]["message"]
+    assert "orders" not in answer.json()["error"]["message"]  # whoever asks may not know of it
     assert error(http.get(f"{BASE}/namespaces/none/tables/x")) == (404, "NoSuchNamespaceException")
     assert http.head(f"{BASE}/namespaces/sales/tables/x").status_code == 404
     assert http.head(ORDERS).status_code == 204

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from dataos.core.clock import ManualClock
 from dataos.depots import resolver
 from dataos.depots.ports import DepotEntry
+from dataos.governance import seeding
 from dataos.governance.audit import Audit
 from dataos.governance.decisions import DecisionPoint
 from dataos.metadata.reading import Reading
@@ -119,6 +120,7 @@ def room(folder: Path, sends: bool = False) -> Iterator[Room]:
     store = Store(stores.url(folder), readers=1)
     upgrades.upgrade(store)
     clock = ManualClock()
+    store.write_sync(seeding.ensure, clock.now_us())
     store.on_notes = Audit(store, clock, b"k" * 32).append
     for entry in DEPOTS:
         store.write_sync(resolver.register, entry)

@@ -278,6 +278,46 @@ def test_a_mount_is_seen_at_another_path(home: Home, tmp_path: Path):
     asyncio.run(story())
 
 
+LINKS = """
+import os
+source, *targets = [os.environ[n] for n in ("SHOWN", "FIRST", "SECOND", "DATAOS_TEMP_DIR")]
+for target in targets:
+    for make in (os.symlink, os.link):
+        for path in (source, "/etc/hosts", os.environ["FIRST"] + "/own", os.environ["DATAOS_TEMP_DIR"] + "/own"):
+            open(os.environ["DATAOS_TEMP_DIR"] + "/own", "w").close()
+            try:
+                make(path, target + "/made")
+                print("made", make.__name__, path, "in", target, flush=True)
+                os.unlink(target + "/made")
+            except OSError:
+                pass
+"""
+
+
+@needs_sandbox
+def test_no_link_leads_out_of_a_folder_that_a_program_may_write_to(home: Home, tmp_path: Path):
+    """Symbolic ones are not made at all, hard ones within one folder only."""
+    for name in ("first", "second", "shown"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "shown" / "file").write_text("x")
+    (tmp_path / "first" / "own").write_text("x")
+    shown = tmp_path / "shown" / "file"
+    env = {"SHOWN": str(shown), "FIRST": str(tmp_path / "first"), "SECOND": str(tmp_path / "second")}
+    folders = tuple(Mount(tmp_path / name, str(tmp_path / name), writable=True) for name in ("first", "second"))
+
+    async def story():
+        async with home.runner("required") as runner:
+            await runner.start("k", python(LINKS, env=env, mounts=(*folders, Mount(shown, str(shown)))))
+            assert (await until(runner, "k")).exit_code == 0
+            made = {tuple(line.split()[1:3]) for line in (await runner.read_log("k"))[0].decode().splitlines()}
+            own = {("link", f"{tmp_path}/first/own"), ("link", "/var/dataos/temp_data/own")}
+            assert made <= own, made
+            await runner.start("free", python("import os; os.symlink('/etc', os.environ['TMPDIR'] + '/x')"))
+            assert (await until(runner, "free")).exit_code == 0
+
+    asyncio.run(story())
+
+
 @needs_sandbox
 def test_a_folder_of_the_socket_that_holds_more_is_not_shown(home: Home):
     home.socket.parent.mkdir(parents=True)

@@ -17,9 +17,9 @@ MISSING = seccomp.ERRNO | errno.ENOSYS
 MASK = 0xFFFFFFFF
 
 
-def decide(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
+def decide(machine: str, number: int, *arguments: int, arch: int | None = None, links: bool = True) -> int:
     """Run the program on one call as the kernel does."""
-    content = seccomp.program(machine)
+    content = seccomp.program(machine, links=links)
     assert content is not None
     lines = [struct.unpack("=HBBI", content[at : at + 8]) for at in range(0, len(content), 8)]
     assert len(lines) <= 4096
@@ -44,6 +44,16 @@ def test_what_is_listed_is_refused_and_nothing_else(machine):
     for number in range(600):
         expected = REFUSE if number in refused else MISSING if number == seccomp.CLONE3[column] else seccomp.ALLOW
         assert decide(machine, number) == expected, number
+
+
+@pytest.mark.parametrize("machine", ARCHES)
+def test_without_links_nothing_makes_symbolic_ones(machine):
+    column = list(ARCHES).index(machine)
+    made = {numbers[column] for numbers in seccomp.LINKS.values()} - {None}
+    assert made
+    for number in range(600):
+        expected = REFUSE if number in made else decide(machine, number)
+        assert decide(machine, number, links=False) == expected, number
 
 
 @pytest.mark.parametrize(("machine", "clone", "unshare"), [("x86_64", 56, 272), ("aarch64", 220, 97)])

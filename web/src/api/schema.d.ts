@@ -356,7 +356,7 @@ export interface paths {
         };
         /**
          * Compaction
-         * @description How far a rewrite is. Its answer is kept an hour.
+         * @description How far a rewrite is, for who started it. Its answer is kept an hour.
          */
         get: operations["datasets_compaction"];
         put?: never;
@@ -2220,7 +2220,7 @@ export interface paths {
         };
         /**
          * To Odcs
-         * @description The product as an Open Data Contract Standard document.
+         * @description The product as an Open Data Contract Standard document, with those columns that the caller may know.
          */
         get: operations["products_to_odcs"];
         put?: never;
@@ -2362,7 +2362,7 @@ export interface paths {
         put?: never;
         /**
          * Scaffolded
-         * @description Files of a new product; with a table, of its real columns.
+         * @description Files of a new product; with a table, of its real columns, as far as the caller may know them.
          */
         post: operations["products_scaffolded"];
         delete?: never;
@@ -2639,7 +2639,7 @@ export interface paths {
         };
         /**
          * One
-         * @description One run with its nodes.
+         * @description One run with its nodes; what its jobs reported is for who may read its logs.
          */
         get: operations["workflows_one"];
         put?: never;
@@ -3337,7 +3337,7 @@ export interface paths {
         };
         /**
          * One
-         * @description One run with its nodes.
+         * @description One run with its nodes; what its jobs reported is for who may read its logs.
          */
         get: operations["workflows_one_in_workspace"];
         put?: never;
@@ -3549,7 +3549,7 @@ export interface paths {
         };
         /**
          * Collections
-         * @description Names of collections.
+         * @description Names of collections; of a Lakehouse those of which the caller may know.
          */
         get: operations["depot-datasets_collections"];
         put?: never;
@@ -3589,7 +3589,7 @@ export interface paths {
         };
         /**
          * Listing
-         * @description Names of datasets.
+         * @description Names of datasets; of a Lakehouse those of which the caller may know.
          */
         get: operations["depot-datasets_listing"];
         put?: never;

@@ -72,6 +72,7 @@ class LakehouseProvider:
             found = await self._describe(view, named, await self._snapshot(view, named, version))
         if found is None:
             return None
+        await self._catalog.refuse_links(self._warehouse, found.location)
         columns = _columns(found)
         scan = IcebergScan(found.metadata_location, found.snapshot_id, found.location, past=version is not None)
         dataset = named.name.partition("@")[0]

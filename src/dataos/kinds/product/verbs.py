@@ -15,12 +15,14 @@ from dataos.core.clock import Clock, from_us
 from dataos.core.errors import fail
 from dataos.core.ids import Ids
 from dataos.governance import grants, rules
+from dataos.governance.decisions import DecisionPoint
 from dataos.governance.grants import Asked, GrantValue
 from dataos.governance.principals import Principal
 from dataos.kinds.product import contract, index, listing, neighbours
 from dataos.kinds.product.controller import CONSUMED_US, is_editor, stored_manifest
 from dataos.kinds.product.spec import ProductSpec
 from dataos.manifest.documents import Manifest
+from dataos.metadata import sighting
 from dataos.store import tables
 from dataos.store.database import Store
 
@@ -36,8 +38,9 @@ def key_of(name: str) -> ResourceKey:
 class Verbs:
     """One per server."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, resources: Resources) -> None:
+    def __init__(self, store: Store, clock: Clock, ids: Ids, resources: Resources, point: DecisionPoint) -> None:
         self._store = store
+        self._point = point
         self._clock = clock
         self._ids = ids
         self._resources = resources
@@ -149,7 +152,10 @@ class Verbs:
         strange = [d for d in wanted if d not in known]
         if strange or not wanted:
             what = ", ".join(strange) or "nothing"
-            raise fail("request.invalid", f"{what} is no dataset of `{name}`", hint=f"datasets: {', '.join(known)}")
+            hidden = await self._store.read(self._hidden, principal, known)
+            shown = ", ".join(d for d in known if d not in hidden)
+            hint = f"datasets: {shown}" if shown else ""
+            raise fail("request.invalid", f"{what} is no dataset of `{name}`", hint=hint)
         user = str(principal.user_id)
         values = tuple(v for address in wanted for v in _values(address))
         id_ = str(self._ids.uid())
@@ -168,6 +174,9 @@ class Verbs:
             return {"id": id_, "state": grants.REQUESTED, "datasets": wanted, "told": sorted(people)}
 
         return await self._store.write(write)
+
+    def _hidden(self, connection: sa.Connection, principal: Principal, addresses: Sequence[str]) -> set[str]:
+        return sighting.unknown(connection, self._point.now(connection), principal, addresses)
 
 
 def _values(address: str) -> list[GrantValue]:

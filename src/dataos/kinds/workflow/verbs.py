@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataos.control import idempotency
-from dataos.control.records import add_event, find, summary, thing
+from dataos.control.records import add_event, find, may_read_reports, summary, thing, without_reports
 from dataos.control.units import Manifests
 from dataos.core.addresses import ResourceKey
 from dataos.core.bell import Bell
@@ -194,17 +194,27 @@ class Verbs:
 
     # --- history ----------------------------------------------------------------------------------------------------
 
-    async def history(self, key: ResourceKey, limit: int, before: str | None) -> dict[str, Any]:
-        """A page of runs, newest first: {items, next}. `before`: the id to go on from."""
+    async def history(self, key: ResourceKey, principal: Principal, limit: int, before: str | None) -> dict[str, Any]:
+        """A page of runs, newest first: {items, next}. `before`: the id to go on from. Raises `auth.forbidden`."""
         row = await self._row(key)
+        reports = await self._check_read(row, principal)
         items = await self._store.read(describing.history, row.uid, limit, before)
-        return {"items": items, "next": items[-1]["id"] if len(items) == limit else None}
+        shown = items if reports else without_reports({"runs": items})["runs"]
+        return {"items": shown, "next": items[-1]["id"] if len(items) == limit else None}
 
-    async def one(self, key: ResourceKey, run_id: str) -> dict[str, Any]:
-        """One run with its nodes, as `get runtime` shows the newest."""
+    async def one(self, key: ResourceKey, run_id: str, principal: Principal) -> dict[str, Any]:
+        """One run with its nodes, as `get runtime` shows the newest. Raises `auth.forbidden`, `run.not_found`."""
         row, run = await self._of(key, run_id)
+        reports = await self._check_read(row, principal)
         manifest = await self._manifests.get(run.uid, run.generation)
-        return {**summary(row), **(await self._store.read(describing.describe, row.uid, manifest.spec, run_id))}
+        found = await self._store.read(describing.describe, row.uid, manifest.spec, run_id)
+        return {**summary(row, reports=reports), **(found if reports else without_reports(found))}
+
+    async def _check_read(self, row: sa.Row[Any], principal: Principal) -> bool:
+        """May somebody read what its jobs reported, too? Raises `auth.forbidden` for who may not know of its runs."""
+        about = await self._store.read(thing, row)
+        rules.require_own(principal, row.owner, f"read {summary(row)['id']}", rules.READ, about)
+        return may_read_reports(principal, row, about)
 
     async def log(
         self,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataos.core.errors import fail
-from dataos.lakehouse import namespaces
+from dataos.lakehouse import namespaces, rows
 from dataos.lakehouse.catalog import Catalog
 from dataos.lakehouse.operations import columns, forms, partitioning
 from dataos.lakehouse.operations.committing import Changes
@@ -69,10 +69,8 @@ class Datasets:
         """Names of a collection's datasets; without one, of all, as `collection/dataset`."""
         if namespace is not None:
             return await self._catalog.list_tables(view, warehouse, namespace)
-        found: list[str] = []
-        for one in await self._catalog.list_namespaces(view, warehouse):
-            found += [f"{one}/{name}" for name in await self._catalog.list_tables(view, warehouse, one)]
-        return found
+        found = await self._catalog.store.read(rows.names, view, warehouse, views=False)
+        return [f"{one}/{name}" for one, name in found]
 
     async def get(self, view: View, ref: TableRef) -> dict[str, Any]:
         """The YAML form: schema, iceberg.specs, iceberg.properties."""

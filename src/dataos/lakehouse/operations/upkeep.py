@@ -17,7 +17,7 @@ from dataos.core.errors import fail
 from dataos.core.ids import AttemptId
 from dataos.lakehouse import holds, rows
 from dataos.lakehouse.catalog import Catalog
-from dataos.lakehouse.files import contains
+from dataos.lakehouse.files import contains, folded
 from dataos.lakehouse.operations.committing import Changes
 from dataos.lakehouse.views import PUBLISHED, AttemptView, Pointer, TableRef, View
 
@@ -200,6 +200,7 @@ class Upkeep:
         Raises DataOSError `dataset.orphans`, `iceberg.conflict` (a backup holds files).
         """
         here = await self._catalog.pointer(PUBLISHED, ref)
+        root = (await self._catalog.load_warehouse(ref.warehouse)).location
         now_us = self._catalog.clock.now_us()
         limit = older_than_ms if older_than_ms is not None else now_us // 1000 - ORPHAN_AGE_MS
         if limit > now_us // 1000:
@@ -211,10 +212,17 @@ class Upkeep:
                 f"{folder} does not lie in the table's folder, {here.location}",
                 hint="leave the location out",
             )
+        if await self._catalog.store.read(self._shares, ref, here):
+            raise fail(
+                "dataset.orphans",
+                f"other tables or namespaces have their folders in or around the one of {ref}: what is an orphan there "
+                "cannot be known",
+                hint="create a new table, copy the rows into it and drop this one",
+            )
         held, since_us = await self._catalog.store.read(rows.held_metadata, here.location)
         if since_us is not None:
             limit = min(limit, since_us // 1000)
-        found = await self._catalog.work(self._old_files, folder, limit)
+        found = await self._catalog.work(self._old_files, folder, root, limit)
         known: set[str] = set()
         seen: set[str] = set()
         while found and here.metadata_location not in seen:  # a commit in between may name what looked like an orphan
@@ -226,11 +234,18 @@ class Upkeep:
         orphans = {path: size for path, size in found.items() if path not in known}
         if orphans and not dry_run:
             await self._catalog.store.read(self._refuse_held, now_us)
-            await self._catalog.work(self._delete, list(orphans))
+            await self._catalog.work(self._delete, list(orphans), root)
         return Orphans(len(orphans), sum(orphans.values()), limit, sorted(orphans)[:_SHOWN])
 
-    def _old_files(self, folder: str, limit_ms: int) -> dict[str, int]:
-        found = {p: size for p, changed_ms, size in self._catalog.files.walk(folder) if changed_ms < limit_ms}
+    @staticmethod
+    def _shares(connection: sa.Connection, ref: TableRef, here: Pointer) -> bool:
+        folder = folded(here.location)
+        spaces = {folded(space) for space in rows.namespace_folders(connection, ref.warehouse)}
+        covers = any(space == folder or space.startswith(f"{folder}/") for space in spaces)
+        return covers or rows.location_in_use(connection, here.location, itself=False)
+
+    def _old_files(self, folder: str, root: str, limit_ms: int) -> dict[str, int]:
+        found = {p: size for p, changed_ms, size in self._catalog.files.walk(folder, root) if changed_ms < limit_ms}
         return {path: size for path, size in found.items() if path.rsplit("/", 1)[-1] not in _HINTS}
 
     def _known(self, locations: set[str]) -> set[str]:
@@ -241,9 +256,10 @@ class Upkeep:
             found |= plans.contents.metadata_files(table, location)
         return {self._catalog.files.real(path) for path in found}
 
-    def _delete(self, paths: list[str]) -> None:
+    def _delete(self, paths: list[str], root: str) -> None:
+        real = self._catalog.files.real(root)  # as the paths are spelled
         for path in paths:
-            self._catalog.files.delete(path)
+            self._catalog.files.delete(path, real)
 
     def _refuse_held(self, connection: sa.Connection, now_us: int) -> None:
         until = holds.until(connection, now_us)

@@ -457,6 +457,7 @@ async def _source(rooms: Rooms, view: AttemptView, job: JobRequest, entry: Input
     if await rooms.access.hiding(job.run_as, address):
         return jobs.Source("query")  # the gateway shows what the policies leave
     if not in_bucket(found[ref]):
+        await rooms.catalog.refuse_links(ref.warehouse, found[ref])
         places.read[_local(found[ref])] = None
     return jobs.Source("table", warehouse=ref.warehouse, namespace=levels, table=table, stream=bool(entry.stream))
 
@@ -669,6 +670,7 @@ async def _writable(rooms: Rooms, view: AttemptView, target: jobs.Target, places
         return
     path = _local(location)
     path.mkdir(parents=True, exist_ok=True)
+    await rooms.catalog.refuse_links(ref.warehouse, location)
     places.read.pop(path, None)
     places.write[path] = None
 

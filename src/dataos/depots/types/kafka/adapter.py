@@ -21,7 +21,7 @@ from dataos.depots.ports import (
     MessageSchema,
     Offsets,
 )
-from dataos.depots.types.kafka import messages
+from dataos.depots.types.kafka import messages, registries
 from dataos.depots.types.kafka.registries import Registries
 
 T = TypeVar("T")
@@ -137,6 +137,30 @@ class KafkaAdapter:
     ) -> int:
         """See `RegistryDepot`."""
         return await self._registries.register(entry, credentials, subject, schema)
+
+    def topic_of(self, udl: Udl, subject: str) -> Udl | None:
+        """See `RegistryDepot`."""
+        topic = registries.topic_of(subject)
+        if topic is None:
+            return None
+        return udl if topic == self._topic(udl) else Udl(udl.depot, udl.collection, topic)
+
+    async def topics_of_schema(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        number: int | None,
+        subject: str,
+        version: str,
+    ) -> list[Udl]:
+        """See `RegistryDepot`."""
+        known = [subject] if number is None else await self._registries.subjects_of(entry, credentials, number)
+        found = [topic for one in known if (topic := self.topic_of(udl, one)) is not None]
+        own = udl in found or number is not None
+        if not own and await self._registries.refers(entry, credentials, self._topic(udl), subject, version):
+            found.append(udl)
+        return found
 
     async def deliver(
         self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence

@@ -166,6 +166,27 @@ class PulsarAdapter:
         """See `RegistryDepot`. Raises DataOSError `depot.unsupported`: a schema comes with who sends the messages."""
         raise fail("depot.unsupported", f"depot '{entry.name}': a topic of Pulsar gets its schema with its messages")
 
+    def topic_of(self, udl: Udl, subject: str) -> Udl | None:
+        """See `RegistryDepot`; each topic has the subject namespace/topic."""
+        namespace, slash, topic = subject.partition("/")
+        if not (namespace and slash and topic):
+            return None
+        own = udl.collection if udl.collection not in (None, "", "none") else "default"
+        return udl if (namespace, topic) == (own, udl.dataset) else Udl(udl.depot, namespace, topic)
+
+    async def topics_of_schema(
+        self,
+        entry: DepotEntry,
+        credentials: Mapping[str, str],
+        udl: Udl,
+        number: int | None,
+        subject: str,
+        version: str,
+    ) -> list[Udl]:
+        """See `RegistryDepot`."""
+        topic = self.topic_of(udl, subject)
+        return [topic] if topic is not None else []
+
     async def deliver(
         self, entry: DepotEntry, credentials: Mapping[str, str], delivery: Delivery, fence: Fence
     ) -> None:
