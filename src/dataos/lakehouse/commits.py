@@ -274,7 +274,8 @@ class Commits:
         before = {e.metadata_file for e in origin.metadata_log} | {origin_location}
         logs = {held_location} | {e.metadata_file for e in held.metadata_log}
         told = {s.statistics_path for s in held.statistics} - {s.statistics_path for s in origin.statistics}
-        inside = {p for p in own | told | (logs - before) if contains(held.location, p)}
+        folder = held_location.rpartition("/metadata/")[0]  # the files themselves may have been rewritten
+        inside = {p for p in own | told | (logs - before) if contains(folder, p)}
         data = {p for p in own if not p.endswith(".avro")} & inside
         return inside - data, data
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import time
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 
 from dataos.core.errors import DataOSError
@@ -85,6 +87,56 @@ def test_expiry_deletes_what_only_old_snapshots_name(server: Server, orders: str
     assert files(server) - named(server) == set()
     assert sum(1 for p in gone if p.suffix == ".parquet") == 1
     assert expire(server, older_than_ms=now_ms() - 1).snapshots == []
+
+
+def rewritten(manifest: Path, file: Path) -> None:
+    """The manifest as somebody leaves it who can write there: its rows lie in that file, it says."""
+    with manifest.open("rb") as opened:
+        reader = fastavro.reader(opened)
+        entries: list[Any] = list(reader)
+        schema, told = reader.writer_schema, dict(reader.metadata)
+    for entry in entries:
+        entry["data_file"]["file_path"] = str(file)
+    told = {k: v for k, v in told.items() if not k.startswith("avro.")}
+    with manifest.open("wb") as opened:
+        fastavro.writer(opened, schema, entries, metadata=told)
+
+
+def test_manifests_that_were_rewritten_delete_nothing_of_others(server: Server, orders: str) -> None:
+    """Of files that lie elsewhere an expiry deletes none."""
+    other = client(server).create_table("sales.others", rows().schema)
+    other.append(rows(7))
+    theirs = next(Path(t.file.file_path.removeprefix("file://")) for t in other.scan().plan_files())
+    (old,) = load(server).current_snapshot().manifests(load(server).io)
+    load(server).overwrite(rows(3))
+    time.sleep(0.002)
+    rewritten(Path(old.manifest_path.removeprefix("file://")), theirs)
+    assert expire(server, older_than_ms=now_ms() - 1).kept_snapshots == 1
+    assert theirs.is_file()
+    assert ids_of(server, "sales.others") == [7]
+
+
+def test_a_run_that_rewrote_its_metadata_deletes_nothing_of_others(server: Server, orders: str) -> None:
+    """It says that its table is the whole warehouse, and its rows lie in another; then it is abandoned."""
+    other = client(server).create_table("sales.others", rows().schema)
+    other.append(rows(7))
+    theirs = next(Path(t.file.file_path.removeprefix("file://")) for t in other.scan().plan_files())
+    job = client(server, "attempt:a1")
+    job.load_table(orders).append(rows(3))
+    held = job.load_table(orders)
+    mine = next(
+        m
+        for m in held.current_snapshot().manifests(held.io)
+        if m.added_snapshot_id == held.metadata.current_snapshot_id
+    )
+    rewritten(Path(mine.manifest_path.removeprefix("file://")), theirs)
+    metadata = Path(held.metadata_location.removeprefix("file://"))
+    body = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps({**body, "location": str(server.root)}))
+    server.catalog.commits()._parsed.clear()  # pyright: ignore[reportPrivateUsage] - as after a restart
+    asyncio.run(server.catalog.abandon(AttemptId("a1")))
+    assert not metadata.exists()
+    assert theirs.is_file()
 
 
 def test_what_branches_and_tags_keep(server: Server, orders: str) -> None:

@@ -118,7 +118,8 @@ class Upkeep:
         held, _ = await self._catalog.store.read(rows.held_metadata, here.location, asked_by)
         after = await self._catalog.pointer(PUBLISHED, ref)
         needless, kept = await self._catalog.work(self._needless, here, after, set(gone.snapshots), held)
-        if not dry_run and (paths := needless.paths()):
+        # files may have been rewritten by who can write below the table's folder: they tell of that folder only
+        if not dry_run and (paths := {p for p in needless.paths() if contains(here.location, p)}):
             await self._catalog.store.write(rows.add_garbage_files, paths, self._catalog.clock.now_us())
             self._catalog.checkpoint("iceberg.expired")
             await self._catalog.collect_garbage()
