@@ -145,7 +145,10 @@ def test_every_reading_command_speaks_json_and_yaml(server):
         ("apply", "-d", "-f", "spoken.yaml"),
     ):  # fmt: skip
         as_json = server.ok(*argv, "-O", "json")
-        assert yaml.safe_load(server.ok(*argv, "-O", "yaml").out) == as_json.json, argv
+        as_yaml = yaml.safe_load(server.ok(*argv, "-O", "yaml").out)
+        if as_yaml != as_json.json:  # something moved: an engine was begun anew
+            as_json = server.ok(*argv, "-O", "json")
+        assert as_yaml == as_json.json, argv
         assert server.ok(*argv).out.strip() or argv[0] in ("health",), argv
         assert server.cli(*argv, "-O", "xml").code == 2, argv
 

@@ -359,7 +359,9 @@ def test_a_server_whose_sign_of_life_hangs_ends_what_others_took_over(worlds):
         other = next(m for m in world.machines.values() if m is not process.machine)
         other.life.freeze(7.0, silent=False)  # so that the next sign of life is the machine's whose process runs
         world.weather.waits["beat"] = [2 * world.ttl_s]
-        world.loop.advance(1.5 * world.ttl_s)
+        world.loop.advance(2)  # it is under way
+        process.machine.life.freeze(50.0, silent=False)  # so that the other one is first to look at the attempt
+        world.loop.advance(1.5 * world.ttl_s - 2)
         assert attempts(world) == [("a-1", "lost"), ("a-2", "succeeded")]
         assert process.alive, "it still waits for the store"
         world.loop.advance(world.ttl_s)
