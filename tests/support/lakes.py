@@ -43,3 +43,19 @@ def ids_of(made: Installation, name: str = "sales.orders", warehouse: str = "lak
         except ServiceUnavailableError:
             time.sleep(1)
     raise AssertionError("the store stays slow")
+
+
+def creation(location: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A commit of the REST protocol that makes a table."""
+    updates = [
+        {"action": "assign-uuid", "uuid": "a42f8c54-eb01-491f-a105-a88f8ba7fe99"},
+        {"action": "upgrade-format-version", "format-version": 2},
+        {"action": "add-schema", "schema": schema, "last-column-id": 1},
+        {"action": "set-current-schema", "schema-id": -1},
+        {"action": "add-spec", "spec": {"spec-id": 0, "fields": []}},
+        {"action": "set-default-spec", "spec-id": -1},
+        {"action": "add-sort-order", "sort-order": {"order-id": 0, "fields": []}},
+        {"action": "set-default-sort-order", "sort-order-id": -1},
+        {"action": "set-location", "location": location},
+    ]
+    return {"requirements": [{"type": "assert-create"}], "updates": updates}

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataos.control.records import WITHHELD, layers, thing_of
+from dataos.control.records import WITHHELD, layers, may_read_reports, thing_of
 from dataos.core.addresses import resource_id
 from dataos.core.clock import Clock, rfc3339
 from dataos.governance import rules
@@ -62,9 +62,7 @@ class Happened:
 
     def told_to(self, principal: Principal | None) -> dict[str, Any]:
         """The event, without what jobs reported for who may not read their logs."""
-        if principal is None or self.thing is None or self.type != "workflow":
-            return self.body
-        if rules.may_own(principal, self.owner, rules.READ_LOG, self.thing):
+        if self.thing is None or self.type != "workflow" or may_read_reports(principal, self.owner, self.thing):
             return self.body
         data = {k: WITHHELD if k in ("reason", "info") and v else v for k, v in self.body["data"].items()}
         return {**self.body, "data": data}

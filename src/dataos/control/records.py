@@ -187,9 +187,9 @@ def _is_report(row: sa.Row[Any]) -> bool:
     return row.type == "workflow" and row.runtime in ("pending", "failed", "aborted")
 
 
-def may_read_reports(principal: Principal, row: sa.Row[Any], thing: AccessObject) -> bool:
-    """May somebody read what the jobs of a Resource reported?"""
-    return rules.may_own(principal, row.owner, rules.READ_LOG, thing)
+def may_read_reports(principal: Principal | None, owner: str, thing: AccessObject) -> bool:
+    """May somebody read what the jobs of a Resource reported? None: the platform itself."""
+    return principal is None or rules.may_own(principal, owner, rules.READ_LOG, thing)
 
 
 def without_reports(runtime: Mapping[str, Any]) -> dict[str, Any]:

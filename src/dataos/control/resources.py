@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -375,7 +376,7 @@ class Resources:
         if principal is not None:
             about = records.thing(connection, row)
             rules.require_own(principal, row.owner, f"read {key.type} `{key.name}`", rules.READ, about)
-            reports = records.may_read_reports(principal, row, about)
+            reports = records.may_read_reports(principal, row.owner, about)
         stored = records.manifest_of(connection, row.uid, row.generation)
         body = records.summary(row, reports=reports)
         body["manifest"] = masked(stored.manifest) if stored is not None else None
@@ -447,13 +448,10 @@ class Resources:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page of living Resources, of those that the principal may read; None: the platform itself."""
 
-        def shows(row: sa.Row[Any], layers: Mapping[str, str]) -> bool:
-            return principal is None or rules.may_own(principal, row.owner, rules.READ, records.thing_of(row, layers))
-
         def reports(row: sa.Row[Any], layers: Mapping[str, str]) -> bool:
-            return principal is None or records.may_read_reports(principal, row, records.thing_of(row, layers))
+            return records.may_read_reports(principal, row.owner, records.thing_of(row, layers))
 
-        return await self._store.read(records.listing, wanted, after, limit, shows, reports)
+        return await self._store.read(records.listing, wanted, after, limit, partial(records.shows, principal), reports)
 
 
 def _of(manifest: Manifest, problems: Sequence[Problem]) -> list[Problem]:

@@ -206,7 +206,7 @@ def router(rooms: ResourceRooms, authenticate: Authenticate) -> APIRouter:
         manifest = await rooms.manifests.get(uid, body["generation"])
         found = await observable.runtime(uid, manifest)
         about = await rooms.resources.thing(key_of(type, name, workspace), principal)
-        if not rules.may_own(principal, body["owner"], rules.READ_LOG, about):
+        if not records.may_read_reports(principal, body["owner"], about):
             found = records.without_reports(found)
         return {**body, **found, "manifest": None}
 

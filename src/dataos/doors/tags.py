@@ -17,6 +17,7 @@ from dataos.gateway.authority import PolicyAuthority
 from dataos.governance import rules
 from dataos.governance.exposure import DatasetName
 from dataos.governance.principals import Principal
+from dataos.metadata import sighting
 from dataos.metadata.reading import Reading
 from dataos.metadata.tagging import Asset, Tagging
 
@@ -140,7 +141,7 @@ def router(
         return {"items": items, "warnings": [problem.to_json() for problem in missing]}
 
     async def check_read(principal: Principal, asset: Asset) -> None:
-        if rules.may(principal, rules.GOVERNANCE) or rules.may(principal, rules.DATA_POLICIES):
+        if sighting.governs(principal):
             return
         if not await authority.readable(principal, _name(asset)):
             raise rules.forbidden(principal, f"read tags of {asset.fqn}", rules.READ_DATASETS)

@@ -19,7 +19,7 @@ _d = tables.datasets
 
 def unknown(connection: sa.Connection, policies: Policies, principal: Principal, addresses: Iterable[str]) -> set[str]:
     """Those of which the principal may not know: he may not read them, no job of his wrote them, he does not govern."""
-    if _governs(principal):
+    if governs(principal):
         return set()
     hidden = knowing.unreadable(connection, policies, principal.subject_tags, addresses)
     return hidden - _written_by(connection, principal, hidden)
@@ -30,12 +30,12 @@ def sights(
 ) -> dict[str, Sight]:
     """How much there is for the principal of datasets of which he may know. Who governs knows all columns, for tags."""
     found = knowing.sights(connection, policies, principal.subject_tags, addresses)
-    if _governs(principal):
+    if governs(principal):
         return {address: replace(sight, denied=lambda _: False) for address, sight in found.items()}
     return found
 
 
-def _governs(principal: Principal) -> bool:
+def governs(principal: Principal) -> bool:
     """May he write policies? Who may only read them, as developers may, knows of data what they leave him."""
     return rules.may(principal, rules.GOVERNANCE) or rules.may(principal, rules.DATA_POLICIES)
 

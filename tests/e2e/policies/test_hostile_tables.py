@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.policies.test_hostile import Scene, flare, scene  # noqa: F401 - fixture
+from support.lakes import creation
 from support.server import NO_SANDBOX
 
 REST = "/iceberg/v1/lakehouse/namespaces"
@@ -40,21 +41,6 @@ def orphans(at: Scene, table: str, **more: Any) -> Any:
     return at.clean(at.eve.post("/api/v1/datasets/clean-orphans", json=body))
 
 
-def creation(location: str) -> dict[str, Any]:
-    updates = [
-        {"action": "assign-uuid", "uuid": "a42f8c54-eb01-491f-a105-a88f8ba7fe99"},
-        {"action": "upgrade-format-version", "format-version": 2},
-        {"action": "add-schema", "schema": SCHEMA, "last-column-id": 1},
-        {"action": "set-current-schema", "schema-id": -1},
-        {"action": "add-spec", "spec": {"spec-id": 0, "fields": []}},
-        {"action": "set-default-spec", "spec-id": -1},
-        {"action": "add-sort-order", "sort-order": {"order-id": 0, "fields": []}},
-        {"action": "set-default-sort-order", "sort-order-id": -1},
-        {"action": "set-location", "location": location},
-    ]
-    return {"requirements": [{"type": "assert-create"}], "updates": updates}
-
-
 @pytest.fixture
 def table(scene: Scene, request: pytest.FixtureRequest) -> Iterator[str]:  # noqa: F811
     """A table of hers with one row."""
@@ -76,7 +62,7 @@ def test_her_table_has_no_folder_of_others(scene: Scene, spelling: str):  # noqa
     for more in ({}, {"stage-create": True}):
         answer = scene.clean(scene.eve.post(f"{REST}/lab/tables", json={**body, **more}))
         assert answer.status_code == 400, answer.text
-    answer = scene.clean(scene.eve.post(f"{REST}/lab/tables/evil", json=creation(location)))
+    answer = scene.clean(scene.eve.post(f"{REST}/lab/tables/evil", json=creation(location, SCHEMA)))
     assert answer.status_code == 400, answer.text
     answer = scene.ask(f"CREATE TABLE lakehouse.lab.evil (a bigint) WITH (location = '{location}')")
     assert answer.status_code == 400, answer.text

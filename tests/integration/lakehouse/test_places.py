@@ -23,6 +23,7 @@ from dataos.lakehouse.operations.upkeep import Orphans, Upkeep
 from dataos.lakehouse.views import PUBLISHED, AttemptView, CreateRequest, TableRef
 from dataos.store import tables
 from integration.lakehouse.helpers import WAREHOUSE, Server, client, ids_of, rows
+from support.lakes import creation
 
 BASE = f"/v1/{WAREHOUSE}"
 SCHEMA = {"type": "struct", "schema-id": 0, "fields": [{"id": 1, "name": "id", "required": False, "type": "long"}]}
@@ -56,22 +57,6 @@ def create(http: httpx.Client, location: str, name: str = "t", namespace: str = 
     return http.post(f"{BASE}/namespaces/{namespace}/tables", json=body)
 
 
-def creation(location: str) -> dict[str, Any]:
-    """A commit that makes a table."""
-    updates = [
-        {"action": "assign-uuid", "uuid": "a42f8c54-eb01-491f-a105-a88f8ba7fe99"},
-        {"action": "upgrade-format-version", "format-version": 2},
-        {"action": "add-schema", "schema": SCHEMA, "last-column-id": 1},
-        {"action": "set-current-schema", "schema-id": -1},
-        {"action": "add-spec", "spec": {"spec-id": 0, "fields": []}},
-        {"action": "set-default-spec", "spec-id": -1},
-        {"action": "add-sort-order", "sort-order": {"order-id": 0, "fields": []}},
-        {"action": "set-default-sort-order", "sort-order-id": -1},
-        {"action": "set-location", "location": location},
-    ]
-    return {"requirements": [{"type": "assert-create"}], "updates": updates}
-
-
 def clean(server: Server, table: str, **options: Any) -> Orphans:
     ref = TableRef(WAREHOUSE, *table.split("."))
     options = {"older_than_ms": int(time.time() * 1000), **options}
@@ -103,7 +88,7 @@ def test_no_table_is_made_in_or_around_a_folder_of_others(
     for answer in (
         create(http, location),
         create(http, location, **{"stage-create": True}),
-        http.post(f"{BASE}/namespaces/lab/tables/t", json=creation(location)),
+        http.post(f"{BASE}/namespaces/lab/tables/t", json=creation(location, SCHEMA)),
     ):
         assert answer.status_code == 400, answer.text
     assert http.head(f"{BASE}/namespaces/lab/tables/t").status_code == 404
@@ -117,7 +102,9 @@ def test_in_its_own_namespace_too_a_table_has_a_folder_of_its_own(
     http: httpx.Client, server: Server, inner: str
 ) -> None:
     assert create(http, f"{server.root}/{inner}").status_code == 400
-    assert http.post(f"{BASE}/namespaces/lab/tables/t", json=creation(f"{server.root}/{inner}")).status_code == 400
+    assert (
+        http.post(f"{BASE}/namespaces/lab/tables/t", json=creation(f"{server.root}/{inner}", SCHEMA)).status_code == 400
+    )
 
 
 @pytest.mark.parametrize("inner", ["lab/mine", "lab/deep/mine", "free/mine", "mine", "retailer", "lab/mine/"])
@@ -134,7 +121,7 @@ def test_other_folders_may_be_chosen_and_are_kept_in_one_spelling(
             asyncio.run(server.catalog.pointer(PUBLISHED, TableRef(WAREHOUSE, "lab", f"t{number}"))).location
             == expected
         )
-        staged = http.post(f"{BASE}/namespaces/lab/tables/s{number}", json=creation(f"{location.rstrip('/')}s"))
+        staged = http.post(f"{BASE}/namespaces/lab/tables/s{number}", json=creation(f"{location.rstrip('/')}s", SCHEMA))
         assert staged.status_code == 200, staged.text
         assert staged.json()["metadata"]["location"] == f"{expected}s"
         client(server).load_table(f"lab.s{number}").append(rows(number).select(["id"]))
@@ -205,9 +192,11 @@ def test_a_run_makes_tables_in_its_own_folder_only(http: httpx.Client, server: S
         for place in ("lab/mine", "free", "retail/x"):
             location = f"{server.root}/{place}"
             assert create(job, location).status_code == 400
-            assert job.post(f"{BASE}/namespaces/lab/tables/t", json=creation(location)).status_code == 400, place
+            assert job.post(f"{BASE}/namespaces/lab/tables/t", json=creation(location, SCHEMA)).status_code == 400, (
+                place
+            )
         own = asyncio.run(server.catalog.run_folder(AttemptView(AttemptId("a1")), WAREHOUSE, "lab"))
-        assert job.post(f"{BASE}/namespaces/lab/tables/t", json=creation(f"{own}/t")).status_code == 200
+        assert job.post(f"{BASE}/namespaces/lab/tables/t", json=creation(f"{own}/t", SCHEMA)).status_code == 200
 
 
 @pytest.mark.parametrize("place", ["bucket"], indirect=True)

@@ -214,7 +214,7 @@ class Verbs:
         """May somebody read what its jobs reported, too? Raises `auth.forbidden` for who may not know of its runs."""
         about = await self._store.read(thing, row)
         rules.require_own(principal, row.owner, f"read {summary(row)['id']}", rules.READ, about)
-        return may_read_reports(principal, row, about)
+        return may_read_reports(principal, row.owner, about)
 
     async def log(
         self,
